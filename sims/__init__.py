@@ -1,0 +1,5 @@
+"""Worlds to run the balancer on: scenarios, the central solver, baselines, experiments, results.
+
+Nothing here is needed by a running fleet: `agents` and `coordinator` never import `sims`.
+Every number a user reads is recomputed here from the raw scenario (`audit`).
+"""

@@ -1,0 +1,96 @@
+"""A scenario: one fleet, its demand and its environment over a horizon, as validated numpy arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class FootprintKind:
+    """One environmental footprint and what its inequity costs.
+
+    Parameters
+    ----------
+    name : such as ``"water"``.
+    unit : unit of a region's total, such as ``"m3"``.
+    weight : lambda_k, USD per unit of the worst region's (region-weighted) total over the horizon, >= 0.
+    intensity : (N, T), units per MWh, >= 0.
+    per : ``"facility"`` if `intensity` counts MWh at the meter (IT x PUE), ``"it"`` if IT energy.
+    region_weight : (N,), multiplies a region's footprint inside the max only, >= 0.
+    """
+
+    name: str
+    unit: str
+    weight: float
+    intensity: Array
+    per: str
+    region_weight: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Scenario:
+    """N regions, J gateways, T slots and K footprint kinds; arrays are float64, C-contiguous and read-only by custom.
+
+    Parameters
+    ----------
+    times : (T,) datetime64[s], start of each slot, UTC.
+    slot_hours : length of a slot.
+    capacity : (N, T) MW of IT power. pue : (N,).
+    price : (N, T) USD per MWh at the meter; may be negative.
+    demand : (J, T) MW of IT power, mean over the slot, >= 0.
+    reach_gateway, reach_region : (E,) indices of the allowed pairs, sorted by region, then gateway, unique.
+    reach_rtt_ms : (E,) round-trip time, NaN where unknown.
+    note : what in the data is modelled rather than measured; shown wherever the scenario is shown.
+    """
+
+    name: str
+    times: Array
+    slot_hours: float
+    regions: tuple[str, ...]
+    region_lat: Array
+    region_lon: Array
+    pue: Array
+    capacity: Array
+    gateways: tuple[str, ...]
+    gateway_lat: Array
+    gateway_lon: Array
+    gateway_utc_offset_h: Array
+    demand: Array
+    price: Array
+    footprints: tuple[FootprintKind, ...]
+    reach_gateway: Array
+    reach_region: Array
+    reach_rtt_ms: Array
+    note: str = ""
+    sources: tuple[str, ...] = field(default=())
+
+    @property
+    def slots(self) -> int:
+        """T, the number of slots."""
+        return self.demand.shape[1]
+
+    def price_per_mw_slot(self) -> Array:
+        """(N, T): USD for one MW of IT load during one slot."""
+        return self.price * self.pue[:, None] * self.slot_hours
+
+    def intensity_per_mw_slot(self, kind: FootprintKind) -> Array:
+        """(N, T): units of `kind` (not region-weighted) for one MW of IT load during one slot."""
+        energy = self.slot_hours if kind.per == "it" else self.pue[:, None] * self.slot_hours
+        return kind.intensity * energy
+
+    def with_weights(self, weights: dict[str, float]) -> Scenario:
+        """The same scenario with some kinds' equity weights replaced.
+
+        Raises
+        ------
+        KeyError : a name is not one of the scenario's footprint kinds.
+        """
+        unknown = sorted(set(weights) - {k.name for k in self.footprints})
+        if unknown:
+            raise KeyError(unknown[0])
+        kinds = tuple(replace(k, weight=float(weights.get(k.name, k.weight))) for k in self.footprints)
+        return replace(self, footprints=kinds)
