@@ -1,0 +1,188 @@
+"""The interior-point method at the agent: a quadratic model of its own barrier, and its own part of each step.
+
+Private to the agent are the slack u of its capacity with price z, and the slack w of each footprint level with
+price mu. The coordinator moves load and level; the agent follows with its own step lengths, measures what is left
+over and answers with a fresh model. Quantities are in the units of `BarrierStep` (all of order one).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from eglb.agents.region import Array, Memory, Region, Request
+from eglb.agents.wire import Message, per_region
+
+_BOUNDARY = 0.99
+_CAPACITY_MARGIN = 1e-9
+"""Capacity is relaxed this much inside the method only, so that a full or closed slot has an interior."""
+
+
+@dataclass(frozen=True, eq=False)
+class Disclosure(Message):
+    """Answer to `BarrierOpen`: `price_scale` (n,) mean |price|, `capacity` (n, T), `intensity` (n, K, T), `bid` (n, T)."""
+
+    price_scale: Array = per_region()
+    capacity: Array = per_region()
+    intensity: Array = per_region()
+    bid: Array = per_region()
+
+
+@dataclass(frozen=True, eq=False)
+class BarrierOpen(Request):
+    """Opens the interior-point method. The region discloses capacity, intensity and a bid at `equity_price` (N, K)."""
+
+    equity_price: Array = per_region()
+
+    def answer(self, region: Region, memory: Memory) -> Disclosure:
+        memory.notes.pop("barrier", None)
+        return Disclosure(
+            price_scale=np.abs(region.price).mean(1),
+            capacity=region.capacity,
+            intensity=region.intensity.astype(np.float32),
+            bid=region.marginal_cost(self.equity_price).astype(np.float32),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class BarrierModel(Message):
+    """Answer to `BarrierStep`: the region's barrier as a quadratic around the present load and level.
+
+    `slope` g (n, T) and `curvature` h (n, T) in the load; `level_residual` b (n, K), `level_compliance` W (n, K)
+    and `equity_price` mu (n, K) in the footprint levels. Price and barrier can be inferred from them.
+    """
+
+    slope: Array = per_region()
+    curvature: Array = per_region()
+    level_residual: Array = per_region()
+    level_compliance: Array = per_region()
+    equity_price: Array = per_region()
+
+
+@dataclass(frozen=True, eq=False)
+class BarrierStep(Request):
+    """Follow the coordinator's move, then report a new model.
+
+    Parameters
+    ----------
+    number : of this step; a step received twice is answered twice alike.
+    load : (N, T) MW after the move. capacity_price_move : (N, T) the coordinator's change of the capacity prices.
+    equity_price : (N, K) where the coordinator sees mu (only used to start), equity_price_move its change.
+    level : (K,) footprint level before the move, level_move its change. centring : tau of the next model.
+    price_unit, load_unit, footprint_unit (K,) : USD per MW-slot, MW, units per MW-slot.
+    """
+
+    number: int
+    centring: float
+    price_unit: float
+    load_unit: float
+    footprint_unit: Array
+    level: Array
+    level_move: Array
+    load: Array = per_region()
+    capacity_price_move: Array = per_region()
+    equity_price: Array = per_region()
+    equity_price_move: Array = per_region()
+
+    def answer(self, region: Region, memory: Memory) -> BarrierModel:
+        model = memory.notes.get("barrier")
+        if model is not None and model.number == self.number:
+            model = model.before
+        load = self.load / self.load_unit
+        before = model if model is None else replace(model, before=None)
+        model = Barrier.start(region, self, load) if before is None else before.follow(self, load)
+        memory.notes["barrier"] = replace(model, number=self.number, centring=self.centring, before=before)
+        return model.describe(self.centring)
+
+
+@dataclass(frozen=True, eq=False)
+class Barrier:
+    """The agent's private interior point: data in units of order one, and u, z, w, mu > 0."""
+
+    price: Array
+    capacity: Array
+    intensity: Array
+    load: Array
+    level: Array
+    slack: Array
+    slack_price: Array
+    room: Array
+    room_price: Array
+    centring: float = 0.0
+    number: int = -1
+    before: Barrier | None = None
+
+    @classmethod
+    def start(cls, region: Region, step: BarrierStep, load: Array) -> Barrier:
+        """A roomy interior point at the given load and level."""
+        capacity = region.capacity / step.load_unit * (1.0 + _CAPACITY_MARGIN) + _CAPACITY_MARGIN
+        intensity = region.intensity / step.footprint_unit[:, None]
+        floor = np.maximum(0.2 * capacity, 1e-3 * capacity.max(initial=1e-9))
+        level = step.level
+        footprint = (intensity * load[:, None, :]).sum(-1)
+        return cls(
+            price=region.price / step.price_unit,
+            capacity=capacity,
+            intensity=intensity,
+            load=load,
+            level=level,
+            slack=np.maximum(capacity - load, floor),
+            slack_price=np.full_like(load, 0.5),
+            room=np.maximum(level - footprint, 0.05 * level),
+            room_price=step.equity_price.copy(),
+        )
+
+    def _residuals(self) -> tuple[Array, Array]:
+        footprint = (self.intensity * self.load[:, None, :]).sum(-1)
+        return self.capacity - self.load - self.slack, self.level - footprint - self.room
+
+    def describe(self, tau: float) -> BarrierModel:
+        """The quadratic model at centring `tau`."""
+        u, z, w, mu = self.slack, self.slack_price, self.room, self.room_price
+        r, room_gap = self._residuals()
+        h = z / u
+        slope = self.price + (mu[:, :, None] * self.intensity).sum(1) + tau / u - h * r
+        return BarrierModel(
+            slope=slope.astype(np.float32),
+            curvature=h.astype(np.float32),
+            level_residual=tau / mu - (room_gap + w),
+            level_compliance=w / mu,
+            equity_price=mu,
+        )
+
+    def follow(self, step: BarrierStep, load: Array) -> Barrier:
+        """Move with the coordinator, each slack and price by its own fraction of the way to the boundary.
+
+        Of each pair the smaller is computed from the linearised complementarity and the larger from the move, never
+        the other way round: dividing by the small one would amplify rounding errors a millionfold near the end.
+        """
+        tau = self.centring
+        u, z, w, mu = self.slack, self.slack_price, self.room, self.room_price
+        r, room_gap = self._residuals()
+        h = z / u
+        dy = load - self.load
+        stiff = h > 1.0
+        du_soft = r - dy
+        dz = np.where(stiff, tau / u - z - h * r + step.capacity_price_move, tau / u - z - h * du_soft)
+        du = np.where(stiff, tau / z - u - dz / np.where(stiff, h, 1.0), du_soft)
+        dw_soft = room_gap + step.level_move - (self.intensity * dy[:, None, :]).sum(-1)
+        stiff = mu > w
+        dmu = np.where(stiff, step.equity_price_move, tau / w - mu - mu / w * dw_soft)
+        dw = np.where(stiff, tau / mu - w - w / mu * dmu, dw_soft)
+        return replace(
+            self,
+            load=load,
+            level=self.level + step.level_move,
+            slack=u + fraction_to_boundary(u, du) * du,
+            slack_price=z + fraction_to_boundary(z, dz) * dz,
+            room=w + fraction_to_boundary(w, dw).min(1, keepdims=True, initial=1.0) * dw,
+            room_price=mu + fraction_to_boundary(mu, dmu).min(1, keepdims=True, initial=1.0) * dmu,
+            before=None,
+        )
+
+
+def fraction_to_boundary(value: Array, move: Array) -> Array:
+    """Elementwise largest step in (0, 1] that keeps `value + step * move` a hundredth away from zero."""
+    falling = move < 0.0
+    return np.where(falling, np.minimum(1.0, _BOUNDARY * value / np.where(falling, -move, 1.0)), 1.0)

@@ -1,0 +1,34 @@
+"""The process around one agent: bytes in, bytes out."""
+
+from __future__ import annotations
+
+from eglb.agents import barrier, bidding, proximal, valuation
+from eglb.agents.region import Memory, Region, Request
+from eglb.agents.wire import decode, encode
+
+REQUEST_MODULES = (barrier, bidding, proximal, valuation)
+"""Importing these makes their messages known to the codec."""
+
+
+class RegionHost:
+    """Holds the private data of one or more regions and answers the coordinator's messages for all of them.
+
+    A plain class: the in-process fleet calls it directly and the Ray fleet wraps it as an actor at launch.
+    """
+
+    def __init__(self, region: Region) -> None:
+        self._region = region
+        self._memory = Memory()
+
+    def answer(self, data: bytes) -> bytes:
+        """The encoded replies to the encoded requests in `data`, one for one and in order."""
+        replies = []
+        for request in decode(data):
+            if not isinstance(request, Request):
+                raise ValueError(f"{type(request).__name__} is not a request")
+            replies.append(request.answer(self._region, self._memory))
+        return encode(replies)
+
+    def ready(self) -> tuple[str, ...]:
+        """The names of the regions held here."""
+        return self._region.names

@@ -1,0 +1,353 @@
+"""Clearing of demand, slot by slot: who serves whom, at least cost, nearest to a proposal, or at all.
+
+All kernels are compiled, treat slots independently and cost a small multiple of the number of edges per slot.
+Edges come sorted by gateway: those of gateway j are ``gateway_start[j]:gateway_start[j + 1]`` with regions
+``edge_region``; ``by_region[region_start[i]:region_start[i + 1]]`` are those of region i. Arrays are slot-major.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from eglb.coordinator.compilation import compiled
+
+Array = np.ndarray
+
+_SPREAD_PASSES = 8
+_NEGLIGIBLE = 1e-14
+"""Flows below this part of a slot's largest demand are rounding."""
+
+
+@compiled
+def region_load(route: Array, edge_region: Array, regions: int) -> Array:
+    """(T, N): sum of `route` (T, E) by region."""
+    slots, edges = route.shape
+    load = np.zeros((slots, regions))
+    for t in range(slots):
+        for e in range(edges):
+            load[t, edge_region[e]] += route[t, e]
+    return load
+
+
+@compiled
+def project(
+    target: Array,
+    route: Array,
+    price: Array,
+    step: Array,
+    demand: Array,
+    gateway_start: Array,
+    edge_region: Array,
+    sweeps: int,
+) -> Array:
+    """Load nearest to `target` among those that meet demand: Gauss-Seidel sweeps of exact water filling.
+
+    Minimises sum_i (z_i - target_i)^2 / (2 step_i) over z = sum_j x_ij, x >= 0, sum_i x_ij = demand_j, one gateway
+    after the other, from the given `route` (T, E) and `price` (T, J), both updated in place. At the end of the last
+    sweep every gateway's demand is met exactly; `price` is the multiplier of that constraint, the demand price.
+
+    Returns
+    -------
+    load : (T, N), the z of the final route.
+    """
+    slots, regions = target.shape
+    gateways = demand.shape[1]
+    load = np.zeros((slots, regions))
+    for t in range(slots):
+        z = load[t]
+        for e in range(edge_region.shape[0]):
+            z[edge_region[e]] += route[t, e]
+        for _ in range(sweeps):
+            for j in range(gateways):
+                first, last = gateway_start[j], gateway_start[j + 1]
+                d = demand[t, j]
+                theta = price[t, j]
+                for _newton in range(100):
+                    total, slope = 0.0, 0.0
+                    for e in range(first, last):
+                        i = edge_region[e]
+                        level = target[t, i] - z[i] + route[t, e] + theta * step[i]
+                        if level > 0.0:
+                            total += level
+                            slope += step[i]
+                    if slope == 0.0:
+                        if d == 0.0:
+                            break
+                        theta = np.inf
+                        for e in range(first, last):
+                            i = edge_region[e]
+                            theta = min(theta, (d - (target[t, i] - z[i] + route[t, e])) / step[i])
+                        continue
+                    move = (d - total) / slope
+                    theta += move
+                    if abs(total - d) <= 1e-14 * (d + abs(theta) * slope):
+                        break
+                price[t, j] = theta
+                total = 0.0
+                for e in range(first, last):
+                    i = edge_region[e]
+                    total += max(0.0, target[t, i] - z[i] + route[t, e] + theta * step[i])
+                exact = d / total if total > 0.0 else 0.0
+                for e in range(first, last):
+                    i = edge_region[e]
+                    new = exact * max(0.0, target[t, i] - z[i] + route[t, e] + theta * step[i])
+                    z[i] += new - route[t, e]
+                    route[t, e] = new
+    return load
+
+
+@compiled
+def clear(
+    cost: Array,
+    quantity: Array,
+    demand: Array,
+    gateway_start: Array,
+    edge_region: Array,
+    edge_gateway: Array,
+    region_start: Array,
+    by_region: Array,
+) -> tuple[Array, Array, Array]:
+    """Least-cost clearing: min sum_i cost_i y_i over routes that meet demand with y <= quantity, and its dual.
+
+    The feasible loads of a slot form a polymatroid, so the greedy is exact: regions in ascending cost, each filled
+    as far as demand can be rerouted to it along alternating paths without taking load from a cheaper one.
+
+    Returns
+    -------
+    route : (T, E). price : (T, J), a dual optimal demand price; in slots where a set of gateways has no spare
+    quantity left it is the largest cost of the slot. unmet : (T, J), demand that nothing on offer can serve.
+    """
+    slots, regions = cost.shape
+    gateways = demand.shape[1]
+    edges = edge_region.shape[0]
+    route = np.zeros((slots, edges))
+    price = np.zeros((slots, gateways))
+    unmet = demand.copy()
+    queue = np.empty(regions, np.int64)
+    seen_region = np.empty(regions, np.bool_)
+    seen_gateway = np.empty(gateways, np.bool_)
+    gave_up = np.empty(regions, np.int64)
+    took_over = np.empty(gateways, np.int64)
+    for t in range(slots):
+        order = np.argsort(cost[t], kind="mergesort")
+        tiny = _NEGLIGIBLE * (1e-300 + demand[t].max()) if gateways else 0.0
+        left = demand[t].sum()
+        headroom = quantity[t].copy()
+        for i in order:
+            if left <= tiny:
+                break
+            while headroom[i] > tiny:
+                seen_region[:] = False
+                seen_gateway[:] = False
+                seen_region[i] = True
+                queue[0], head, tail, end = i, 0, 1, -1
+                while head < tail and end < 0:
+                    r = queue[head]
+                    head += 1
+                    for q in range(region_start[r], region_start[r + 1]):
+                        e = by_region[q]
+                        j = edge_gateway[e]
+                        if seen_gateway[j]:
+                            continue
+                        seen_gateway[j] = True
+                        took_over[j] = e
+                        if unmet[t, j] > tiny:
+                            end = j
+                            break
+                        for f in range(gateway_start[j], gateway_start[j + 1]):
+                            other = edge_region[f]
+                            if not seen_region[other] and route[t, f] > tiny:
+                                seen_region[other] = True
+                                gave_up[other] = f
+                                queue[tail] = other
+                                tail += 1
+                if end < 0:
+                    break
+                flow = min(headroom[i], unmet[t, end])
+                r = edge_region[took_over[end]]
+                while r != i:
+                    flow = min(flow, route[t, gave_up[r]])
+                    r = edge_region[took_over[edge_gateway[gave_up[r]]]]
+                unmet[t, end] -= flow
+                headroom[i] -= flow
+                left -= flow
+                e = took_over[end]
+                route[t, e] += flow
+                r = edge_region[e]
+                while r != i:
+                    route[t, gave_up[r]] -= flow
+                    e = took_over[edge_gateway[gave_up[r]]]
+                    route[t, e] += flow
+                    r = edge_region[e]
+        # Demand prices: the cheapest region with headroom that a gateway reaches by rerouting others.
+        seen_gateway[:] = False
+        seen_region[:] = False
+        price[t, :] = cost[t].max()
+        for i in order:
+            if headroom[i] <= tiny or seen_region[i]:
+                continue
+            seen_region[i] = True
+            queue[0], head, tail = i, 0, 1
+            while head < tail:
+                r = queue[head]
+                head += 1
+                for q in range(region_start[r], region_start[r + 1]):
+                    j = edge_gateway[by_region[q]]
+                    if seen_gateway[j]:
+                        continue
+                    seen_gateway[j] = True
+                    price[t, j] = cost[t, i]
+                    for f in range(gateway_start[j], gateway_start[j + 1]):
+                        other = edge_region[f]
+                        if not seen_region[other] and route[t, f] > tiny:
+                            seen_region[other] = True
+                            queue[tail] = other
+                            tail += 1
+        for j in range(gateways):
+            if unmet[t, j] <= tiny * 1e3:
+                _meet_exactly(route[t], gateway_start[j], gateway_start[j + 1], demand[t, j])
+                unmet[t, j] = 0.0
+    return route, price, unmet
+
+
+@compiled
+def _meet_exactly(route: Array, first: int, last: int, demand: float) -> None:
+    """Scale a gateway's edges in place so that they sum to its demand, to the last bit that scaling can give."""
+    total = route[first:last].sum()
+    if total > 0.0:
+        route[first:last] *= demand / total
+
+
+@compiled
+def repair(
+    route: Array,
+    ceiling: Array,
+    demand: Array,
+    gateway_start: Array,
+    edge_region: Array,
+    edge_gateway: Array,
+    region_start: Array,
+    by_region: Array,
+) -> tuple[Array, Array]:
+    """A route near the given one that meets demand with region loads at most `ceiling` (T, N), where one exists.
+
+    Scale overfull regions and over-served gateways down, spread what is missing over the headroom in reach, and send
+    the last of it along alternating paths, which is exact: what remains unmet cannot be met under this ceiling.
+
+    Returns
+    -------
+    route : (T, E). unmet : (T, J), zero where demand is met exactly.
+    """
+    slots, regions = ceiling.shape
+    gateways = demand.shape[1]
+    edges = edge_region.shape[0]
+    out = np.maximum(route, 0.0)
+    unmet = np.zeros((slots, gateways))
+    load = np.empty(regions)
+    wanted = np.empty(regions)
+    queue = np.empty(gateways, np.int64)
+    seen_region = np.empty(regions, np.bool_)
+    seen_gateway = np.empty(gateways, np.bool_)
+    moved_to = np.empty(regions, np.int64)
+    moved_from = np.empty(gateways, np.int64)
+    for t in range(slots):
+        x = out[t]
+        cap = ceiling[t]
+        tiny = _NEGLIGIBLE * (1e-300 + demand[t].max()) if gateways else 0.0
+        for j in range(gateways):
+            total = 0.0
+            for e in range(gateway_start[j], gateway_start[j + 1]):
+                total += x[e]
+            if total > demand[t, j]:
+                for e in range(gateway_start[j], gateway_start[j + 1]):
+                    x[e] *= demand[t, j] / total
+        load[:] = 0.0
+        for e in range(edges):
+            load[edge_region[e]] += x[e]
+        for e in range(edges):
+            i = edge_region[e]
+            if load[i] > cap[i]:
+                x[e] *= cap[i] / load[i]
+        for _ in range(_SPREAD_PASSES):
+            load[:] = 0.0
+            for e in range(edges):
+                load[edge_region[e]] += x[e]
+            wanted[:] = 0.0
+            short_of = 0.0
+            for j in range(gateways):
+                short, room = demand[t, j], 0.0
+                for e in range(gateway_start[j], gateway_start[j + 1]):
+                    short -= x[e]
+                    room += max(0.0, cap[edge_region[e]] - load[edge_region[e]])
+                short_of = max(short_of, short)
+                if short > tiny and room > 0.0:
+                    for e in range(gateway_start[j], gateway_start[j + 1]):
+                        i = edge_region[e]
+                        wanted[i] += short * max(0.0, cap[i] - load[i]) / room
+            if short_of <= tiny:
+                break
+            for j in range(gateways):
+                short, room = demand[t, j], 0.0
+                for e in range(gateway_start[j], gateway_start[j + 1]):
+                    short -= x[e]
+                    room += max(0.0, cap[edge_region[e]] - load[edge_region[e]])
+                if short > tiny and room > 0.0:
+                    for e in range(gateway_start[j], gateway_start[j + 1]):
+                        i = edge_region[e]
+                        free = max(0.0, cap[i] - load[i])
+                        if free > 0.0:
+                            x[e] += short * free / room * min(1.0, free / wanted[i])
+        load[:] = 0.0
+        for e in range(edges):
+            load[edge_region[e]] += x[e]
+        for j in range(gateways):
+            short = demand[t, j]
+            for e in range(gateway_start[j], gateway_start[j + 1]):
+                short -= x[e]
+            while short > tiny:
+                seen_region[:] = False
+                seen_gateway[:] = False
+                seen_gateway[j] = True
+                queue[0], head, tail, end = j, 0, 1, -1
+                while head < tail and end < 0:
+                    g = queue[head]
+                    head += 1
+                    for e in range(gateway_start[g], gateway_start[g + 1]):
+                        i = edge_region[e]
+                        if seen_region[i]:
+                            continue
+                        seen_region[i] = True
+                        moved_to[i] = e
+                        if cap[i] - load[i] > tiny:
+                            end = i
+                            break
+                        for q in range(region_start[i], region_start[i + 1]):
+                            f = by_region[q]
+                            other = edge_gateway[f]
+                            if not seen_gateway[other] and x[f] > tiny:
+                                seen_gateway[other] = True
+                                moved_from[other] = f
+                                queue[tail] = other
+                                tail += 1
+                if end < 0:
+                    break
+                flow = min(short, cap[end] - load[end])
+                g = edge_gateway[moved_to[end]]
+                while g != j:
+                    flow = min(flow, x[moved_from[g]])
+                    g = edge_gateway[moved_to[edge_region[moved_from[g]]]]
+                load[end] += flow
+                short -= flow
+                e = moved_to[end]
+                x[e] += flow
+                g = edge_gateway[e]
+                while g != j:
+                    x[moved_from[g]] -= flow
+                    e = moved_to[edge_region[moved_from[g]]]
+                    x[e] += flow
+                    g = edge_gateway[e]
+            if short <= tiny * 1e3:
+                _meet_exactly(x, gateway_start[j], gateway_start[j + 1], demand[t, j])
+            else:
+                unmet[t, j] = short
+    return out, unmet
