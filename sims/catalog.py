@@ -1,0 +1,56 @@
+"""From what a user names to a scenario: built-in worlds, generated fleets and folders."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from eglb.sims.problems import InputError
+from eglb.sims.scenario import Scenario
+
+BUILT_IN: tuple[tuple[str, str], ...] = (
+    ("paper10", "the published 10-region, 457-hour case, full reach (data directory)"),
+    ("paper10-partial", "the same with the published reach mask (data directory)"),
+    (
+        "synthetic:N[xHOURS][,seed=S][,reach=K][,util=U]",
+        "N regions and N gateways on a sphere, each gateway reaching its K nearest (generated)",
+    ),
+)
+
+
+def known() -> tuple[tuple[str, str], ...]:
+    """(name, one-line description) of every built-in scenario."""
+    return BUILT_IN
+
+
+def data_directory(data: Path | None = None) -> Path:
+    """Where measured series are read from: `data`, else ``$EGLB_DATA``, else the user's cache directory."""
+    if data is not None:
+        return Path(data)
+    if os.environ.get("EGLB_DATA"):
+        return Path(os.environ["EGLB_DATA"])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "eglb"
+
+
+def load(name_or_folder: str | Path, *, data: Path | None = None, seed: int | None = None) -> Scenario:
+    """The scenario of a built-in name or of a folder.
+
+    A built-in name wins over a folder of the same name; write ``./paper10`` for the folder. `seed` counts for
+    generated scenarios whose name has no ``seed=`` part.
+
+    Raises
+    ------
+    InputError : unknown name, missing data, or a folder with problems (all of them).
+    InfeasibleError : well-formed, but some slot cannot be served.
+    """
+    name = str(name_or_folder)
+    if name.startswith("synthetic:") or name == "synthetic":
+        from eglb.sims.synthetic import generate, parse_name
+
+        return generate(parse_name(name, seed=seed))
+    if name in ("paper10", "paper10-partial"):
+        from eglb.sims.paper10 import read_paper10
+
+        return read_paper10(data_directory(data), partial=name == "paper10-partial")
+    names = ", ".join(known_name for known_name, _ in known())
+    raise InputError(f"{name}: no such folder and no built-in scenario; built in are {names}")
