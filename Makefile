@@ -1,0 +1,61 @@
+# Everything happens inside this folder: .venv holds the tools, build/ what is made. GNU make, Python 3.11 or newer.
+#
+#   make demo    set up if needed, then plan the built-in fleet and set it beside the usual policies
+#   make test    set up if needed, then lint, types and all tests
+#   make setup | lint | clean | lock
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# Numeric libraries on one thread each: the agents are the parallelism.
+export OMP_NUM_THREADS ?= 1
+export RAY_USAGE_STATS_ENABLED ?= 0
+
+SOURCES = $(shell find agents coordinator sims eglb -name '*.py' -o -name py.typed)
+
+.PHONY: demo test setup lint types clean lock
+.DELETE_ON_ERROR:
+
+demo: setup
+	$(BIN)/eglb solve world10 --gap 1e-4
+	@rm -rf build/demo && mkdir -p build
+	$(BIN)/eglb compare world10 --address inprocess --time-limit 5 --out build/demo
+
+test: lint types
+	$(BIN)/python -m pytest
+
+setup: $(VENV)/.installed
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: build/.typed
+
+clean:
+	rm -rf build .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.locked: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --no-cache-dir --no-deps -r requirements.lock
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.locked pyproject.toml
+	$(PIP) install --no-cache-dir --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The checkout maps agents/ to eglb.agents, which type checkers cannot see in place: they read an installed copy.
+build/.typed: $(VENV)/.installed $(SOURCES)
+	@rm -rf build/lib build/bdist.* build/wheel-check
+	$(PIP) install --no-cache-dir --no-deps --no-build-isolation --no-compile --target build/wheel-check .
+	cd build/wheel-check && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p eglb
+	@touch $@
+
+# From an environment in which `pip install -e .[dev]` was run: writes down what is there.
+lock:
+	{ echo "# The whole closure, runtime and development, with exact versions. Refresh: make lock"; \
+	  $(BIN)/python -m pip list --format=freeze --exclude eglb --exclude pip | sort -f; } > requirements.lock
