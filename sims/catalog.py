@@ -52,5 +52,11 @@ def load(name_or_folder: str | Path, *, data: Path | None = None, seed: int | No
         from eglb.sims.paper10 import read_paper10
 
         return read_paper10(data_directory(data), partial=name == "paper10-partial")
+    if name.startswith(("world16@", "gcp33@")) or name in ("world16", "gcp33"):
+        raise InputError(f"{name}: this release does not have the measured world {name.partition('@')[0]} yet")
+    if Path(name_or_folder).is_dir():
+        from eglb.sims.scenario_folder import read
+
+        return read(Path(name_or_folder))
     names = ", ".join(known_name for known_name, _ in known())
     raise InputError(f"{name}: no such folder and no built-in scenario; built in are {names}")

@@ -1,0 +1,305 @@
+"""A scenario as a folder that anyone can write by hand: reading it, with every problem said at once.
+
+``scenario.toml`` beside ``regions``, ``gateways``, ``demand``, ``price`` and one table per footprint kind, and
+optionally ``reach`` and ``capacity``, each ``.csv``, ``.csv.gz`` or ``.parquet``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from eglb.sims.feasibility import require_feasible
+from eglb.sims.problems import InputError
+from eglb.sims.scenario import FootprintKind, Scenario
+from eglb.sims.scenario_folder_settings import KNOWN_UNIT, Settings, read_settings
+from eglb.sims.scenario_folder_tables import (
+    SUFFIXES,
+    Findings,
+    Table,
+    locate_table,
+    open_table,
+    suggest,
+)
+
+Array = np.ndarray
+
+
+def read(folder: Path) -> Scenario:
+    """The scenario in `folder`.
+
+    Raises
+    ------
+    InputError : every problem of every file, each with file, column, row and value.
+    InfeasibleError : the data are well formed, but in some slot demand exceeds all the capacity it reaches.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    findings = Findings()
+    settings = read_settings(folder, findings)
+    reader = _FolderReader(folder, settings, findings)
+    scenario = reader.assemble()
+    problems = findings.messages()
+    if problems or scenario is None:
+        raise InputError(f"{folder / problem}" for problem in problems)
+    require_feasible(scenario)
+    return scenario
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Regions or gateways: names, coordinates and the remaining numeric columns."""
+
+    names: tuple[str, ...]
+    lat: Array
+    lon: Array
+    extra: dict[str, Array]
+
+
+class _FolderReader:
+    """Reads the tables one by one; what cannot be read is a finding and None, and the rest goes on."""
+
+    def __init__(self, folder: Path, settings: Settings, findings: Findings) -> None:
+        self.folder, self.settings, self.findings = folder, settings, findings
+        self._files: dict[str, str] = {}
+
+    def assemble(self) -> Scenario | None:
+        regions = self._regions()
+        gateways = self._gateways()
+        region_names = regions.names if regions else None
+        times, demand = self._series("demand", gateways.names if gateways else None, "gateway")
+        _, price = self._series("price", region_names, "region", like=times, negative=True)
+        intensities = {
+            kind: self._series(kind, region_names, "region", like=times)[1] for kind in self.settings.kinds
+        }
+        if self._exists("capacity"):
+            by_slot = self._series("capacity", region_names, "region", like=times, some=True)[1]
+        else:
+            by_slot = np.full((len(region_names or ()), 0 if times is None else len(times)), np.nan)
+        pairs = self._reach(regions, gateways)
+        if regions is None or gateways is None or pairs is None or times is None or self.findings.messages():
+            return None
+        assert demand is not None and price is not None and by_slot is not None
+        ones = np.ones(len(regions.names))
+        capacity = np.where(np.isnan(by_slot), regions.extra["capacity_mw"][:, None], by_slot)
+        footprints = []
+        for name, kind in self.settings.kinds.items():
+            intensity = intensities[name]
+            assert intensity is not None
+            weight = regions.extra.get(f"{name}_weight", ones)
+            footprints.append(FootprintKind(name, kind.unit, kind.weight, intensity, kind.per, weight))
+        return Scenario(
+            name=self.settings.name,
+            times=times,
+            slot_hours=self.settings.slot_hours,
+            regions=regions.names,
+            region_lat=regions.lat,
+            region_lon=regions.lon,
+            pue=regions.extra["pue"],
+            capacity=capacity,
+            gateways=gateways.names,
+            gateway_lat=gateways.lat,
+            gateway_lon=gateways.lon,
+            gateway_utc_offset_h=gateways.extra.get("utc_offset_h", np.round(gateways.lon / 15.0)),
+            demand=demand,
+            price=price,
+            footprints=tuple(footprints),
+            reach_gateway=pairs[0],
+            reach_region=pairs[1],
+            reach_rtt_ms=pairs[2],
+            note=self.settings.note,
+            sources=self.settings.sources,
+        )
+
+    def _open(self, table: str, required: Sequence[str]) -> Table | None:
+        path = locate_table(self.folder, table, self.settings.tables.get(table), self.findings)
+        if path is None:
+            section = f" for [equity.{table}]" if table in self.settings.kinds else ""
+            section = f" for [tables] {table}" if table in self.settings.tables else section
+            message = f"no such file{section} ({', '.join(SUFFIXES)} are read)"
+            file = self.settings.tables.get(table, f"{table}.csv")
+            self.findings.add(file, "missing file", message)
+            return None
+        self._files[table] = path.name
+        return open_table(path, required, self.findings)
+
+    def _exists(self, table: str) -> bool:
+        return table in self.settings.tables or any((self.folder / f"{table}{s}").is_file() for s in SUFFIXES)
+
+    def _places(self, table: str, key: str, required: Sequence[str], optional: Sequence[str]) -> _Places | None:
+        opened = self._open(table, (key, "lat", "lon", *required))
+        if opened is None:
+            return None
+        known = (key, "lat", "lon", *required, *optional)
+        for column in opened.columns:
+            if column not in known and not self._is_weight(table, column):
+                hint = suggest(column, known) or f"; known are {', '.join(known)}"
+                self.findings.add(opened.file, "column", f"column {column or '(no name)'}: unknown{hint}")
+        names = opened.names(key, self.findings)
+        first: dict[str, int] = {}
+        for row, name in zip(opened.rows, names, strict=True):
+            if name == "time_utc":
+                self.findings.add(opened.file, "name", f"column {key}, row {row}: 'time_utc' is reserved")
+            if name and first.setdefault(name, row) != row:
+                message = f"column {key}, row {row}: {name!r} is already in row {first[name]}"
+                self.findings.add(opened.file, "duplicate", message)
+        numeric = [c for c in known if c != key and c in opened.columns]
+        values = opened.numbers(numeric, self.findings)
+        by_column = dict(zip(numeric, np.ascontiguousarray(values.T), strict=True))
+        limits = [("lat", -90.0, 90.0), ("lon", -180.0, 180.0), ("utc_offset_h", -12.0, 14.0)]
+        limits += [("pue", 1.0, np.inf)]
+        limits += [(c, 0.0, np.inf) for c in numeric if c == "capacity_mw" or c.endswith("_weight")]
+        for column, low, high in limits:
+            if column in by_column:
+                cells = by_column[column][:, None]
+                bad = (cells < low) | (cells > high)
+                if np.isfinite(high):
+                    reason = f"must lie between {low:g} and {high:g}"
+                else:
+                    reason = "is negative" if low == 0 else f"must be at least {low:g}"
+                opened.check(cells, [column], bad, column, reason, self.findings)
+        lat, lon = by_column.pop("lat"), by_column.pop("lon")
+        return _Places(tuple(names), lat, lon, by_column)
+
+    def _is_weight(self, table: str, column: str) -> bool:
+        """Whether a column is a region weight of a kind that is known but not priced here."""
+        kind = column.removesuffix("_weight")
+        known = kind in KNOWN_UNIT or self._exists(kind)
+        return table == "regions" and column.endswith("_weight") and bool(kind) and known
+
+    def _regions(self) -> _Places | None:
+        weights = [f"{kind}_weight" for kind in self.settings.kinds]
+        return self._places("regions", "region", ("capacity_mw", "pue"), weights)
+
+    def _gateways(self) -> _Places | None:
+        return self._places("gateways", "gateway", (), ("utc_offset_h",))
+
+    def _series(
+        self,
+        table: str,
+        names: tuple[str, ...] | None,
+        noun: str,
+        *,
+        like: Array | None = None,
+        negative: bool = False,
+        some: bool = False,
+    ) -> tuple[Array | None, Array | None]:
+        """Times (T,) and values (len(names), T) of an hourly table, one column per name.
+
+        `like` is the time axis to agree with; with `some`, absent columns are NaN and no problem.
+        """
+        opened = self._open(table, ("time_utc",))
+        if opened is None:
+            return None, None
+        times = self._times(opened, like)
+        if names is None:
+            return times, None
+        position = {name: i for i, name in enumerate(names)}
+        present = {c: None for c in opened.columns if c != "time_utc"}
+        for column in present:
+            if column not in position:
+                home = self._files.get(f"{noun}s", f"{noun}s.csv")
+                message = f"column {column or '(no name)'}: not a {noun} of {home}{suggest(column, names)}"
+                self.findings.add(opened.file, f"not a {noun}", message)
+        for name in names if not some else ():
+            if name and name not in present:
+                self.findings.add(
+                    opened.file, "missing column", f"column {name} is missing (a {noun} of this fleet)"
+                )
+        # A name that stands twice in its own table is reported there, and filled once here.
+        columns = [c for c in position if c in present]
+        values = opened.numbers(columns, self.findings)
+        if not negative:
+            opened.check(values, columns, values < 0, "negative", "is negative", self.findings)
+        series = np.full((len(names), len(opened)), np.nan)
+        series[[position[c] for c in columns]] = values.T
+        return times, series
+
+    def _times(self, opened: Table, like: Array | None) -> Array | None:
+        times = opened.times(self.findings)
+        if times is None or not opened.whole:
+            return None
+        step = round(self.settings.slot_hours * 3600)
+        gaps = np.diff(times).astype(np.int64)
+        hours = f"slot_hours = {self.settings.slot_hours:g}"
+        if len(gaps) and (gaps == gaps[0]).all() and gaps[0] > 0 and gaps[0] != step:
+            message = f"column time_utc: rows are {gaps[0] / 3600:g} h apart, but {hours}"
+            self.findings.add(opened.file, "spacing", message)
+        else:
+            for r in np.flatnonzero(gaps != step):
+                where = f"column time_utc, row {opened.rows[r + 1]}: {times[r + 1]}Z"
+                if gaps[r] == 0:
+                    self.findings.add(opened.file, "duplicate time", f"{where} is the same as the row before")
+                elif gaps[r] < 0:
+                    self.findings.add(opened.file, "time order", f"{where} is before the row above ({times[r]}Z)")
+                else:
+                    message = f"{where} is {gaps[r] / 3600:g} h after the row above, but {hours}"
+                    self.findings.add(opened.file, "time gap", message)
+        if like is not None and len(like) != len(times):
+            message = f"has {len(times)} rows, {self._files['demand']} has {len(like)}"
+            self.findings.add(opened.file, "length", message)
+        elif like is not None and (like != times).any():
+            r = int(np.flatnonzero(like != times)[0])
+            message = f"{times[r]}Z, but {like[r]}Z stands there in {self._files['demand']}"
+            self.findings.add(opened.file, "other times", f"column time_utc, row {opened.rows[r]}: {message}")
+        return times
+
+    def _reach(self, regions: _Places | None, gateways: _Places | None) -> tuple[Array, Array, Array] | None:
+        """Allowed pairs (gateway, region, RTT in ms), sorted by region, then gateway."""
+        limit = self.settings.max_rtt_ms
+        if not self._exists("reach"):
+            if limit is not None:
+                message = "no such file, but max_rtt_ms in scenario.toml needs its rtt_ms column"
+                self.findings.add("reach.csv", "missing file", message)
+            if regions is None or gateways is None:
+                return None
+            n, j = len(regions.names), len(gateways.names)
+            region, gateway = np.divmod(np.arange(n * j), j)
+            return gateway, region, np.full(n * j, np.nan)
+        needed = ("gateway", "region") + (("rtt_ms",) if limit is not None else ())
+        opened = self._open("reach", needed)
+        if opened is None or regions is None or gateways is None:
+            return None
+        for column in opened.columns:
+            if column not in ("gateway", "region", "rtt_ms"):
+                self.findings.add(opened.file, "column", f"column {column or '(no name)'}: unknown")
+        rtt = np.full((len(opened), 1), np.nan)
+        if "rtt_ms" in opened.columns:
+            rtt = opened.numbers(["rtt_ms"], self.findings, blank=limit is None)
+            opened.check(rtt, ["rtt_ms"], rtt < 0, "negative", "is negative", self.findings)
+        gateway = self._indices(opened, "gateway", gateways.names)
+        region = self._indices(opened, "region", regions.names)
+        known = (gateway >= 0) & (region >= 0)
+        key = region * len(gateways.names) + gateway
+        order = np.argsort(key, kind="stable")
+        repeated = np.zeros(len(key), dtype=bool)
+        repeated[order[1:]] = key[order[1:]] == key[order[:-1]]
+        for r in np.flatnonzero(repeated & known):
+            first = opened.rows[np.flatnonzero(key == key[r])[0]]
+            pair = f"{gateways.names[gateway[r]]!r}, {regions.names[region[r]]!r}"
+            message = f"columns gateway, region, row {opened.rows[r]}: {pair} is already in row {first}"
+            self.findings.add(opened.file, "duplicate", message)
+        kept = order[known[order] & ~repeated[order]]
+        listed = np.isin(np.arange(len(gateways.names)), gateway[kept])
+        if limit is not None:
+            kept = kept[~(rtt[kept, 0] > limit)]
+        left = np.isin(np.arange(len(gateways.names)), gateway[kept])
+        for j in np.flatnonzero(~left):
+            why = f" within max_rtt_ms = {limit:g}" if listed[j] and limit is not None else ""
+            message = f"column gateway: {gateways.names[j]!r} reaches no region{why}"
+            self.findings.add(opened.file, "no reach", message)
+        return gateway[kept], region[kept], rtt[kept, 0]
+
+    def _indices(self, opened: Table, noun: str, names: tuple[str, ...]) -> Array:
+        """Position of each cell of column `noun` among `names`, -1 (and a finding) where unknown."""
+        position = {name: i for i, name in reversed(list(enumerate(names)))}
+        cells = opened.names(noun, self.findings)
+        home = self._files.get(f"{noun}s", f"{noun}s.csv")
+        for row, cell in zip(opened.rows, cells, strict=True):
+            if cell and cell not in position:
+                message = f"column {noun}, row {row}: {cell!r} is not in {home}{suggest(cell, names)}"
+                self.findings.add(opened.file, f"unknown {noun}", message)
+        return np.array([position.get(cell, -1) for cell in cells], dtype=np.int64)
