@@ -2,7 +2,7 @@
 #
 #   make demo    set up if needed, then plan the built-in fleet and set it beside the usual policies
 #   make test    set up if needed, then lint, types and all tests
-#   make setup | lint | clean | lock
+#   make setup | lint | types | wheel | clean | lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,7 +15,7 @@ export RAY_USAGE_STATS_ENABLED ?= 0
 
 SOURCES = $(shell find agents coordinator sims eglb -name '*.py' -o -name py.typed)
 
-.PHONY: demo test setup lint types clean lock
+.PHONY: demo test setup lint types wheel clean lock
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -33,6 +33,12 @@ lint: setup
 	$(BIN)/ruff format --check .
 
 types: build/.typed
+
+# What cluster.yaml puts on every node.
+wheel: setup
+	@rm -rf build/lib build/bdist.* build/dist && mkdir -p build/dist
+	$(PIP) wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir build/dist .
+	cp requirements.lock build/dist/
 
 clean:
 	rm -rf build .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

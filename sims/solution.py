@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from eglb.sims.scenario import Scenario
 
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+
 Array = np.ndarray
+
+# Every status a solve can end with, and what it means for whoever reads it.
+STATUS_MEANING = {
+    "converged": "the certified gap is at most the gap asked for",
+    "round_limit": "stopped at the round limit; the plan is feasible and its gap certified: allow more rounds",
+    "time_limit": "stopped at the time limit; the plan is feasible and its gap certified: allow more time",
+    "stalled": "no further progress; the plan is feasible and its gap certified: try another algorithm",
+}
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON can hold it: numpy scalars as Python's, tuples as lists, numbers that are not finite as None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 @dataclass(frozen=True)
@@ -53,13 +79,13 @@ class RoundRecord:
     bytes_down: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Solution:
     """One plan for the whole horizon with its certificate.
 
     `route` is (E, T) MW on the scenario's reach pairs, `load` (N, T) MW its sum by region,
     `demand_price` (J, T) USD per MW-slot and `equity_price` (K, N) USD per unit the duals behind
-    `audit.lower_bound`. `status` is ``converged``, ``round_limit``, ``time_limit`` or ``stalled``.
+    `audit.lower_bound`. `status` is one of `STATUS_MEANING`. Prints as a table, in a terminal and in a notebook.
     """
 
     status: str
@@ -81,6 +107,58 @@ class Solution:
     peak_rss_mb: float
     trace: tuple[RoundRecord, ...]
 
+    @property
+    def converged(self) -> bool:
+        """Whether the certified gap is at most the gap asked for."""
+        return self.status == "converged"
+
     def to_dict(self) -> dict[str, Any]:
-        """The object that ``eglb solve --json`` prints."""
-        raise NotImplementedError
+        """The object that ``eglb solve --json`` prints, in its order; None stands for what is not a finite number."""
+        return plain(
+            {
+                "status": self.status,
+                "scenario": self.scenario.name,
+                "algorithm": self.algorithm,
+                "address": self.address,
+                "regions": len(self.scenario.regions),
+                "gateways": len(self.scenario.gateways),
+                "slots": self.scenario.slots,
+                "actors": self.actors,
+                "objective": self.audit.objective,
+                "lower_bound": self.audit.lower_bound,
+                "gap": self.audit.gap,
+                "energy_cost_usd": self.audit.energy_cost_usd,
+                "footprints": {kind: asdict(totals) for kind, totals in self.audit.footprints.items()},
+                "rounds": self.rounds,
+                "bytes_up": self.bytes_up,
+                "bytes_down": self.bytes_down,
+                "seconds": {
+                    "start": self.seconds_start,
+                    "solve": self.seconds_solve,
+                    "total": self.seconds_total,
+                },
+                "peak_rss_mb": self.peak_rss_mb,
+                "violations": self.audit.violations,
+            }
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"<Solution of {self.scenario.name} by {self.algorithm}: {self.status}, "
+            f"objective {self.audit.objective:,.2f} USD, gap {self.audit.gap:.1e}>"
+        )
+
+    def __str__(self) -> str:
+        from eglb.sims.tables import as_text
+
+        return as_text(self)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from eglb.sims.tables import solution_table
+
+        yield from solution_table(self, width=options.max_width, ascii_only=options.ascii_only)
+
+    def _repr_html_(self) -> str:
+        from eglb.sims.tables import solution_html
+
+        return solution_html(self)

@@ -1,0 +1,202 @@
+"""A results folder: what a command found, on disk, whole or absent.
+
+    run.json          what ``--json`` prints, and the equity prices
+    plan.parquet      time_utc, gateway, region, mw: one row per pair and slot that carries load
+    prices.parquet    time_utc, gateway, usd_per_mw_slot: the demand prices behind the lower bound
+    rounds.jsonl      one line per exchange with the agents: the best plan and bound so far
+    convergence.svg   and .png, after a comparison: certified gap against rounds and seconds
+
+With the scenario, plan and prices are enough to recompute every number in ``run.json`` (`eglb.sims.audit`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eglb.sims.problems import InputError
+from eglb.sims.scenario import Scenario
+from eglb.sims.solution import Solution, plain
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from eglb.sims.comparison import Comparison
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class StoredRun:
+    """A results folder as read back: `run` is run.json, the tables are None where the folder has none."""
+
+    run: dict[str, Any]
+    plan: pa.Table | None
+    prices: pa.Table | None
+    rounds: tuple[dict[str, Any], ...]
+
+
+@contextmanager
+def staged_folder(target: Path) -> Iterator[Path]:
+    """An empty folder to write into that becomes `target` when the block ends well and vanishes when it does not.
+
+    It stands beside `target`, so that the last step is one rename on one file system. Entering it before any
+    work starts is what refuses a target that cannot be written.
+
+    Raises
+    ------
+    InputError : `target` exists and is not an empty folder, or cannot be created or filled.
+    """
+    final = Path(target).resolve()
+    _refuse_used(target, final)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{final.name}.partial-", dir=final.parent))
+    except OSError as error:
+        raise InputError(f"--out {target}: cannot be created: {error.strerror}") from None
+    try:
+        yield staging
+        _refuse_used(target, final)
+        with _writing(target):
+            # mkdtemp makes folders private; results are as readable as the user's other new folders.
+            staging.chmod(0o777 & ~_umask())
+            os.replace(staging, final)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _refuse_used(target: Path, final: Path) -> None:
+    try:
+        if final.is_dir() and any(final.iterdir()):
+            what = "exists and is not empty"
+        elif final.is_dir():
+            what = "is a mount point, which no rename can replace" if final.is_mount() else ""
+        else:
+            what = "exists and is not a folder" if os.path.lexists(final) else ""
+    except OSError as error:
+        what = f"cannot be read: {error.strerror}"
+    if what:
+        raise InputError(f"--out {target}: {what}; name a new folder")
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_solution(solution: Solution, folder: Path) -> None:
+    """Fill `folder` with a solution: run.json, plan.parquet, prices.parquet and rounds.jsonl."""
+    scenario = solution.scenario
+    equity_price = {
+        kind.name: dict(zip(scenario.regions, row.tolist(), strict=True))
+        for kind, row in zip(scenario.footprints, solution.equity_price, strict=True)
+    }
+    with _writing(folder):
+        _write_json(folder / "run.json", {**solution.to_dict(), "equity_price": equity_price})
+        _write_tables(solution, folder)
+        _write_rounds(folder / "rounds.jsonl", [asdict(record) for record in solution.trace])
+
+
+def write_comparison(comparison: Comparison, folder: Path) -> None:
+    """Fill `folder` with a comparison: run.json, every solver's rounds, the cheapest plan found, the picture."""
+    from eglb.sims.plots import draw_convergence
+
+    rounds = [{"solver": run.algorithm, **asdict(record)} for run in comparison.solvers for record in run.trace]
+    best = min(comparison.solvers, key=lambda run: run.audit.objective)
+    with _writing(folder):
+        _write_json(folder / "run.json", {**comparison.to_dict(), "plan_by": best.algorithm})
+        _write_tables(best, folder)
+        _write_rounds(folder / "rounds.jsonl", rounds)
+        draw_convergence(comparison, folder)
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    """One indented JSON object; numbers that are not finite become null."""
+    path.write_text(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+
+
+def _write_rounds(path: Path, rows: list[dict[str, Any]]) -> None:
+    """One JSON object per line; numbers that are not finite become null."""
+    lines = [json.dumps(plain(row), ensure_ascii=False, allow_nan=False) for row in rows]
+    path.write_text("".join(line + "\n" for line in lines), "utf-8")
+
+
+def _write_tables(solution: Solution, folder: Path) -> None:
+    """plan.parquet and prices.parquet, in time order."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    scenario = solution.scenario
+    slot, edge = np.nonzero(solution.route.T)
+    plan = pa.table(
+        {
+            "time_utc": _times(scenario, slot),
+            "gateway": _names(scenario.gateways, scenario.reach_gateway[edge]),
+            "region": _names(scenario.regions, scenario.reach_region[edge]),
+            "mw": pa.array(np.ascontiguousarray(solution.route[edge, slot])),
+        }
+    )
+    pq.write_table(plan, folder / "plan.parquet")
+    gateways, slots = solution.demand_price.shape
+    prices = pa.table(
+        {
+            "time_utc": _times(scenario, np.repeat(np.arange(slots), gateways)),
+            "gateway": _names(scenario.gateways, np.tile(np.arange(gateways), slots)),
+            "usd_per_mw_slot": pa.array(np.ascontiguousarray(solution.demand_price.T).reshape(-1)),
+        }
+    )
+    pq.write_table(prices, folder / "prices.parquet")
+
+
+def _times(scenario: Scenario, slots: Array) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array(scenario.times[slots].astype("datetime64[ms]")).cast(pa.timestamp("ms", tz="UTC"))
+
+
+def _names(names: tuple[str, ...], indices: Array) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.DictionaryArray.from_arrays(pa.array(indices.astype(np.int32)), pa.array(names, pa.string()))
+
+
+def read(folder: Path) -> StoredRun:
+    """A results folder, as a command left it.
+
+    Raises
+    ------
+    InputError : `folder` holds no readable results.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = Path(folder)
+    tables: dict[str, pa.Table | None] = {}
+    try:
+        run = json.loads((folder / "run.json").read_text("utf-8"))
+        for name in ("plan", "prices"):
+            path = folder / f"{name}.parquet"
+            tables[name] = pq.read_table(path) if path.exists() else None
+        lines = (folder / "rounds.jsonl").read_text("utf-8").splitlines()
+        rounds = tuple(json.loads(line) for line in lines)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise InputError(f"{folder}: not a results folder: {error}") from None
+    return StoredRun(run=run, plan=tables["plan"], prices=tables["prices"], rounds=rounds)

@@ -1,0 +1,275 @@
+"""Results as people read them: tables for a terminal, and the same as HTML for a notebook."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator
+from html import escape
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from eglb.sims.solution import STATUS_MEANING, FootprintTotals
+
+if TYPE_CHECKING:
+    from eglb.sims.comparison import Comparison
+    from eglb.sims.solution import Solution
+
+# More regions than fit a screen are cut to the worst of each kind; the plan itself is in the results folder.
+REGION_ROWS = 16
+
+
+def as_text(renderable: RenderableType, width: int = 100) -> str:
+    """What a terminal of `width` columns without colour would show."""
+    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
+    console.print(renderable)
+    return console.file.getvalue().rstrip("\n")  # type: ignore[attr-defined]
+
+
+def bar(share: float, width: int, ascii_only: bool = False) -> str:
+    """A bar of `width` characters at `share` = 1, in eighths of a character where the terminal can."""
+    share = min(max(share, 0.0), 1.0) if math.isfinite(share) else 0.0
+    if ascii_only:
+        return "#" * round(share * width)
+    full, eighths = divmod(round(share * width * 8), 8)
+    return "█" * full + (" ▏▎▍▌▋▊▉"[eighths] if eighths else "")
+
+
+def amount(value: float, unit: str = "") -> str:
+    """A quantity for reading: thousands grouped, about five digits, ``-`` where there is none."""
+    if not math.isfinite(value):
+        return "-"
+    digits = 0 if abs(value) >= 1e5 else 1 if abs(value) >= 1e3 else 2 if abs(value) >= 1 or value == 0 else 4
+    return f"{value:,.{digits}f} {unit}".rstrip()
+
+
+def dollars(value: float) -> str:
+    """US dollars to the cent, ``-`` where there are none."""
+    return f"{value:,.2f} USD" if math.isfinite(value) else "-"
+
+
+def small(value: float) -> str:
+    """A gap, such as ``8.7e-05``."""
+    return f"{value:.1e}" if math.isfinite(value) else "-"
+
+
+def byte_count(count: int) -> str:
+    """Bytes in the largest decimal unit that leaves at least one digit before the point."""
+    for power, unit in ((9, "GB"), (6, "MB"), (3, "kB")):
+        if count >= 10**power:
+            return f"{count / 10**power:.2f} {unit}"
+    return f"{count} B"
+
+
+def duration(seconds: float) -> str:
+    """Seconds with as many digits as mean something."""
+    return f"{seconds:.2f} s" if seconds < 100 else f"{seconds:,.0f} s"
+
+
+def worst_regions(solution: Solution) -> dict[str, tuple[str, float]]:
+    """By kind: the region whose weighted total is the largest, and that weighted total."""
+    worst = {}
+    for kind in solution.scenario.footprints:
+        by_region = solution.audit.footprints[kind.name].by_region
+        weighted = [
+            float(weight) * by_region[region]
+            for region, weight in zip(solution.scenario.regions, kind.region_weight, strict=True)
+        ]
+        index = max(range(len(weighted)), key=weighted.__getitem__)
+        worst[kind.name] = (solution.scenario.regions[index], weighted[index])
+    return worst
+
+
+def cost_rows(solution: Solution) -> list[tuple[str, str, str]]:
+    """(label, amount, remark): what the objective is made of, and what certifies it."""
+    audit = solution.audit
+    rows = [("Energy cost", dollars(audit.energy_cost_usd), "")]
+    for kind in solution.scenario.footprints:
+        region, total = worst_regions(solution)[kind.name]
+        remark = f"{kind.weight:g} USD/{kind.unit} x {amount(total, kind.unit)}, worst: {region}"
+        rows.append((f"{kind.name.capitalize()} equity", dollars(kind.weight * total), remark))
+    rows.append(("Objective", dollars(audit.objective), f"certified gap {small(audit.gap)}"))
+    rows.append(("Lower bound", dollars(audit.lower_bound), "no plan can cost less"))
+    return rows
+
+
+def effort_lines(solution: Solution) -> list[str]:
+    """How the plan was reached: rounds, actors, bytes, seconds and memory; then how well it meets its limits."""
+    if solution.actors:
+        actors = f"{solution.actors} actor{'s' * (solution.actors != 1)} ({solution.address})"
+    else:
+        actors = solution.address
+    parts = [
+        f"{solution.rounds} rounds",
+        actors,
+        f"{byte_count(solution.bytes_up)} up, {byte_count(solution.bytes_down)} down",
+        f"{duration(solution.seconds_solve)} solve, {duration(solution.seconds_start)} start",
+        f"{solution.peak_rss_mb:,.0f} MB peak",
+    ]
+    broken = ", ".join(f"{name} {value:.1e}" for name, value in solution.audit.violations.items())
+    return [" · ".join(parts), f"largest violation, MW: {broken}"]
+
+
+def shown_regions(footprints: dict[str, FootprintTotals], limit: int = REGION_ROWS) -> list[str]:
+    """The regions to show, worst first: by the largest share any of their totals has of that kind's maximum."""
+    shares: dict[str, float] = {}
+    for totals in footprints.values():
+        for region, total in totals.by_region.items():
+            share = total / totals.max if totals.max > 0 else 0.0
+            shares[region] = max(shares.get(region, 0.0), share)
+    return sorted(shares, key=lambda region: -shares[region])[:limit]
+
+
+def solution_table(solution: Solution, width: int, ascii_only: bool = False) -> Iterator[RenderableType]:
+    """The plan's parts for a terminal `width` columns wide: heading, costs, footprints by region, effort."""
+    scenario = solution.scenario
+    good = solution.converged
+    heading = Text.assemble(
+        (scenario.name, "bold"),
+        f"  {len(scenario.regions)} regions, {len(scenario.gateways)} gateways, {scenario.slots} slots"
+        f"  {solution.algorithm}  ",
+        (solution.status.replace("_", " "), "bold green" if good else "bold yellow"),
+    )
+    yield heading
+    if not good:
+        yield Text(STATUS_MEANING.get(solution.status, ""), style="yellow")
+
+    costs = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    costs.add_column(no_wrap=True)
+    costs.add_column(justify="right", no_wrap=True)
+    costs.add_column(style="dim", overflow="fold")
+    for label, value, remark in cost_rows(solution):
+        costs.add_row(label, value, remark, style="bold" if label == "Objective" else "")
+    yield Padding(costs, (1, 0))
+
+    if solution.audit.footprints:
+        yield _region_table(solution, width, ascii_only)
+    for line in effort_lines(solution):
+        yield Text(line.replace("·", "-") if ascii_only else line, style="dim")
+
+
+def _region_table(solution: Solution, width: int, ascii_only: bool) -> RenderableType:
+    footprints = solution.audit.footprints
+    regions = shown_regions(footprints)
+    worst = {kind: region for kind, (region, _) in worst_regions(solution).items()}
+    energy = dict(
+        zip(
+            solution.scenario.regions,
+            solution.load.sum(axis=1) * solution.scenario.slot_hours,
+            strict=True,
+        )
+    )
+    names = max(len(region) for region in [*regions, "Region"])
+    numbers = {
+        kind: max(len(amount(value)) for value in [*totals.by_region.values(), totals.total, 1e4])
+        for kind, totals in footprints.items()
+    }
+    taken = names + 14 + sum(numbers.values()) + 4 * len(footprints)
+    room = max(0, min(28, (width - taken) // len(footprints)))
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_footer=True)
+    left_out = len(solution.scenario.regions) - len(regions)
+    table.add_column(
+        "Region", Text(f"{left_out} more regions" if left_out else "all regions", style="dim"), no_wrap=True
+    )
+    table.add_column("IT MWh", amount(float(sum(energy.values()))), justify="right", no_wrap=True)
+    for kind, totals in footprints.items():
+        table.add_column(f"{kind} {totals.unit}", amount(totals.total), justify="right", no_wrap=True)
+        par = f"max/avg {totals.par:.2f}" if math.isfinite(totals.par) else ""
+        table.add_column("", par, width=max(room, len(par)) if room else len(par), no_wrap=True)
+    for region in regions:
+        cells: list[RenderableType] = [region, amount(float(energy[region]))]
+        for kind, totals in footprints.items():
+            value = totals.by_region[region]
+            style = "bold red" if region == worst[kind] else ""
+            share = value / totals.max if totals.max > 0 else 0.0
+            mark = (" <" if ascii_only else " ◀") if region == worst[kind] else ""
+            cells.append(Text(amount(value), style=style))
+            cells.append(Text(bar(share, max(0, room - 2), ascii_only) + mark, style=style or "cyan"))
+        table.add_row(*cells)
+    return table
+
+
+def solution_html(solution: Solution) -> str:
+    """The plan as one HTML fragment, styles inline, nothing loaded from elsewhere."""
+    scenario = solution.scenario
+    rows = "".join(
+        f"<tr><td style='text-align:left'>{escape(label)}</td><td style='text-align:right'>{escape(value)}</td>"
+        f"<td style='text-align:left;opacity:.7'>{escape(remark)}</td></tr>"
+        for label, value, remark in cost_rows(solution)
+    )
+    footprints = solution.audit.footprints
+    worst = {kind: region for kind, (region, _) in worst_regions(solution).items()}
+    head = "".join(
+        f"<th style='text-align:left' colspan=2>{escape(f'{kind}, {totals.unit}')}</th>"
+        for kind, totals in footprints.items()
+    )
+    body = ""
+    for region in shown_regions(footprints):
+        body += f"<tr><td style='text-align:left'>{escape(region)}</td>"
+        for kind, totals in footprints.items():
+            share = 100 * totals.by_region[region] / totals.max if totals.max > 0 else 0.0
+            colour = "#c0392b" if worst[kind] == region else "#2980b9"
+            body += (
+                f"<td style='text-align:right'>{amount(totals.by_region[region])}</td><td style='width:9em'>"
+                f"<div style='background:{colour};height:.7em;width:{share:.1f}%'></div></td>"
+            )
+        body += "</tr>"
+    effort = "<br>".join(escape(line) for line in effort_lines(solution))
+    return (
+        f"<div><b>{escape(scenario.name)}</b> · {escape(solution.algorithm)} · {escape(solution.status)}"
+        f"<table>{rows}</table>"
+        + (f"<table><tr><th style='text-align:left'>region</th>{head}</tr>{body}</table>" if footprints else "")
+        + f"<small>{effort}</small></div>"
+    )
+
+
+def comparison_table(comparison: Comparison, width: int) -> Iterator[RenderableType]:
+    """Policies, what equity costs, and solvers, for a terminal `width` columns wide."""
+    scenario = comparison.scenario
+    yield Text.assemble(
+        (scenario.name, "bold"),
+        f"  {len(scenario.regions)} regions, {len(scenario.gateways)} gateways, {scenario.slots} slots",
+    )
+    if comparison.policies:
+        policies = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        policies.add_column("Policy", no_wrap=True)
+        policies.add_column("energy\nUSD", justify="right", no_wrap=True)
+        policies.add_column("objective\nUSD", justify="right", no_wrap=True)
+        for kind in scenario.footprints:
+            policies.add_column(f"{kind.name} {kind.unit}\ntotal", justify="right", no_wrap=True)
+            policies.add_column("\nworst", justify="right", no_wrap=True)
+            policies.add_column("max/\navg", justify="right", no_wrap=True)
+        for row in comparison.policies:
+            cells = [row.name, amount(row.energy_cost_usd), amount(row.objective)]
+            for kind in scenario.footprints:
+                totals = row.footprints[kind.name]
+                cells += [amount(totals.total), amount(totals.max), f"{totals.par:.2f}"]
+            policies.add_row(*cells, style="bold" if row.name == "eGLB-Off" else "")
+        yield policies
+    for line in comparison.equity_lines():
+        yield Text(line)
+
+    solvers = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    solvers.add_column("Solver", no_wrap=True)
+    columns = ["objective\nUSD", "certified\ngap", "above\ncentral", "rounds", "up per\nregion", "seconds"]
+    for name in columns:
+        solvers.add_column(name, justify="right", no_wrap=True)
+    solvers.add_column("status", no_wrap=True)
+    for run, above in comparison.solvers_with_gap():
+        solvers.add_row(
+            run.algorithm,
+            amount(run.audit.objective),
+            small(run.audit.gap),
+            small(above),
+            str(run.rounds),
+            byte_count(run.bytes_up // len(scenario.regions)),
+            f"{run.seconds_solve:.2f}",
+            Text(run.status.replace("_", " "), style="green" if run.converged else "yellow"),
+        )
+    yield solvers
