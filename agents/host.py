@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from eglb.agents import barrier, bidding, proximal, valuation
-from eglb.agents.region import Memory, Region, Request
-from eglb.agents.wire import decode, encode
+from eglb.agents.region import Memory, MemoryLost, Region, Request
+from eglb.agents.wire import Fault, decode, encode
 
 REQUEST_MODULES = (barrier, bidding, proximal, valuation)
 """Importing these makes their messages known to the codec."""
@@ -21,12 +21,15 @@ class RegionHost:
         self._memory = Memory()
 
     def answer(self, data: bytes) -> bytes:
-        """The encoded replies to the encoded requests in `data`, one for one and in order."""
+        """The encoded replies to the encoded requests in `data`, one for one and in order, or one `Fault`."""
         replies = []
-        for request in decode(data):
-            if not isinstance(request, Request):
-                raise ValueError(f"{type(request).__name__} is not a request")
-            replies.append(request.answer(self._region, self._memory))
+        try:
+            for request in decode(data):
+                if not isinstance(request, Request):
+                    raise ValueError(f"{type(request).__name__} is not a request")
+                replies.append(request.answer(self._region, self._memory))
+        except MemoryLost:
+            return encode([Fault("restarted and lost its memory")])
         return encode(replies)
 
     def ready(self) -> tuple[str, ...]:

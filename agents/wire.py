@@ -64,6 +64,13 @@ class Message:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Fault(Message):
+    """An agent's only answer when it cannot answer: why."""
+
+    reason: str
+
+
 def _pack(value: Any) -> msgpack.ExtType:
     if isinstance(value, np.ndarray):
         value = np.ascontiguousarray(value)

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from eglb.coordinator.clearing import region_load
+from eglb.coordinator import clearing
 
 Array = np.ndarray
 
@@ -78,4 +78,16 @@ class Market:
 
     def load(self, route: Array) -> Array:
         """(T, N): each region's load under `route` (T, E)."""
-        return region_load(route, self.edge_region, self.regions)
+        return clearing.region_load(route, self.edge_region, self.regions)
+
+    def repair(self, route: Array, ceiling: Array) -> tuple[Array, Array]:
+        """A route (T, E) near the given one with loads at most `ceiling` (T, N), and what of demand stays unmet (T, J)."""
+        return clearing.repair(route, ceiling, self.demand, *self._graph)
+
+    def clear(self, cost: Array, quantity: Array) -> tuple[Array, Array, Array]:
+        """Least-cost route (T, E) for `cost` and `quantity` (T, N), its demand price (T, J) and unmet demand (T, J)."""
+        return clearing.clear(cost, quantity, self.demand, *self._graph)
+
+    @property
+    def _graph(self) -> tuple[Array, Array, Array, Array, Array]:
+        return self.gateway_start, self.edge_region, self.edge_gateway, self.region_start, self.by_region

@@ -1,0 +1,103 @@
+"""What an algorithm is: a state machine that never does input or output, and what it has found so far."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from eglb.agents.region import Request
+from eglb.agents.valuation import Value
+from eglb.agents.wire import Message
+from eglb.coordinator.market import Market
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Broadcast:
+    """Requests to send to every agent in one exchange; an agent answers all of them, in order.
+
+    An `opening` is kept by the fleet and sent again to an agent that lost its memory.
+    """
+
+    requests: tuple[Request, ...]
+    opening: bool = False
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The algorithm has nothing more to ask: it reached the gap, or (`stalled`) it can improve no further."""
+
+    stalled: bool = False
+
+
+@dataclass(eq=False)
+class Incumbent:
+    """Best feasible plan and best lower bound seen so far; they need not come from the same iterate.
+
+    `objective` and `bound` in USD; `route` (T, E) MW; `demand_price` (T, J) USD per MW-slot; `equity_price` (N, K).
+    """
+
+    objective: float = np.inf
+    route: Array | None = None
+    bound: float = -np.inf
+    demand_price: Array | None = None
+    equity_price: Array | None = None
+
+    @property
+    def gap(self) -> float:
+        """(objective - bound) / |objective|, infinite before both exist."""
+        if not np.isfinite(self.objective) or not np.isfinite(self.bound):
+            return np.inf
+        return max(self.objective - self.bound, 0.0) / max(abs(self.objective), 1e-300)
+
+    def offer_plan(self, objective: float, route: Array) -> bool:
+        """Keep a feasible plan if it is cheaper."""
+        if better := objective < self.objective:
+            self.objective, self.route = objective, route
+        return better
+
+    def offer_bound(self, bound: float, demand_price: Array, equity_price: Array) -> bool:
+        """Keep a valid bound, with the prices that prove it, if it is higher."""
+        if better := bound > self.bound:
+            self.bound, self.demand_price, self.equity_price = bound, demand_price, equity_price
+        return better
+
+
+class Algorithm(ABC):
+    """A sans-IO state machine: `start` gives the first exchange, `step` takes its replies and gives the next.
+
+    Replies come one for one to the requests, each with one row per region. The best plan and bound so far are in
+    `incumbent` at any time, so a run can be stopped between any two exchanges.
+    """
+
+    def __init__(self, market: Market, gap: float) -> None:
+        self.market = market
+        self.gap = gap
+        self.incumbent = Incumbent()
+
+    @abstractmethod
+    def start(self) -> Broadcast:
+        """The opening exchange."""
+
+    @abstractmethod
+    def step(self, replies: Sequence[Message]) -> Broadcast | Finished:
+        """Digest the replies to the last exchange and say what to ask next."""
+
+    def objective(self, value: Value) -> float:
+        """USD: what the agents said of a plan, with the equity term on the worst region of each kind."""
+        worst = value.footprint.max(0, initial=0.0)
+        return float(value.cost.sum() + self.market.equity_weight @ worst)
+
+
+@dataclass(eq=False)
+class Traffic:
+    """What went over the wire: exchanges, and encoded bytes of all agents together in each direction."""
+
+    rounds: int = 0
+    bytes_up: int = 0
+    bytes_down: int = 0
+    bytes_up_by_host: list[int] = field(default_factory=list)

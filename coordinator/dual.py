@@ -1,0 +1,83 @@
+"""Dual decomposition by a level bundle method on the equity price.
+
+Every cleared plan r gives a plane that lies above the dual function, phi(mu) <= cost_r + mu . footprint_r. The best
+mixture of the plans (`Mixture`) is feasible, and its objective is at the same time the highest point of the planes
+over the simplices. The next price is the one nearest to the best so far where all planes reach a level between the
+best bound and that objective (Lemarechal, Nemirovskii and Nesterov 1995). No step length, no tuning with the instance.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import nnls
+
+from eglb.coordinator.auction import Auction
+from eglb.coordinator.equity import normalise
+from eglb.coordinator.market import Market
+from eglb.coordinator.mixture import Mixture, PricedPlan
+
+Array = np.ndarray
+
+_LEVEL = 0.4
+_PLANES = 150
+
+
+class LevelBundle(Auction):
+    """Level bundle method; coordinator's work per iteration is clearing, one small LP and one small projection."""
+
+    def __init__(self, market: Market, gap: float) -> None:
+        super().__init__(market, gap)
+        self._mixture = Mixture(market.equity_weight, keep=_PLANES)
+        self._planes: list[tuple[float, Array]] = []
+
+    def announce(self, bound: float, plan: PricedPlan) -> Array | None:
+        weight = self.market.equity_weight
+        self._mixture.add(plan)
+        self._planes = [*self._planes, (plan.cost, plan.footprint)][-_PLANES:]
+        self.incumbent.offer_plan(*self._mixture.best())
+        center = self.incumbent.equity_price
+        assert center is not None
+        if not len(weight):
+            return None
+        level = self.incumbent.bound + _LEVEL * (self.incumbent.objective - self.incumbent.bound)
+        slopes = np.array([(footprint * weight).T.ravel() for _, footprint in self._planes])
+        heights = np.array([cost for cost, _ in self._planes])
+        share = nearest_in_level_set((center / weight).T, slopes, level - heights)
+        return None if share is None else normalise(share.T * weight, weight)
+
+
+def nearest_in_level_set(center: Array, slopes: Array, heights: Array) -> Array | None:
+    """argmin { |v - center|^2 : v_k in the unit simplex, slopes v >= heights }, or None if no such point is found.
+
+    Shapes: `center` and result (K, N), each row summing to one; `slopes` (R, K N); `heights` (R,). Rows are written in
+    an orthonormal basis of the directions that keep their sum; what is left is a least-distance problem, solved as
+    non-negative least squares (Lawson and Hanson 1974, chapter 23).
+    """
+    kinds, regions = center.shape
+    if regions == 1:
+        return center
+    index = np.arange(1, regions)
+    helmert = np.tril(np.ones((regions - 1, regions)))
+    helmert[index - 1, index] = -index
+    helmert /= np.sqrt(index * (index + 1.0))[:, None]
+    basis = np.kron(np.eye(kinds), helmert.T)
+    rows = np.concatenate([basis, slopes @ basis])
+    start = center.ravel()
+    sides = np.concatenate([-start, heights - slopes @ start])
+    size = np.sqrt((rows**2).sum(1))
+    useful = size > 0.0
+    rows, sides = rows[useful] / size[useful, None], sides[useful] / size[useful]
+    unit = max(float(sides.max()), 1e-300)
+    try:
+        weights, _ = nnls(
+            np.concatenate([rows.T, sides[None] / unit]),
+            np.concatenate([np.zeros(rows.shape[1]), [1.0]]),
+            maxiter=20 * len(rows),
+        )
+    except RuntimeError:
+        return None
+    residual = np.concatenate([rows.T @ weights, [sides @ weights / unit - 1.0]])
+    if residual[-1] >= -1e-14:
+        return None
+    move = -residual[:-1] / residual[-1] * unit
+    return np.maximum(start + basis @ move, 0.0).reshape(kinds, regions)

@@ -1,0 +1,151 @@
+"""The fleet: carries an algorithm's broadcasts to the agents and their replies back, and keeps count."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from eglb.agents.host import RegionHost
+from eglb.agents.region import Region
+from eglb.agents.wire import Fault, Message, decode, encode
+from eglb.coordinator.algorithm import Broadcast, Traffic
+from eglb.coordinator.market import Market
+
+_TRIES = 3
+
+
+class FleetError(Exception):
+    """Agents could not be started or reached; says which and why."""
+
+
+class Transport(ABC):
+    """Delivers bytes to hosts and brings bytes back; knows nothing of what they mean."""
+
+    @abstractmethod
+    def call(self, payloads: dict[int, bytes], deadline_s: float) -> dict[int, bytes | Exception]:
+        """Deliver to some hosts at once; for each its answer, or what went wrong. Never raises for a lost host."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of everything that was started. May be called twice."""
+
+
+class InProcess(Transport):
+    """Every host in this process; same bytes, same answers, no cluster."""
+
+    def __init__(self, regions: Sequence[Region]) -> None:
+        self._hosts = [RegionHost(region) for region in regions]
+
+    def call(self, payloads: dict[int, bytes], deadline_s: float) -> dict[int, bytes | Exception]:
+        return {h: self._hosts[h].answer(data) for h, data in payloads.items()}
+
+    def close(self) -> None:
+        self._hosts = []
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Which rows of a message concern one host."""
+
+    names: tuple[str, ...]
+    regions: slice
+    edges: slice
+
+
+def seat(market: Market, regions: Sequence[Region]) -> list[Seat]:
+    """Hosts hold consecutive regions, in the market's order."""
+    seats, first = [], 0
+    for region in regions:
+        last = first + len(region.names)
+        edges = slice(int(market.region_start[first]), int(market.region_start[last]))
+        seats.append(Seat(region.names, slice(first, last), edges))
+        first = last
+    if first != market.regions:
+        raise ValueError(f"{first} regions are seated, the market has {market.regions}")
+    return seats
+
+
+class Fleet:
+    """All agents behind one call.
+
+    A host that fails or does not answer within `deadline_s` is asked again, up to three times in all; one that
+    restarted and lost its memory is first sent the opening again. A host that stays silent makes the exchange fail.
+    """
+
+    def __init__(self, transport: Transport, seats: Sequence[Seat], deadline_s: float = 60.0) -> None:
+        self._transport = transport
+        self._seats = seats
+        self._deadline_s = deadline_s
+        self._opening: Broadcast | None = None
+        self.traffic = Traffic(bytes_up_by_host=[0] * len(seats))
+
+    def exchange(self, broadcast: Broadcast) -> tuple[Message, ...]:
+        """Send to everyone, wait for everyone; one joined reply per request.
+
+        Raises
+        ------
+        FleetError : a host stayed silent or failed in every try.
+        """
+        if broadcast.opening:
+            self._opening = broadcast
+        self.traffic.rounds += 1
+        answers: dict[int, list[Message]] = {}
+        trouble: dict[int, str] = {}
+        pending = {h: self._encode(h, broadcast) for h in range(len(self._seats))}
+        for attempt in range(_TRIES):
+            if attempt:
+                self.traffic.rounds += 1
+            forgot = set()
+            for h, answer in self._call(pending).items():
+                if isinstance(answer, Exception):
+                    trouble[h] = str(answer) or type(answer).__name__
+                    continue
+                messages = decode(answer)
+                if isinstance(messages[0], Fault):
+                    trouble[h] = messages[0].reason
+                    forgot.add(h)
+                else:
+                    answers[h] = messages
+            pending = {h: data for h, data in pending.items() if h not in answers}
+            if not pending:
+                return tuple(
+                    type(first).join([answers[h][q] for h in range(len(self._seats))])
+                    for q, first in enumerate(answers[0])
+                )
+            if forgot and self._opening is not None and not broadcast.opening:
+                self.traffic.rounds += 1
+                self._call({h: self._encode(h, self._opening) for h in forgot})
+        lost = ", ".join(f"{'+'.join(self._seats[h].names)} ({trouble[h]})" for h in sorted(pending))
+        raise FleetError(f"no answer from {lost} after {_TRIES} tries")
+
+    def _encode(self, host: int, broadcast: Broadcast) -> bytes:
+        at = self._seats[host]
+        return encode([r.cut(at.regions, at.edges) for r in broadcast.requests])
+
+    def _call(self, payloads: dict[int, bytes]) -> dict[int, bytes | Exception]:
+        self.traffic.bytes_down += sum(map(len, payloads.values()))
+        answers = self._transport.call(payloads, self._deadline_s)
+        for h, answer in answers.items():
+            if isinstance(answer, bytes):
+                self.traffic.bytes_up += len(answer)
+                self.traffic.bytes_up_by_host[h] += len(answer)
+        return answers
+
+
+def group_regions(region: Region, per_host: int) -> list[Region]:
+    """The private data of all regions, dealt to hosts of at most `per_host` consecutive regions each."""
+    count = len(region.names)
+    hosts = -(-count // max(per_host, 1))
+    cuts = np.linspace(0, count, hosts + 1).astype(int)
+    return [
+        Region(
+            region.names[a:b],
+            np.ascontiguousarray(region.price[a:b]),
+            np.ascontiguousarray(region.capacity[a:b]),
+            np.ascontiguousarray(region.intensity[a:b]),
+        )
+        for a, b in zip(cuts[:-1], cuts[1:], strict=True)
+    ]

@@ -1,0 +1,47 @@
+"""The textbook dual decomposition: projected subgradient steps on the equity price. The yardstick."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from eglb.coordinator.auction import Auction
+from eglb.coordinator.equity import project_simplex
+from eglb.coordinator.market import Market
+from eglb.coordinator.mixture import PricedPlan
+
+Array = np.ndarray
+
+
+class Subgradient(Auction):
+    """mu_k <- projection of mu_k + step * f_k onto the simplex of mass lambda_k, step falling with 1 / sqrt(iteration).
+
+    The plan is the running mean of the cleared plans, weighted by step, which converges where single ones do not
+    (Nedic and Ozdaglar 2009).
+    """
+
+    def __init__(self, market: Market, gap: float) -> None:
+        super().__init__(market, gap)
+        self._iteration = 0
+        self._weight = 0.0
+        self._mean = PricedPlan(np.zeros_like(self._cleared), 0.0, np.zeros_like(self.equity_price))
+
+    def announce(self, bound: float, plan: PricedPlan) -> Array | None:
+        weight = self.market.equity_weight
+        self._iteration += 1
+        step = 1.0 / np.sqrt(self._iteration)
+        self._weight += step
+        share = step / self._weight
+        self._mean = PricedPlan(
+            self._mean.route + share * (plan.route - self._mean.route),
+            self._mean.cost + share * (plan.cost - self._mean.cost),
+            self._mean.footprint + share * (plan.footprint - self._mean.footprint),
+        )
+        objective = self._mean.cost + float(weight @ self._mean.footprint.max(0, initial=0.0))
+        self.incumbent.offer_plan(objective, self._mean.route)
+        following = np.empty_like(self.equity_price)
+        for k in range(len(weight)):
+            uphill = plan.footprint[:, k] - plan.footprint[:, k].mean()
+            length = float(np.sqrt((uphill**2).sum()))
+            move = step * weight[k] / np.sqrt(len(uphill)) / length * uphill if length > 0.0 else 0.0
+            following[:, k] = project_simplex(self.equity_price[:, k] + move, weight[k])
+        return following
