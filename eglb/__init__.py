@@ -1,1 +1,62 @@
-"""."""
+"""Environmentally equitable geographical load balancing: a fleet in, a certified plan out.
+
+    import eglb
+
+    fleet = eglb.load("world10")          # a folder or a built-in name -> Scenario
+    plan = eglb.solve(fleet)              # agents and a coordinator -> Solution with a certificate
+    table = eglb.compare(fleet)           # every policy and algorithm, beside the central solver
+
+The verbs are those of the ``eglb`` command. What is wrong with an input is raised as `InputError` (wrong)
+or `InfeasibleError` (no feasible plan exists), each with every message in ``.problems``.
+Names are resolved when first used, so that ``import eglb`` costs milliseconds.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from eglb.sims.catalog import load
+    from eglb.sims.comparison import Comparison, compare
+    from eglb.sims.problems import InfeasibleError, InputError
+    from eglb.sims.scenario import Scenario
+    from eglb.sims.solution import Solution
+    from eglb.sims.solving import solve
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Comparison",
+    "InfeasibleError",
+    "InputError",
+    "Scenario",
+    "Solution",
+    "__version__",
+    "compare",
+    "load",
+    "solve",
+]
+
+_HOMES = {
+    "Comparison": "eglb.sims.comparison",
+    "InfeasibleError": "eglb.sims.problems",
+    "InputError": "eglb.sims.problems",
+    "Scenario": "eglb.sims.scenario",
+    "Solution": "eglb.sims.solution",
+    "compare": "eglb.sims.comparison",
+    "load": "eglb.sims.catalog",
+    "solve": "eglb.sims.solving",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'eglb' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -62,7 +62,7 @@ def staged_folder(target: Path) -> Iterator[Path]:
         final.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{final.name}.partial-", dir=final.parent))
     except OSError as error:
-        raise InputError(f"--out {target}: cannot be created: {error.strerror}") from None
+        raise InputError(f"{target}: cannot be created: {error.strerror}") from None
     try:
         yield staging
         _refuse_used(target, final)
@@ -85,7 +85,7 @@ def _refuse_used(target: Path, final: Path) -> None:
     except OSError as error:
         what = f"cannot be read: {error.strerror}"
     if what:
-        raise InputError(f"--out {target}: {what}; name a new folder")
+        raise InputError(f"{target}: {what}; name a new folder")
 
 
 @contextmanager

@@ -1,0 +1,84 @@
+"""``eglb compare``: every policy and every algorithm side by side, against the central solver."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from eglb.cli import options, streams
+
+
+@click.command("compare", short_help="Every policy and algorithm beside the central solver.")
+@options.scenario_options
+@click.option(
+    "--algorithm",
+    "algorithms",
+    type=options.Algorithm(),
+    multiple=True,
+    help="Only these algorithms, beside the central solver. Repeatable; default all.",
+)
+@click.option(
+    "--gap",
+    type=options.Positive(),
+    default=1e-4,
+    show_default=True,
+    help="Certified gap at which an algorithm stops.",
+)
+@click.option(
+    "--time-limit",
+    type=options.Positive(),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Most that one decentralised algorithm may take.",
+)
+@options.fleet_options
+@options.out_option
+@options.output_options
+def compare_command(
+    scenario: str,
+    data: Path | None,
+    seed: int | None,
+    algorithms: tuple[str, ...],
+    gap: float,
+    time_limit: float,
+    weights: tuple[tuple[str, float], ...],
+    address: str,
+    regions_per_actor: int | None,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Every policy and every algorithm on SCENARIO side by side, against the central solver.
+
+    With --out, the results folder also holds convergence.svg and .png: certified gap against rounds and seconds.
+    An algorithm that stops at its time limit is a row like any other; its status says so.
+    """
+    from eglb.cli.progress import RoundsShown
+    from eglb.sims.comparison import compare
+
+    with streams.stdout_kept_clean(), streams.staging(out) as folder:
+        fleet = options.load_weighted(scenario, data, seed, weights)
+        with RoundsShown(gap, quiet=quiet) as shown:
+            comparison = compare(
+                fleet,
+                algorithms=algorithms or None,
+                gap=gap,
+                time_limit=time_limit,
+                address=address,
+                regions_per_actor=regions_per_actor,
+                on_start=shown.begin,
+                on_round=shown.round,
+            )
+        if folder is not None:
+            from eglb.sims.results_folder import write_comparison
+
+            write_comparison(comparison, folder)
+    if as_json:
+        streams.print_json(comparison.to_dict())
+    elif not quiet:
+        streams.print_table(comparison)
+    if out is not None and not quiet:
+        streams.print_note(f"results in {out}")
+    return 0

@@ -1,0 +1,193 @@
+"""Option types and the options several commands share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from eglb.sims.scenario import Scenario
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Positive(click.ParamType):
+    """A finite number above zero."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = _number(value)
+        if number is None or number <= 0:
+            self.fail(f"{value!r} is not a finite number above 0.", param, ctx)
+        return number
+
+
+class Weight(click.ParamType):
+    """``KIND=VALUE``, VALUE a finite number of at least zero."""
+
+    name = "KIND=VALUE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, float]:
+        if isinstance(value, tuple):
+            return value
+        kind, equals, text = str(value).partition("=")
+        number = _number(text)
+        if not equals or not kind or number is None or number < 0:
+            self.fail(
+                f"{value!r} is not KIND=VALUE with a finite VALUE of at least 0, such as water=60.",
+                param,
+                ctx,
+            )
+        return kind, number
+
+
+class Address(click.ParamType):
+    """Where the agents run."""
+
+    name = "ADDRESS"
+    choices = "local (a private Ray on this machine), auto (the cluster this machine belongs to), HOST:PORT, inprocess"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value)
+        host, _, port = text.rpartition(":")
+        good_port = port.isascii() and port.isdigit() and 0 < int(port) < 65536
+        if text not in ("local", "auto", "inprocess") and not (host and good_port and "/" not in host):
+            self.fail(f"{value!r} is none of: {self.choices}.", param, ctx)
+        return text
+
+
+class CountOrAuto(click.ParamType):
+    """A whole number of at least one, or ``auto``, which is None."""
+
+    name = "N|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if value == "auto":
+            return None
+        try:
+            count = int(value)
+        except ValueError:
+            count = 0
+        if count < 1:
+            self.fail(f"{value!r} is neither auto nor a whole number of at least 1.", param, ctx)
+        return count
+
+
+class Algorithm(click.ParamType):
+    """One of the algorithms; the list lives with the solver, and is read only when it is needed."""
+
+    name = "NAME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from eglb.sims.solving import ALGORITHMS
+
+        if value not in ALGORITHMS:
+            self.fail(f"{value!r} is none of: {', '.join(ALGORITHMS)}.", param, ctx)
+        return str(value)
+
+
+def _number(text: Any) -> float | None:
+    try:
+        number = float(text)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def read_options(command: Command) -> Command:
+    """What decides how a scenario is read: --data, --seed."""
+    for add in (
+        click.option("--seed", type=click.IntRange(min=0), help="Seed of a generated scenario."),
+        click.option(
+            "--data",
+            type=click.Path(path_type=Path, file_okay=False, exists=True),
+            metavar="DIR",
+            help="Data directory; else $EGLB_DATA, else the user's cache directory.",
+        ),
+    ):
+        command = add(command)
+    return command
+
+
+def scenario_options(command: Command) -> Command:
+    """SCENARIO, a folder or a built-in name, and what decides how it is read."""
+    return click.argument("scenario")(read_options(command))
+
+
+def output_options(command: Command) -> Command:
+    """How much is said, and where: --json, --quiet."""
+    for add in (
+        click.option("--quiet", "-q", is_flag=True, help="No progress, no table."),
+        click.option(
+            "--json", "as_json", is_flag=True, help="Exactly one JSON object on stdout, the rest on stderr."
+        ),
+    ):
+        command = add(command)
+    return command
+
+
+def out_option(command: Command) -> Command:
+    """--out DIR, the results folder."""
+    return click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Write a results folder; it must not exist yet, or be empty.",
+    )(command)
+
+
+def fleet_options(command: Command) -> Command:
+    """Where the agents run and how many share a process: --address, --regions-per-actor; and --weight."""
+    for add in (
+        click.option(
+            "--regions-per-actor",
+            type=CountOrAuto(),
+            default="auto",
+            show_default=True,
+            help="How many regions one actor process holds.",
+        ),
+        click.option(
+            "--address",
+            type=Address(),
+            default="local",
+            show_default=True,
+            help=f"Where the agents run: {Address.choices}.",
+        ),
+        click.option(
+            "--weight",
+            "weights",
+            type=Weight(),
+            multiple=True,
+            help="Equity weight of one footprint kind, USD per unit of the worst region's total. Repeatable.",
+        ),
+    ):
+        command = add(command)
+    return command
+
+
+def load_weighted(
+    name: str, data: Path | None, seed: int | None, weights: tuple[tuple[str, float], ...]
+) -> Scenario:
+    """The named scenario with the weights of the command line.
+
+    Raises
+    ------
+    InputError : from loading, or a weight for a kind the scenario does not have.
+    """
+    from eglb.sims.catalog import load
+    from eglb.sims.problems import InputError
+
+    scenario = load(name, data=data, seed=seed)
+    kinds = [kind.name for kind in scenario.footprints]
+    unknown = [kind for kind, _ in weights if kind not in kinds]
+    if unknown:
+        has = ", ".join(kinds) or "none"
+        raise InputError([f"--weight {kind}: {name} has no footprint {kind!r}; it has {has}" for kind in unknown])
+    return scenario.with_weights(dict(weights))

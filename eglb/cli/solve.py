@@ -1,0 +1,90 @@
+"""``eglb solve``: one plan for the whole horizon, decentralised, with a certificate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from eglb.cli import options, streams
+
+
+class _ListsAlgorithms(click.Command):
+    """Help that ends with the algorithms, asked of the solver only when somebody reads it."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from eglb.sims.solving import ALGORITHMS
+
+        with formatter.section("Algorithms"):
+            formatter.write_dl(list(ALGORITHMS.items()))
+
+
+@click.command("solve", cls=_ListsAlgorithms, short_help="One plan for the whole horizon, with a certificate.")
+@options.scenario_options
+@click.option(
+    "--algorithm",
+    type=options.Algorithm(),
+    default="admm",
+    show_default=True,
+    help="How agents and coordinator reach the plan; listed below.",
+)
+@click.option(
+    "--gap",
+    type=options.Positive(),
+    default=1e-4,
+    show_default=True,
+    help="Stop once (objective - lower bound) / objective is certified to be at most this.",
+)
+@click.option("--max-rounds", type=click.IntRange(min=1), help="Stop after this many exchanges with the agents.")
+@click.option("--time-limit", type=options.Positive(), metavar="SECONDS", help="Stop after this many seconds.")
+@options.fleet_options
+@options.out_option
+@options.output_options
+def solve_command(
+    scenario: str,
+    data: Path | None,
+    seed: int | None,
+    algorithm: str,
+    gap: float,
+    max_rounds: int | None,
+    time_limit: float | None,
+    weights: tuple[tuple[str, float], ...],
+    address: str,
+    regions_per_actor: int | None,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """One plan for the whole horizon of SCENARIO, reached by agents that keep their data to themselves.
+
+    The plan is feasible, and its distance from the best possible plan is certified by a lower bound.
+    At a limit, the best plan so far and its gap are still given (exit code 4).
+    """
+    from eglb.cli.progress import RoundsShown
+    from eglb.sims.solving import solve
+
+    with streams.stdout_kept_clean(), streams.staging(out) as folder:
+        fleet = options.load_weighted(scenario, data, seed, weights)
+        with RoundsShown(gap, quiet=quiet) as shown:
+            shown.begin(algorithm, f"starting {len(fleet.regions)} agents ({address})")
+            solution = solve(
+                fleet,
+                algorithm,
+                gap=gap,
+                max_rounds=max_rounds,
+                time_limit=time_limit,
+                address=address,
+                regions_per_actor=regions_per_actor,
+                on_round=shown.round,
+            )
+        if folder is not None:
+            from eglb.sims.results_folder import write_solution
+
+            write_solution(solution, folder)
+    if as_json:
+        streams.print_json(solution.to_dict())
+    elif not quiet:
+        streams.print_table(solution)
+    if out is not None and not quiet:
+        streams.print_note(f"results in {out}")
+    return 0 if solution.converged else 4

@@ -1,0 +1,60 @@
+"""What goes to stdout and what to stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from rich.console import RenderableType
+
+
+@contextmanager
+def stdout_kept_clean() -> Iterator[None]:
+    """While inside, whatever is printed to stdout, by native libraries too, goes to stderr instead."""
+    sys.stdout.flush()
+    saved = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(saved, 1)
+        os.close(saved)
+
+
+def staging(out: Path | None) -> AbstractContextManager[Path | None]:
+    """The staged results folder of --out, or nothing; entered before any work so that a bad --out costs none."""
+    if out is None:
+        return nullcontext(None)
+    from eglb.sims.results_folder import staged_folder
+
+    return staged_folder(out)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """One JSON object on stdout."""
+    import json
+
+    click.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(renderable: RenderableType) -> None:
+    """A table on stdout, as wide as the terminal allows; 100 columns where there is none and COLUMNS is not set."""
+    from rich.console import Console
+
+    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100
+    Console(highlight=False, width=wide).print(renderable)
+
+
+def print_note(text: str) -> None:
+    """One line on stderr."""
+    click.echo(text, err=True)

@@ -1,0 +1,169 @@
+"""Every policy and every algorithm on one scenario, side by side with the central solver."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from eglb.sims.audit import footprint_totals
+from eglb.sims.baselines import POLICIES, run_baseline
+from eglb.sims.scenario import Scenario
+from eglb.sims.solution import FootprintTotals, RoundRecord, Solution, plain
+from eglb.sims.solving import ALGORITHMS, solve
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+
+@dataclass(frozen=True)
+class PolicyRow:
+    """What a policy costs: energy in USD, footprints unweighted, `objective` in USD with the equity terms."""
+
+    name: str
+    energy_cost_usd: float
+    footprints: dict[str, FootprintTotals]
+    objective: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """Policies by what they cost, and solvers by how they reach the same optimum; the central one comes first.
+
+    Every solver is a whole `Solution`, its plan, certificate and trace included. Prints as tables.
+    """
+
+    scenario: Scenario
+    policies: tuple[PolicyRow, ...]
+    solvers: tuple[Solution, ...]
+
+    @property
+    def central(self) -> Solution:
+        """The central solver's run, what the others are measured against."""
+        return next(run for run in self.solvers if run.algorithm == "central")
+
+    def solvers_with_gap(self) -> Iterator[tuple[Solution, float]]:
+        """Each run with its gap to the central objective: (objective - central) / |central|."""
+        reference = self.central.audit.objective
+        for run in self.solvers:
+            yield run, (run.audit.objective - reference) / max(abs(reference), 1e-300)
+
+    def equity_lines(self) -> list[str]:
+        """What equity costs: the equitable optimum against the cheapest plan, one sentence per quantity."""
+        by_name = {row.name: row for row in self.policies}
+        if not {"GLB-Cost", "eGLB-Off"} <= by_name.keys():
+            return []
+        cheap, fair = by_name["GLB-Cost"], by_name["eGLB-Off"]
+        lines = [f"Equity costs {_change(cheap.energy_cost_usd, fair.energy_cost_usd)} in energy, and changes"]
+        lines += [
+            f"  the worst region's {kind} by {_change(cheap.footprints[kind].max, totals.max)}, "
+            f"max/avg from {cheap.footprints[kind].par:.2f} to {totals.par:.2f}"
+            for kind, totals in fair.footprints.items()
+        ]
+        return lines if len(lines) > 1 else []
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object that ``eglb compare --json`` prints; `seconds` of a solver is its solve, start-up apart."""
+        return plain(
+            {
+                "scenario": self.scenario.name,
+                "regions": len(self.scenario.regions),
+                "gateways": len(self.scenario.gateways),
+                "slots": self.scenario.slots,
+                "policies": [asdict(row) for row in self.policies],
+                "solvers": [
+                    {
+                        "name": run.algorithm,
+                        "status": run.status,
+                        "objective": run.audit.objective,
+                        "lower_bound": run.audit.lower_bound,
+                        "gap": run.audit.gap,
+                        "gap_to_central": above,
+                        "rounds": run.rounds,
+                        "bytes_up": run.bytes_up,
+                        "bytes_down": run.bytes_down,
+                        "seconds": run.seconds_solve,
+                        "seconds_start": run.seconds_start,
+                        "actors": run.actors,
+                        "peak_rss_mb": run.peak_rss_mb,
+                        "violations": run.audit.violations,
+                    }
+                    for run, above in self.solvers_with_gap()
+                ],
+            }
+        )
+
+    def __repr__(self) -> str:
+        return f"<Comparison on {self.scenario.name}: {len(self.policies)} policies, {len(self.solvers)} solvers>"
+
+    def __str__(self) -> str:
+        from eglb.sims.tables import as_text
+
+        return as_text(self)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from eglb.sims.tables import comparison_table
+
+        yield from comparison_table(self)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(str(self))}</pre>"
+
+
+def compare(
+    scenario: Scenario,
+    *,
+    algorithms: Sequence[str] | None = None,
+    gap: float = 1e-4,
+    time_limit: float | None = 60.0,
+    address: str = "local",
+    regions_per_actor: int | None = None,
+    on_start: Callable[[str], None] | None = None,
+    on_round: Callable[[RoundRecord], None] | None = None,
+) -> Comparison:
+    """Run every policy, the central solver and the algorithms, one after the other.
+
+    Parameters
+    ----------
+    algorithms : names out of `eglb.sims.solving.ALGORITHMS`, default all; the central solver always runs, first.
+    gap : certified gap at which an algorithm stops. time_limit : seconds one algorithm may take; None is no limit.
+        The central solver has no limit, being what the others are measured against.
+    address, regions_per_actor : as in `eglb.solve`, for the algorithms.
+    on_start : told the name of each policy and solver as it starts. on_round : told every round of every solver.
+
+    Raises
+    ------
+    InfeasibleError : no feasible plan exists.
+    InputError : an option is out of range or unknown.
+    """
+    start = on_start or (lambda name: None)
+    policies = []
+    for name in policy_names(scenario):
+        start(name)
+        policies.append(policy_row(name, scenario))
+    solvers = []
+    chosen = [name for name in dict.fromkeys(algorithms or ALGORITHMS) if name != "central"]
+    for name in ["central", *chosen]:
+        start(name)
+        solvers.append(
+            solve(
+                scenario,
+                name,
+                gap=gap,
+                time_limit=None if name == "central" else time_limit,
+                address=address,
+                regions_per_actor=regions_per_actor,
+                on_round=on_round,
+            )
+        )
+    return Comparison(scenario, tuple(policies), tuple(solvers))
+
+
+def _change(before: float, after: float) -> str:
+    """A relative change in percent, such as ``-41.3 %``."""
+    if before == 0 or not math.isfinite(before):
+        return f"{after - before:+,.4g}"
+    return f"{100 * (after - before) / abs(before):+.1f} %"
