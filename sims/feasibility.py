@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
+from eglb.sims.highs import open_highs
 from eglb.sims.problems import InfeasibleError
 from eglb.sims.scenario import Scenario
 
@@ -171,9 +172,7 @@ def _overloaded_sets(scenario: Scenario, slots: Array) -> list[Array]:
 
     n, j, pairs = len(scenario.regions), len(scenario.gateways), len(scenario.reach_region)
     scale = float(scenario.demand.max())
-    solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
-    solver.setOptionValue("threads", 1)
+    solver = open_highs()
     solver.setOptionValue("primal_feasibility_tolerance", 1e-10)
     solver.setOptionValue("dual_feasibility_tolerance", 1e-10)
     rows = np.concatenate([scenario.reach_gateway, np.arange(j), j + scenario.reach_region])
