@@ -69,7 +69,8 @@ class BarrierStep(Request):
     number : of this step; a step received twice is answered twice alike.
     load : (N, T) MW after the move. capacity_price_move : (N, T) the coordinator's change of the capacity prices.
     equity_price : (N, K) where the coordinator sees mu (only used to start), equity_price_move its change.
-    level : (K,) footprint level before the move, level_move its change. centring : tau of the next model.
+    level : (K,) footprint level after the move; level_move the full Newton move, of which a part was taken.
+    centring : tau of the next model.
     price_unit, load_unit, footprint_unit (K,) : USD per MW-slot, MW, units per MW-slot.
     """
 
@@ -173,7 +174,7 @@ class Barrier:
         return replace(
             self,
             load=load,
-            level=self.level + step.level_move,
+            level=step.level,
             slack=u + fraction_to_boundary(u, du) * du,
             slack_price=z + fraction_to_boundary(z, dz) * dz,
             room=w + fraction_to_boundary(w, dw).min(1, keepdims=True, initial=1.0) * dw,

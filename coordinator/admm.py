@@ -91,7 +91,7 @@ class Admm(Algorithm):
         m = self.market
         level = profile.footprint.mean(0)
         energy = max(float(self._z.mean()), 1e-300)
-        equity_cost = float(m.equity_weight @ level) / (energy * m.slots)
+        equity_cost = float(m.equity_weight @ level) / (m.regions * m.slots * energy)
         spread, scale = float(profile.price_spread.mean()), float(profile.price_scale.mean())
         price = max(spread, 0.1 * scale, 0.1 * equity_cost) or 1.0
         level = np.where(level > 0.0, level, 1.0)

@@ -1,0 +1,195 @@
+"""Decentralised interior-point method: the fewest rounds, and the most disclosure.
+
+Every agent keeps the barriers of its own capacity and footprint levels, answers with their quadratic model and
+takes its own step lengths. The coordinator holds routes and prices, takes a few Newton steps on the agents' fixed
+models (they are cheap, a round is not) and announces where loads, levels and prices moved.
+
+What the coordinator learns: capacity and intensity of every region once, a bid at one equity price, and in every
+round slope and curvature of the region's barrier. Price, capacity and intensity are thereby known to it; use `admm`
+where that must not be.
+
+Block-wise step lengths carry no convergence proof. The certificate does not depend on them: bounds and the prices
+of repaired plans come from the agents, and a run that no longer improves says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from eglb.agents.barrier import BarrierModel, BarrierOpen, BarrierStep, Disclosure
+from eglb.agents.region import Request
+from eglb.agents.valuation import Bound, BoundTerm, Evaluate, Introduce, Value
+from eglb.agents.wire import Message
+from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished
+from eglb.coordinator.equity import fair_share, normalise
+from eglb.coordinator.interior import expand_slots, reduce_slots, solve_border
+from eglb.coordinator.market import Market
+
+Array = np.ndarray
+
+_NEWTON_STEPS = 3
+_CENTRING = 0.3
+_BOUNDARY = 0.99
+_PATIENCE = 12
+"""Rounds without a tenth less gap after which the method has stalled."""
+
+
+class Newton(Algorithm):
+    """Interior point with agents' own barriers; see the module's docstring. Coordinator's work grows with J^3 T."""
+
+    def start(self) -> Broadcast:
+        m = self.market
+        self._number = 0
+        self._best_gap, self._best_round = np.inf, 0
+        share = fair_share(m.equity_weight, m.regions)
+        load = m.load(m.spread())
+        return Broadcast(
+            (
+                Introduce(degree=m.degree, demand=m.per_edge(m.demand), load=load.T),
+                BarrierOpen(equity_price=share),
+            ),
+            opening=True,
+        )
+
+    def step(self, replies: Sequence[Message]) -> Broadcast | Finished:
+        first = replies[0]
+        if isinstance(first, BarrierModel):
+            self._digest(replies[1:])
+            if self.incumbent.gap <= self.gap:
+                return Finished()
+            if self.incumbent.gap < 0.9 * self._best_gap:
+                self._best_gap, self._best_round = self.incumbent.gap, self._number
+            finite = np.isfinite(first.slope).all() and np.isfinite(first.curvature).all()
+            if not finite or self._number - self._best_round > _PATIENCE:
+                return Finished(stalled=True)
+            move = self._newton(first)
+        else:
+            disclosure = replies[1]
+            assert isinstance(disclosure, Disclosure)
+            move = self._begin(disclosure)
+        return Broadcast((move, *self._certificate()))
+
+    def _begin(self, known: Disclosure) -> BarrierStep:
+        """Units of order one, and a roomy interior point."""
+        m = self.market
+        self._capacity = known.capacity.T.copy()
+        self._price_unit = float(known.price_scale.mean()) or 1.0
+        self._load_unit = float(m.demand.mean()) or 1.0
+        longest = known.intensity.astype(float).sum(-1).max(0)
+        self._footprint_unit = np.where(longest > 0.0, longest, 1.0)
+        self._mass = m.equity_weight * self._footprint_unit / self._price_unit
+        self._intensity = np.ascontiguousarray(known.intensity.transpose(2, 1, 0) / self._footprint_unit[:, None])
+        self._demand = m.demand / self._load_unit
+        self._mu = np.tile(self._mass[:, None] / m.regions, (1, m.regions))
+        bid = known.bid.T.astype(float) / self._price_unit + 0.5
+        self._x = np.maximum(m.spread() / self._load_unit, 1e-3 * float(self._demand.mean()))
+        self._y = m.load(self._x)
+        footprint = np.einsum("tkn,tn->kn", self._intensity, self._y)
+        self._level = 1.1 * footprint.max(1, initial=0.0)
+        offered = bid[:, m.edge_region]
+        self._nu = np.minimum.reduceat(offered, m.gateway_start[:-1], axis=1) - 0.5
+        self._z = offered - self._nu[:, m.edge_gateway]
+        self._tau = _CENTRING * float((self._x * self._z).mean())
+        self._weight, self._rest = np.empty_like(self._x), np.empty_like(self._x)
+        self._response = np.zeros((m.slots, m.gateways, m.regions + 1))
+        self._border = np.empty((m.kinds * m.regions, m.kinds * m.regions))
+        nothing = np.zeros_like(self._mu)
+        return self._step(self._y, np.zeros_like(self._y), nothing, np.zeros(m.kinds))
+
+    def _newton(self, model: BarrierModel) -> BarrierStep:
+        """A few Newton steps on the agents' fixed models, each to just inside the boundary."""
+        m = self.market
+        slope, curvature = model.slope.T.astype(float), model.curvature.T.astype(float)
+        self._mu = model.equity_price.T
+        mass = self._mass - self._mu.sum(1)
+        moved, raised = np.zeros_like(slope), np.zeros(m.kinds)
+        for _ in range(_NEWTON_STEPS):
+            shift = reduce_slots(
+                self._x,
+                self._z,
+                self._nu,
+                slope,
+                curvature,
+                moved,
+                self._intensity,
+                self._demand,
+                self._tau,
+                m.gateway_start,
+                m.edge_region,
+                self._weight,
+                self._rest,
+                self._response,
+                self._border,
+            )
+            side = model.level_residual.T - raised[:, None]
+            side = side + np.einsum("tkn,tn->kn", self._intensity, moved + shift)
+            dmu, ds = solve_border(self._border, model.level_compliance.T, side, mass)
+            equity_cost = np.einsum("kn,tkn->tn", dmu, self._intensity)
+            dnu, dx, dz, capacity_price, route_room, cost_room = expand_slots(
+                self._x,
+                self._z,
+                curvature,
+                equity_cost,
+                self._tau,
+                m.gateway_start,
+                m.edge_region,
+                self._weight,
+                self._rest,
+                self._response,
+            )
+            full_capacity_price = capacity_price + curvature * moved
+            full_rise = raised + ds
+            primal, dual = min(1.0, _BOUNDARY * route_room), min(1.0, _BOUNDARY * cost_room)
+            self._x += primal * dx
+            self._z += dual * dz
+            self._nu = self._nu + dual * dnu
+            moved += primal * m.load(dx)
+            raised = raised + primal * ds
+        self._y = m.load(self._x)
+        self._level = self._level + raised
+        self._tau = _CENTRING * float((self._x * self._z).mean())
+        self._mu_ahead = self._mu + dmu
+        return self._step(self._y, full_capacity_price, dmu, full_rise)
+
+    def _step(self, load: Array, capacity_price: Array, equity_move: Array, rise: Array) -> BarrierStep:
+        self._number += 1
+        if self._number == 1:
+            self._mu_ahead = self._mu
+        return BarrierStep(
+            number=self._number,
+            centring=self._tau,
+            price_unit=self._price_unit,
+            load_unit=self._load_unit,
+            footprint_unit=self._footprint_unit,
+            level=self._level,
+            level_move=rise,
+            load=self._load_unit * load.T,
+            capacity_price_move=capacity_price.T,
+            equity_price=self._mu.T,
+            equity_price_move=equity_move.T,
+        )
+
+    def _certificate(self) -> list[Request]:
+        """Bound at the prices just reached, and the plan just reached, repaired."""
+        m = self.market
+        raw = self._mu_ahead.T * (self._price_unit / self._footprint_unit)
+        self._asked_price = self._price_unit * self._nu
+        self._asked_equity = normalise(raw, m.equity_weight)
+        plan, unmet = m.repair(self._load_unit * self._x, self._capacity)
+        self._asked_plan = plan if unmet.max(initial=0.0) == 0.0 else None
+        requests: list[Request] = [
+            Bound(demand_price=m.per_edge(self._asked_price), equity_price=self._asked_equity)
+        ]
+        if self._asked_plan is not None:
+            requests.append(Evaluate(load=m.load(plan).T))
+        return requests
+
+    def _digest(self, replies: Sequence[Message]) -> None:
+        for reply in replies:
+            if isinstance(reply, BoundTerm):
+                bound = float((self._asked_price * self.market.demand).sum() + reply.value.sum())
+                self.incumbent.offer_bound(bound, self._asked_price, self._asked_equity)
+            elif isinstance(reply, Value) and self._asked_plan is not None:
+                self.incumbent.offer_plan(self.objective(reply), self._asked_plan)
