@@ -7,8 +7,13 @@ from pathlib import Path
 
 from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
+from eglb.sims.scenario_folder_tables import suggest
 
 BUILT_IN: tuple[tuple[str, str], ...] = (
+    (
+        "world10",
+        "ten cloud regions, two weeks; annual facts published, hourly shapes modelled (ships with it)",
+    ),
     ("paper10", "the published 10-region, 457-hour case, full reach (data directory)"),
     ("paper10-partial", "the same with the published reach mask (data directory)"),
     (
@@ -36,7 +41,7 @@ def load(name_or_folder: str | Path, *, data: Path | None = None, seed: int | No
     """The scenario of a built-in name or of a folder.
 
     A built-in name wins over a folder of the same name; write ``./paper10`` for the folder. `seed` counts for
-    generated scenarios whose name has no ``seed=`` part.
+    generated scenarios whose name has no ``seed=`` part, and nowhere else.
 
     Raises
     ------
@@ -48,15 +53,24 @@ def load(name_or_folder: str | Path, *, data: Path | None = None, seed: int | No
         from eglb.sims.synthetic import generate, parse_name
 
         return generate(parse_name(name, seed=seed))
+    if name == "world10":
+        from eglb.sims.world10 import build_world10
+
+        return build_world10()
     if name in ("paper10", "paper10-partial"):
         from eglb.sims.paper10 import read_paper10
 
         return read_paper10(data_directory(data), partial=name == "paper10-partial")
     if name.startswith(("world16@", "gcp33@")) or name in ("world16", "gcp33"):
-        raise InputError(f"{name}: this release does not have the measured world {name.partition('@')[0]} yet")
+        raise InputError(
+            f"{name}: this release does not have the measured world {name.partition('@')[0]} yet"
+        )
     if Path(name_or_folder).is_dir():
         from eglb.sims.scenario_folder import read
 
         return read(Path(name_or_folder))
-    names = ", ".join(known_name for known_name, _ in known())
-    raise InputError(f"{name}: no such folder and no built-in scenario; built in are {names}")
+    names = [built_in for built_in, _ in known()]
+    if Path(name_or_folder).exists():
+        raise InputError(f"{name}: is a file; a scenario is a folder or one of {', '.join(names)}")
+    hint = suggest(name, names) or f"; built in are {', '.join(names)}"
+    raise InputError(f"{name}: no such folder and no built-in scenario{hint}")

@@ -19,7 +19,7 @@ from eglb.sims.scenario import Scenario
 
 Array = np.ndarray
 
-# A slot at exactly full load is feasible: shortages up to this share of the horizon's largest demand are rounding.
+# A slot at exactly full load is feasible: a shortage up to this share of the largest demand is rounding.
 TOLERANCE = 1e-9
 SLOTS_SHOWN = 5
 NAMES_SHOWN = 6
@@ -78,7 +78,7 @@ def find_shortages(scenario: Scenario) -> tuple[Shortage, ...]:
 
     A balanced spread proves most slots feasible; only those it leaves in doubt go to a linear program
     (smallest total shortage), whose dual is the offending set of gateways. One slot may hold several
-    shortages when they share no region. The MW short are recomputed from demand and capacity, not the solver's.
+    shortages when they share no region. The MW short come from demand and capacity, not from the solver.
     """
     n, j = len(scenario.regions), len(scenario.gateways)
     reach = reach_matrix(n, j, scenario.reach_region, scenario.reach_gateway)
@@ -118,8 +118,8 @@ def require_feasible(scenario: Scenario) -> None:
         asked = float(scenario.demand[list(s.gateways), s.slot].sum())
         held = float(scenario.capacity[list(s.regions), s.slot].sum())
         problems.append(
-            f"{scenario.name}: slot {s.slot} ({scenario.times[s.slot]}Z): demand of {_listed('gateway', gateways)} "
-            f"is {asked:.6g} MW, but all they reach, {_listed('region', regions)}, holds {held:.6g} MW: "
+            f"{scenario.name}: slot {s.slot} ({scenario.times[s.slot]}Z): {_listed('gateway', gateways)} "
+            f"ask {asked:.6g} MW, but all they reach, {_listed('region', regions)}, hold {held:.6g} MW: "
             f"{s.mw:.6g} MW short"
         )
     if len(shown) < len(shortages):

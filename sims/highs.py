@@ -14,7 +14,8 @@ def open_highs() -> Any:
     """
     import highspy
 
-    solver = highspy.Highs.__base__()
+    (binding,) = highspy.Highs.__bases__
+    solver = binding()
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("threads", 1)
     return solver

@@ -12,7 +12,7 @@ REGIONS_SHOWN = 12
 
 
 def describe(scenario: Scenario) -> list[tuple[str, str]]:
-    """(label, value) rows: sizes, horizon, demand, capacity, utilisation, levels by region, weights, sources."""
+    """(label, value) rows: sizes, horizon, demand, capacity, levels by region, equity weights, sources."""
     s = scenario
     demand, capacity = s.demand.sum(axis=0), s.capacity.sum(axis=0)
     full = np.divide(demand, capacity, out=np.full(s.slots, np.nan), where=capacity > 0)
@@ -24,7 +24,10 @@ def describe(scenario: Scenario) -> list[tuple[str, str]]:
         ("horizon", f"{_minute(s.times[0])} to {_minute(end)} UTC, slots of {s.slot_hours:g} h"),
         ("demand", f"{_figure(demand.mean())} MW mean, {_figure(demand.max())} MW peak (IT power)"),
         ("capacity", f"{_figure(capacity.mean())} MW mean over the slots, all regions together"),
-        ("utilisation", f"{demand.sum() / capacity.sum():.1%} mean, {np.nanmax(full):.1%} at the fullest slot"),
+        (
+            "utilisation",
+            f"{demand.sum() / capacity.sum():.1%} mean, {np.nanmax(full):.1%} at the fullest slot",
+        ),
         ("reach", f"{_span(degree, '')} regions per gateway, {len(s.reach_region)} pairs{_round_trips(s)}"),
         ("price", f"{_by_region(s.price, s.regions)} USD/MWh"),
         ("PUE", _by_region(s.pue[:, None], s.regions)),
@@ -32,7 +35,9 @@ def describe(scenario: Scenario) -> list[tuple[str, str]]:
     rows += [(k.name, f"{_by_region(k.intensity, s.regions)} {k.unit}/MWh {_basis(k)}") for k in s.footprints]
     for k in s.footprints:
         uneven = "" if (k.region_weight == 1).all() else f", region weights {_span(k.region_weight, '')}"
-        rows.append((f"equity weight, {k.name}", f"{k.weight:g} USD per {k.unit} of the worst region{uneven}"))
+        rows.append(
+            (f"equity weight, {k.name}", f"{k.weight:g} USD per {k.unit} of the worst region{uneven}")
+        )
     if len(s.regions) <= REGIONS_SHOWN:
         rows += [(name, _region_line(s, i)) for i, name in enumerate(s.regions)]
     rows += [("note", s.note)] if s.note else []
@@ -42,7 +47,11 @@ def describe(scenario: Scenario) -> list[tuple[str, str]]:
 
 def _region_line(s: Scenario, i: int) -> str:
     gateways = int((s.reach_region == i).sum())
-    levels = [f"{_figure(s.capacity[i].mean())} MW", f"{_figure(s.price[i].mean())} USD/MWh", f"PUE {s.pue[i]:g}"]
+    levels = [
+        f"{_figure(s.capacity[i].mean())} MW",
+        f"{_figure(s.price[i].mean())} USD/MWh",
+        f"PUE {s.pue[i]:g}",
+    ]
     levels += [f"{k.name} {_figure(k.intensity[i].mean())} {k.unit}/MWh" for k in s.footprints]
     return ", ".join([*levels, f"{gateways} gateway{'' if gateways == 1 else 's'}"])
 

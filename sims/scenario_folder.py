@@ -1,7 +1,7 @@
 """A scenario as a folder that anyone can write by hand: reading it, with every problem said at once.
 
-``scenario.toml`` beside ``regions``, ``gateways``, ``demand``, ``price`` and one table per footprint kind, and
-optionally ``reach`` and ``capacity``, each ``.csv``, ``.csv.gz`` or ``.parquet``.
+``scenario.toml`` beside ``regions``, ``gateways``, ``demand``, ``price`` and one table per footprint kind,
+and optionally ``reach`` and ``capacity``, each ``.csv``, ``.csv.gz`` or ``.parquet``.
 """
 
 from __future__ import annotations
@@ -129,7 +129,9 @@ class _FolderReader:
     def _exists(self, table: str) -> bool:
         return table in self.settings.tables or any((self.folder / f"{table}{s}").is_file() for s in SUFFIXES)
 
-    def _places(self, table: str, key: str, required: Sequence[str], optional: Sequence[str]) -> _Places | None:
+    def _places(
+        self, table: str, key: str, required: Sequence[str], optional: Sequence[str]
+    ) -> _Places | None:
         opened = self._open(table, (key, "lat", "lon", *required))
         if opened is None:
             return None
@@ -234,7 +236,9 @@ class _FolderReader:
                 if gaps[r] == 0:
                     self.findings.add(opened.file, "duplicate time", f"{where} is the same as the row before")
                 elif gaps[r] < 0:
-                    self.findings.add(opened.file, "time order", f"{where} is before the row above ({times[r]}Z)")
+                    self.findings.add(
+                        opened.file, "time order", f"{where} is before the row above ({times[r]}Z)"
+                    )
                 else:
                     message = f"{where} is {gaps[r] / 3600:g} h after the row above, but {hours}"
                     self.findings.add(opened.file, "time gap", message)
@@ -242,9 +246,10 @@ class _FolderReader:
             message = f"has {len(times)} rows, {self._files['demand']} has {len(like)}"
             self.findings.add(opened.file, "length", message)
         elif like is not None and (like != times).any():
-            r = int(np.flatnonzero(like != times)[0])
-            message = f"{times[r]}Z, but {like[r]}Z stands there in {self._files['demand']}"
-            self.findings.add(opened.file, "other times", f"column time_utc, row {opened.rows[r]}: {message}")
+            first = int(np.flatnonzero(like != times)[0])
+            message = f"{times[first]}Z, but {like[first]}Z stands there in {self._files['demand']}"
+            where = f"column time_utc, row {opened.rows[first]}"
+            self.findings.add(opened.file, "other times", f"{where}: {message}")
         return times
 
     def _reach(self, regions: _Places | None, gateways: _Places | None) -> tuple[Array, Array, Array] | None:
@@ -278,7 +283,7 @@ class _FolderReader:
         repeated = np.zeros(len(key), dtype=bool)
         repeated[order[1:]] = key[order[1:]] == key[order[:-1]]
         for r in np.flatnonzero(repeated & known):
-            first = opened.rows[np.flatnonzero(key == key[r])[0]]
+            first = int(opened.rows[np.flatnonzero(key == key[r])[0]])
             pair = f"{gateways.names[gateway[r]]!r}, {regions.names[region[r]]!r}"
             message = f"columns gateway, region, row {opened.rows[r]}: {pair} is already in row {first}"
             self.findings.add(opened.file, "duplicate", message)

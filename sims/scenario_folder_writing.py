@@ -162,7 +162,12 @@ def _settings_text(scenario: Scenario) -> str:
     if scenario.sources:
         lines += ["sources = [", *(f"    {text(source)}," for source in scenario.sources), "]"]
     for kind in scenario.footprints:
-        lines += ["", f"[equity.{kind.name}]", f"weight = {float(kind.weight)!r}", f"unit = {text(kind.unit)}"]
+        lines += [
+            "",
+            f"[equity.{kind.name}]",
+            f"weight = {float(kind.weight)!r}",
+            f"unit = {text(kind.unit)}",
+        ]
         lines.append(f"per = {text(kind.per)}")
     return "\n".join(lines) + "\n"
 
