@@ -1,0 +1,212 @@
+"""Every number a plan is reported with, recomputed from the raw scenario.
+
+Shares nothing with `agents` and `coordinator`, nor with the central solver: what any of them claims is
+believed only as far as this agrees. The lower bound is the Lagrangian one. With a price nu_j(t) on demand and
+mu_ik on region i's weighted total of kind k, and ``c_i = p_i + sum_k mu_ik s_ik a_ik``,
+
+    L(nu, mu) = sum_jt nu_j d_j + sum_it min { sum_{j~i} (c_i - nu_j) x_j : 0 <= x_j <= d_j, sum_j x_j <= cap_i }
+
+never exceeds the optimum for any nu and any mu >= 0 with sum_i mu_ik <= lambda_k. The inner minimum is a
+fractional knapsack: fill the region with the most negative reduced costs first. (Everett 1963; Fisher 1981.)
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import scipy.sparse as sp
+
+from eglb.sims.scenario import Scenario
+from eglb.sims.solution import Audit, FootprintTotals
+
+Array = np.ndarray
+
+# Pairs x slots worked on together in the bound: keeps its memory at some tens of MB on any fleet.
+CELLS_AT_ONCE = 1 << 20
+
+
+def audit(scenario: Scenario, route: Array, demand_price: Array, equity_price: Array) -> Audit:
+    """Objective, certified lower bound, gap, totals and violations of a plan and the duals that go with it.
+
+    ``gap = (objective - lower_bound) / max(|objective|, tiny)``: with negative prices the objective may be
+    zero or less, and the gap is then relative to its size. Violations are in MW: ``demand`` the largest
+    ``|sum_i x_ij - d_j|``, ``capacity`` the largest excess of a load over its capacity, ``reach`` the most
+    negative flow (a flow off the reach pairs cannot be written as a route).
+
+    Parameters
+    ----------
+    route : (E, T) MW on the scenario's reach pairs. demand_price : (J, T) USD per MW-slot.
+    equity_price : (K, N) USD per region-weighted unit; made valid first, see :func:`valid_equity_price`.
+
+    Raises
+    ------
+    ValueError : an array has another shape or holds a number that is not finite.
+    """
+    load = region_load(scenario, route)
+    objective = plan_objective(scenario, load)
+    bound = lower_bound(scenario, demand_price, equity_price)
+    return Audit(
+        objective=objective,
+        lower_bound=bound,
+        gap=relative_gap(objective, bound),
+        energy_cost_usd=energy_cost(scenario, load),
+        footprints=footprint_totals(scenario, load),
+        violations=violations(scenario, route),
+    )
+
+
+def relative_gap(objective: float, bound: float) -> float:
+    """``(objective - bound) / max(|objective|, tiny)``."""
+    return (objective - bound) / max(abs(objective), float(np.finfo(float).tiny))
+
+
+def region_load(scenario: Scenario, route: Array) -> Array:
+    """(N, T) MW: what each region serves under `route`, (E, T) MW."""
+    _require("route", route, (len(scenario.reach_region), scenario.slots))
+    return _sums(scenario.reach_region, len(scenario.regions)) @ route
+
+
+def energy_cost(scenario: Scenario, load: Array) -> float:
+    """USD for the energy of `load`, (N, T) MW."""
+    return float(np.einsum("it,it->", scenario.price_per_mw_slot(), load))
+
+
+def plan_objective(scenario: Scenario, load: Array) -> float:
+    """USD: energy cost plus, for each kind, its weight times the worst region-weighted total of `load`."""
+    _require("load", load, (len(scenario.regions), scenario.slots))
+    worst = [
+        kind.weight * float((kind.region_weight * _totals(scenario.intensity_per_mw_slot(kind), load)).max())
+        for kind in scenario.footprints
+    ]
+    return math.fsum([energy_cost(scenario, load), *worst])
+
+
+def footprint_totals(scenario: Scenario, load: Array) -> dict[str, FootprintTotals]:
+    """Unweighted totals over the horizon of every footprint kind under `load`, (N, T) MW.
+
+    `par` is NaN where no region has any footprint.
+    """
+    _require("load", load, (len(scenario.regions), scenario.slots))
+    found = {}
+    for kind in scenario.footprints:
+        totals = _totals(scenario.intensity_per_mw_slot(kind), load)
+        average, worst = float(totals.mean()), float(totals.max())
+        found[kind.name] = FootprintTotals(
+            unit=kind.unit,
+            total=float(totals.sum()),
+            avg=average,
+            max=worst,
+            par=worst / average if average > 0.0 else math.nan,
+            by_region=dict(zip(scenario.regions, totals.tolist(), strict=True)),
+        )
+    return found
+
+
+def violations(scenario: Scenario, route: Array) -> dict[str, float]:
+    """The largest violation of each constraint by `route`, (E, T) MW, as :func:`audit` defines them; MW."""
+    load = region_load(scenario, route)
+    served = _sums(scenario.reach_gateway, len(scenario.gateways)) @ route
+    return {
+        "demand": float(np.abs(served - scenario.demand).max(initial=0.0)),
+        "capacity": float((load - scenario.capacity).max(initial=0.0)),
+        "reach": max(0.0, -float(route.min(initial=0.0))),
+    }
+
+
+def valid_equity_price(scenario: Scenario, equity_price: Array) -> Array:
+    """(K, N) in the simplexes of the bound: negative prices to 0, then each kind scaled to its weight.
+
+    Scaling down makes a price valid; scaling up cannot lower the bound, as footprints are never negative.
+    A kind without any positive price keeps zeros.
+    """
+    _require("equity_price", equity_price, (len(scenario.footprints), len(scenario.regions)))
+    valid = np.zeros(equity_price.shape)
+    for k, kind in enumerate(scenario.footprints):
+        positive = np.maximum(equity_price[k], 0.0)
+        largest = float(positive.max(initial=0.0))
+        if largest > 0.0:
+            # Divided by the largest first: a sum of huge or of denormal prices would not scale.
+            share = positive / largest
+            valid[k] = share * (kind.weight / float(share.sum()))
+    return valid
+
+
+def lower_bound(scenario: Scenario, demand_price: Array, equity_price: Array) -> float:
+    """USD: a bound no feasible plan's objective can beat, the module's L(nu, mu), from any prices.
+
+    Parameters
+    ----------
+    demand_price : (J, T) USD per MW-slot, any sign.
+    equity_price : (K, N) USD per region-weighted unit, made valid by :func:`valid_equity_price`.
+
+    Raises
+    ------
+    ValueError : an array has another shape or holds a number that is not finite.
+    """
+    slots = scenario.slots
+    _require("demand_price", demand_price, (len(scenario.gateways), slots))
+    price = valid_equity_price(scenario, equity_price)
+    cost = scenario.price_per_mw_slot()
+    for k, kind in enumerate(scenario.footprints):
+        if kind.weight > 0.0:
+            cost += (price[k] * kind.region_weight)[:, None] * scenario.intensity_per_mw_slot(kind)
+    bound = [float(np.einsum("jt,jt->", demand_price, scenario.demand))]
+    for regions, gateways in _by_degree(scenario):
+        slots_at_once = max(1, CELLS_AT_ONCE // gateways.size)
+        for start in range(0, slots, slots_at_once):
+            span = slice(start, start + slots_at_once)
+            bound.append(
+                _knapsacks(
+                    cost[regions, span],
+                    scenario.capacity[regions, span],
+                    demand_price[:, span],
+                    scenario.demand[:, span],
+                    gateways,
+                )
+            )
+    return math.fsum(bound)
+
+
+def _knapsacks(cost: Array, capacity: Array, demand_price: Array, demand: Array, gateways: Array) -> float:
+    """The inner minima of (R, T') regions and slots, summed; `gateways` (R, degree) is what each may serve."""
+    reduced = cost.T[:, :, None] - demand_price.T[:, gateways]  # (T', R, degree)
+    order = np.argsort(reduced, axis=2)
+    reduced = np.minimum(np.take_along_axis(reduced, order, axis=2), 0.0)
+    wanted = np.take_along_axis(demand.T[:, gateways], order, axis=2)
+    room = capacity.T[:, :, None] - (np.cumsum(wanted, axis=2) - wanted)
+    return float(np.einsum("tij,tij->", reduced, np.minimum(wanted, np.maximum(room, 0.0))))
+
+
+def _by_degree(scenario: Scenario) -> list[tuple[Array, Array]]:
+    """Regions (R,) that may serve equally many gateways, with those gateways (R, degree): arrays without padding."""
+    degree = np.bincount(scenario.reach_region, minlength=len(scenario.regions))
+    order = np.argsort(scenario.reach_region, kind="stable")
+    first = np.cumsum(degree) - degree
+    groups = []
+    for size in np.unique(degree[degree > 0]):
+        alike = np.flatnonzero(degree == size)
+        regions_at_once = max(1, CELLS_AT_ONCE // int(size))
+        for start in range(0, len(alike), regions_at_once):
+            regions = alike[start : start + regions_at_once]
+            groups.append((regions, scenario.reach_gateway[order[first[regions][:, None] + np.arange(size)]]))
+    return groups
+
+
+def _sums(member: Array, groups: int) -> sp.csr_matrix:
+    """(groups, E) matrix that adds up the pairs of each group."""
+    pairs = len(member)
+    return sp.csr_matrix((np.ones(pairs), (member, np.arange(pairs))), shape=(groups, pairs))
+
+
+def _totals(intensity: Array, load: Array) -> Array:
+    return np.einsum("it,it->i", intensity, load)
+
+
+def _require(name: str, array: Array, shape: tuple[int, ...]) -> None:
+    if np.shape(array) != shape:
+        raise ValueError(f"{name} has shape {np.shape(array)}, the scenario needs {shape}")
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        at = tuple(int(index) for index in bad[0])
+        raise ValueError(f"{name}{list(at)} is {array[at]}: {len(bad)} of its numbers are not finite")
