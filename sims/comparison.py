@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from eglb.sims.audit import footprint_totals
-from eglb.sims.baselines import POLICIES, run_baseline
 from eglb.sims.scenario import Scenario
 from eglb.sims.solution import FootprintTotals, RoundRecord, Solution, plain
 from eglb.sims.solving import ALGORITHMS, solve
@@ -29,7 +27,7 @@ class PolicyRow:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """Policies by what they cost, and solvers by how they reach the same optimum; the central one comes first.
+    """Policies by what they cost, and solvers by how they reach the same optimum, the central one first.
 
     Every solver is a whole `Solution`, its plan, certificate and trace included. Prints as tables.
     """
@@ -55,16 +53,17 @@ class Comparison:
         if not {"GLB-Cost", "eGLB-Off"} <= by_name.keys():
             return []
         cheap, fair = by_name["GLB-Cost"], by_name["eGLB-Off"]
-        lines = [f"Equity costs {_change(cheap.energy_cost_usd, fair.energy_cost_usd)} in energy, and changes"]
+        energy = _change(cheap.energy_cost_usd, fair.energy_cost_usd)
+        lines = [f"Equity (eGLB-Off) against cheapest-first (GLB-Cost): energy cost {energy},"]
         lines += [
-            f"  the worst region's {kind} by {_change(cheap.footprints[kind].max, totals.max)}, "
-            f"max/avg from {cheap.footprints[kind].par:.2f} to {totals.par:.2f}"
+            f"  the worst region's {kind} {_change(cheap.footprints[kind].max, totals.max)}, "
+            f"max/avg {cheap.footprints[kind].par:.2f} -> {totals.par:.2f}"
             for kind, totals in fair.footprints.items()
         ]
         return lines if len(lines) > 1 else []
 
     def to_dict(self) -> dict[str, Any]:
-        """The object that ``eglb compare --json`` prints; `seconds` of a solver is its solve, start-up apart."""
+        """The object that ``eglb compare --json`` prints; `seconds` of a solver leave its start-up out."""
         return plain(
             {
                 "scenario": self.scenario.name,
@@ -95,7 +94,8 @@ class Comparison:
         )
 
     def __repr__(self) -> str:
-        return f"<Comparison on {self.scenario.name}: {len(self.policies)} policies, {len(self.solvers)} solvers>"
+        sizes = f"{len(self.policies)} policies, {len(self.solvers)} solvers"
+        return f"<Comparison on {self.scenario.name}: {sizes}>"
 
     def __str__(self) -> str:
         from eglb.sims.tables import as_text
@@ -128,11 +128,13 @@ def compare(
 
     Parameters
     ----------
-    algorithms : names out of `eglb.sims.solving.ALGORITHMS`, default all; the central solver always runs, first.
-    gap : certified gap at which an algorithm stops. time_limit : seconds one algorithm may take; None is no limit.
-        The central solver has no limit, being what the others are measured against.
+    algorithms : names out of `eglb.sims.solving.ALGORITHMS`, default all. The central solver always runs,
+        first and without a limit: it is what the others are measured against.
+    gap : certified gap at which an algorithm stops.
+    time_limit : seconds one algorithm may take; None is no limit.
     address, regions_per_actor : as in `eglb.solve`, for the algorithms.
-    on_start : told the name of each policy and solver as it starts. on_round : told every round of every solver.
+    on_start : told the name of each policy and solver as it starts.
+    on_round : told every round of every solver.
 
     Raises
     ------

@@ -25,8 +25,9 @@ STYLES = (
 def draw_convergence(comparison: Comparison, folder: Path) -> None:
     """convergence.svg and convergence.png: certified gap against rounds and against seconds, log axes.
 
-    One line per algorithm; the central solver is a vertical line at its seconds. Seconds run from the first message,
-    start-up of the agents apart. Rounds before an algorithm has both a plan and a bound have no gap and are not drawn.
+    One line per algorithm; the central solver is a vertical line at its seconds. Seconds run from the first
+    message, start-up of the agents apart. Rounds before an algorithm has both a plan and a bound have no gap
+    and are not drawn.
     """
     _keep_home_clean()
     import matplotlib
@@ -40,9 +41,12 @@ def draw_convergence(comparison: Comparison, folder: Path) -> None:
         for index, run in enumerate(runs):
             colour, dash = STYLES[index % len(STYLES)]
             known = [r for r in run.trace if np.isfinite(r.gap)]
-            # A gap closed to the last digit has no place on a log axis: it is drawn at the rounding of a double.
+            # A gap closed to the last digit has no place on a log axis: it is drawn at a double's rounding.
             gaps = [max(r.gap, 1e-16) for r in known]
-            for axis, along in ((by_round, [r.round for r in known]), (by_second, [r.seconds for r in known])):
+            for axis, along in (
+                (by_round, [r.round for r in known]),
+                (by_second, [r.seconds for r in known]),
+            ):
                 axis.step(along, gaps, where="post", color=colour, linestyle=dash, label=run.algorithm)
                 axis.plot(along[-1:], gaps[-1:], marker="o", markersize=4, color=colour)
         seconds = comparison.central.seconds_solve
@@ -76,7 +80,7 @@ def draw_convergence(comparison: Comparison, folder: Path) -> None:
 
 
 def _keep_home_clean() -> None:
-    """Point matplotlib's font cache, which it would write into the home directory, to a private temporary folder."""
+    """Point matplotlib's font cache, else written into the home directory, to a private temporary folder."""
     if "MPLCONFIGDIR" in os.environ:
         return
     cache = Path(tempfile.gettempdir()) / f"eglb-fonts-{os.getuid()}"

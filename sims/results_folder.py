@@ -47,7 +47,7 @@ class StoredRun:
 
 @contextmanager
 def staged_folder(target: Path) -> Iterator[Path]:
-    """An empty folder to write into that becomes `target` when the block ends well and vanishes when it does not.
+    """An empty folder to write into; it becomes `target` when the block ends well, else it vanishes.
 
     It stands beside `target`, so that the last step is one rename on one file system. Entering it before any
     work starts is what refuses a target that cannot be written.
@@ -116,10 +116,12 @@ def write_solution(solution: Solution, folder: Path) -> None:
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> None:
-    """Fill `folder` with a comparison: run.json, every solver's rounds, the cheapest plan found, the picture."""
+    """Fill `folder` with a comparison: run.json, all solvers' rounds, the cheapest plan found, the picture."""
     from eglb.sims.plots import draw_convergence
 
-    rounds = [{"solver": run.algorithm, **asdict(record)} for run in comparison.solvers for record in run.trace]
+    rounds = [
+        {"solver": run.algorithm, **asdict(record)} for run in comparison.solvers for record in run.trace
+    ]
     best = min(comparison.solvers, key=lambda run: run.audit.objective)
     with _writing(folder):
         _write_json(folder / "run.json", {**comparison.to_dict(), "plan_by": best.algorithm})

@@ -1,4 +1,4 @@
-"""What a solve returns: the plan, its certificate and how it was reached, for terminal, notebook, JSON and disk."""
+"""What a solve returns: the plan, its certificate and how it was reached; prints well, and turns into JSON."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Array = np.ndarray
 # Every status a solve can end with, and what it means for whoever reads it.
 STATUS_MEANING = {
     "converged": "the certified gap is at most the gap asked for",
-    "round_limit": "stopped at the round limit; the plan is feasible and its gap certified: allow more rounds",
-    "time_limit": "stopped at the time limit; the plan is feasible and its gap certified: allow more time",
-    "stalled": "no further progress; the plan is feasible and its gap certified: try another algorithm",
+    "round_limit": "stopped at the round limit; plan and gap are good as they are: allow more rounds for a smaller gap",
+    "time_limit": "stopped at the time limit; plan and gap are good as they are: allow more time for a smaller gap",
+    "stalled": "no further progress; plan and gap are good as they are: try another algorithm for a smaller gap",
 }
 
 
 def plain(value: Any) -> Any:
-    """`value` as JSON can hold it: numpy scalars as Python's, tuples as lists, numbers that are not finite as None."""
+    """`value` as JSON can hold it: numpy scalars as Python's, tuples as lists, inf and nan as None."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -68,7 +68,7 @@ class Audit:
 
 @dataclass(frozen=True)
 class RoundRecord:
-    """Progress after one exchange: best certified objective and bound so far (inf / -inf before the first)."""
+    """Progress after one exchange: best certified objective and bound so far, inf / -inf before the first."""
 
     round: int
     seconds: float
@@ -85,7 +85,7 @@ class Solution:
 
     `route` is (E, T) MW on the scenario's reach pairs, `load` (N, T) MW its sum by region,
     `demand_price` (J, T) USD per MW-slot and `equity_price` (K, N) USD per unit the duals behind
-    `audit.lower_bound`. `status` is one of `STATUS_MEANING`. Prints as a table, in a terminal and in a notebook.
+    `audit.lower_bound`. `status` is one of `STATUS_MEANING`. Prints as a table, in a terminal and a notebook.
     """
 
     status: str
@@ -113,7 +113,7 @@ class Solution:
         return self.status == "converged"
 
     def to_dict(self) -> dict[str, Any]:
-        """The object that ``eglb solve --json`` prints, in its order; None stands for what is not a finite number."""
+        """The object that ``eglb solve --json`` prints; None stands for a number that is not finite."""
         return plain(
             {
                 "status": self.status,

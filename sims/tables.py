@@ -40,11 +40,15 @@ def bar(share: float, width: int, ascii_only: bool = False) -> str:
     return "█" * full + (" ▏▎▍▌▋▊▉"[eighths] if eighths else "")
 
 
-def amount(value: float, unit: str = "") -> str:
-    """A quantity for reading: thousands grouped, about five digits, ``-`` where there is none."""
+def amount(value: float, unit: str = "", like: float | None = None) -> str:
+    """A quantity for reading: thousands grouped, about five digits, ``-`` where there is none.
+
+    `like` gives it the digits of another number, so that a column lines up under its largest.
+    """
     if not math.isfinite(value):
         return "-"
-    digits = 0 if abs(value) >= 1e5 else 1 if abs(value) >= 1e3 else 2 if abs(value) >= 1 or value == 0 else 4
+    size = abs(value if like is None else like)
+    digits = 0 if size >= 1e5 else 1 if size >= 1e3 else 2 if size >= 1 or size == 0 else 4
     return f"{value:,.{digits}f} {unit}".rstrip()
 
 
@@ -99,24 +103,22 @@ def cost_rows(solution: Solution) -> list[tuple[str, str, str]]:
 
 
 def effort_lines(solution: Solution) -> list[str]:
-    """How the plan was reached: rounds, actors, bytes, seconds and memory; then how well it meets its limits."""
+    """How the plan was reached: rounds, actors, bytes; seconds, memory and how well it meets its limits."""
     if solution.actors:
         actors = f"{solution.actors} actor{'s' * (solution.actors != 1)} ({solution.address})"
     else:
         actors = solution.address
-    parts = [
-        f"{solution.rounds} rounds",
-        actors,
+    broken = max(solution.audit.violations.values(), default=0.0)
+    return [
+        f"{solution.rounds} rounds · {actors} · "
         f"{byte_count(solution.bytes_up)} up, {byte_count(solution.bytes_down)} down",
-        f"{duration(solution.seconds_solve)} solve, {duration(solution.seconds_start)} start",
-        f"{solution.peak_rss_mb:,.0f} MB peak",
+        f"{duration(solution.seconds_solve)} solve, {duration(solution.seconds_start)} start · "
+        f"{solution.peak_rss_mb:,.0f} MB peak · largest violation {small(broken)} MW",
     ]
-    broken = ", ".join(f"{name} {value:.1e}" for name, value in solution.audit.violations.items())
-    return [" · ".join(parts), f"largest violation, MW: {broken}"]
 
 
 def shown_regions(footprints: dict[str, FootprintTotals], limit: int = REGION_ROWS) -> list[str]:
-    """The regions to show, worst first: by the largest share any of their totals has of that kind's maximum."""
+    """The regions to show, worst first: by the largest share a total of theirs has of its kind's maximum."""
     shares: dict[str, float] = {}
     for totals in footprints.values():
         for region, total in totals.by_region.items():
@@ -148,49 +150,49 @@ def solution_table(solution: Solution, width: int, ascii_only: bool = False) -> 
     yield Padding(costs, (1, 0))
 
     if solution.audit.footprints:
-        yield _region_table(solution, width, ascii_only)
+        yield Padding(_region_table(solution, width, ascii_only), (0, 0, 1, 0))
     for line in effort_lines(solution):
         yield Text(line.replace("·", "-") if ascii_only else line, style="dim")
+
+
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
 
 
 def _region_table(solution: Solution, width: int, ascii_only: bool) -> RenderableType:
     footprints = solution.audit.footprints
     regions = shown_regions(footprints)
     worst = {kind: region for kind, (region, _) in worst_regions(solution).items()}
-    energy = dict(
-        zip(
-            solution.scenario.regions,
-            solution.load.sum(axis=1) * solution.scenario.slot_hours,
-            strict=True,
-        )
-    )
-    names = max(len(region) for region in [*regions, "Region"])
-    numbers = {
-        kind: max(len(amount(value)) for value in [*totals.by_region.values(), totals.total, 1e4])
-        for kind, totals in footprints.items()
-    }
-    taken = names + 14 + sum(numbers.values()) + 4 * len(footprints)
-    room = max(0, min(28, (width - taken) // len(footprints)))
-
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_footer=True)
+    energy = solution.load.sum(axis=1) * solution.scenario.slot_hours
+    served = dict(zip(solution.scenario.regions, energy.tolist(), strict=True))
     left_out = len(solution.scenario.regions) - len(regions)
-    table.add_column(
-        "Region", Text(f"{left_out} more regions" if left_out else "all regions", style="dim"), no_wrap=True
-    )
-    table.add_column("IT MWh", amount(float(sum(energy.values()))), justify="right", no_wrap=True)
+    last_row = f"{left_out} more regions" if left_out else "all regions"
+
+    texts = {kind: [amount(totals.total), f"{kind} {totals.unit}"] for kind, totals in footprints.items()}
+    taken = max(map(len, [*regions, last_row])) + max(len(amount(float(energy.sum()))), 6) + 6
+    taken += sum(max(map(len, column)) + 6 for column in texts.values())
+    # Below a dozen characters a bar says nothing: then the mark alone stays, beside the number.
+    room = min(28, (width - taken) // len(footprints))
+    bars = room >= 12
+
+    table = _table()
+    table.show_footer = True
+    table.add_column("Region", Text(last_row, style="dim"), no_wrap=True)
+    table.add_column("IT MWh", amount(sum(served.values())), justify="right", no_wrap=True)
     for kind, totals in footprints.items():
         table.add_column(f"{kind} {totals.unit}", amount(totals.total), justify="right", no_wrap=True)
-        par = f"max/avg {totals.par:.2f}" if math.isfinite(totals.par) else ""
-        table.add_column("", par, width=max(room, len(par)) if room else len(par), no_wrap=True)
+        par = f"max/avg {totals.par:.2f}" if math.isfinite(totals.par) and bars else ""
+        table.add_column("", par, width=room if bars else 1, no_wrap=True)
     for region in regions:
-        cells: list[RenderableType] = [region, amount(float(energy[region]))]
+        cells: list[RenderableType] = [region, amount(served[region], like=sum(served.values()))]
         for kind, totals in footprints.items():
             value = totals.by_region[region]
             style = "bold red" if region == worst[kind] else ""
             share = value / totals.max if totals.max > 0 else 0.0
-            mark = (" <" if ascii_only else " ◀") if region == worst[kind] else ""
-            cells.append(Text(amount(value), style=style))
-            cells.append(Text(bar(share, max(0, room - 2), ascii_only) + mark, style=style or "cyan"))
+            mark = ("<" if ascii_only else "◀") if region == worst[kind] else ""
+            drawn = bar(share, room - 2, ascii_only) if bars else ""
+            cells.append(Text(amount(value, like=totals.total), style=style))
+            cells.append(Text(f"{drawn} {mark}".strip(), style=style or "cyan"))
         table.add_row(*cells)
     return table
 
@@ -199,7 +201,8 @@ def solution_html(solution: Solution) -> str:
     """The plan as one HTML fragment, styles inline, nothing loaded from elsewhere."""
     scenario = solution.scenario
     rows = "".join(
-        f"<tr><td style='text-align:left'>{escape(label)}</td><td style='text-align:right'>{escape(value)}</td>"
+        f"<tr><td style='text-align:left'>{escape(label)}</td>"
+        f"<td style='text-align:right'>{escape(value)}</td>"
         f"<td style='text-align:left;opacity:.7'>{escape(remark)}</td></tr>"
         for label, value, remark in cost_rows(solution)
     )
@@ -224,20 +227,20 @@ def solution_html(solution: Solution) -> str:
     return (
         f"<div><b>{escape(scenario.name)}</b> · {escape(solution.algorithm)} · {escape(solution.status)}"
         f"<table>{rows}</table>"
-        + (f"<table><tr><th style='text-align:left'>region</th>{head}</tr>{body}</table>" if footprints else "")
+        + (f"<table><tr><th>region</th>{head}</tr>{body}</table>" if footprints else "")
         + f"<small>{effort}</small></div>"
     )
 
 
-def comparison_table(comparison: Comparison, width: int) -> Iterator[RenderableType]:
-    """Policies, what equity costs, and solvers, for a terminal `width` columns wide."""
+def comparison_table(comparison: Comparison) -> Iterator[RenderableType]:
+    """Policies, what equity costs, and solvers."""
     scenario = comparison.scenario
     yield Text.assemble(
         (scenario.name, "bold"),
         f"  {len(scenario.regions)} regions, {len(scenario.gateways)} gateways, {scenario.slots} slots",
     )
     if comparison.policies:
-        policies = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        policies = _table()
         policies.add_column("Policy", no_wrap=True)
         policies.add_column("energy\nUSD", justify="right", no_wrap=True)
         policies.add_column("objective\nUSD", justify="right", no_wrap=True)
@@ -251,11 +254,11 @@ def comparison_table(comparison: Comparison, width: int) -> Iterator[RenderableT
                 totals = row.footprints[kind.name]
                 cells += [amount(totals.total), amount(totals.max), f"{totals.par:.2f}"]
             policies.add_row(*cells, style="bold" if row.name == "eGLB-Off" else "")
-        yield policies
+        yield Padding(policies, (1, 0))
     for line in comparison.equity_lines():
         yield Text(line)
 
-    solvers = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    solvers = _table()
     solvers.add_column("Solver", no_wrap=True)
     columns = ["objective\nUSD", "certified\ngap", "above\ncentral", "rounds", "up per\nregion", "seconds"]
     for name in columns:
@@ -272,4 +275,4 @@ def comparison_table(comparison: Comparison, width: int) -> Iterator[RenderableT
             f"{run.seconds_solve:.2f}",
             Text(run.status.replace("_", " "), style="green" if run.converged else "yellow"),
         )
-    yield solvers
+    yield Padding(solvers, (1, 0, 0, 0))

@@ -1,4 +1,4 @@
-"""What every test shares: one thread per numeric library, the data directory, the command, and no process left behind."""
+"""What every test shares: one thread per library, the data directory, the command, and no process left."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Before numpy is imported anywhere: agents are the parallelism, and timings must not depend on who else computes.
+# Before numpy is imported anywhere: agents are the parallelism.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
-import pytest
+import pytest  # noqa: E402
 
 _CLUSTER_PROCESSES = ("raylet", "gcs_server", "ray::", "default_worker.py", "log_monitor.py", "monitor.py")
 _PATIENCE_S = 10.0
@@ -49,8 +49,8 @@ def _started_here(pid: int, marker: str) -> bool:
 def no_cluster_process_left() -> Iterator[None]:
     """Fails if the session leaves a Ray process that it started.
 
-    A session's processes carry a mark in their environment, so that somebody else's cluster that starts or stops
-    meanwhile is neither blamed nor touched.
+    A session's processes carry a mark in their environment, so that somebody else's cluster that starts or
+    stops meanwhile is neither blamed nor touched.
     """
     marker = f"EGLB_TEST_SESSION={os.getpid()}"
     name, _, value = marker.partition("=")

@@ -52,7 +52,8 @@ def compare_command(
 ) -> int:
     """Every policy and every algorithm on SCENARIO side by side, against the central solver.
 
-    With --out, the results folder also holds convergence.svg and .png: certified gap against rounds and seconds.
+    With --out, the results folder also holds convergence.svg and .png: certified gap against rounds and
+    seconds.
     An algorithm that stops at its time limit is a row like any other; its status says so.
     """
     from eglb.cli.progress import RoundsShown

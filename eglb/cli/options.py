@@ -52,7 +52,7 @@ class Address(click.ParamType):
     """Where the agents run."""
 
     name = "ADDRESS"
-    choices = "local (a private Ray on this machine), auto (the cluster this machine belongs to), HOST:PORT, inprocess"
+    choices = "local (a private Ray here), auto (the cluster this machine belongs to), HOST:PORT, inprocess"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         text = str(value)
@@ -189,5 +189,7 @@ def load_weighted(
     unknown = [kind for kind, _ in weights if kind not in kinds]
     if unknown:
         has = ", ".join(kinds) or "none"
-        raise InputError([f"--weight {kind}: {name} has no footprint {kind!r}; it has {has}" for kind in unknown])
+        raise InputError(
+            f"--weight {kind}: {name} has no footprint {kind!r}; it has {has}" for kind in unknown
+        )
     return scenario.with_weights(dict(weights))

@@ -23,8 +23,8 @@ LINE_SECONDS = 5.0
 class RoundsShown:
     """Shows the rounds of one solve after another.
 
-    `begin` opens a solve, `round` takes each `RoundRecord` of it. Entering and leaving starts and stops the display;
-    in a terminal it leaves no trace, so that the result is all that stays on the screen.
+    `begin` opens a solve, `round` takes each `RoundRecord` of it. Entering and leaving starts and stops the
+    display; in a terminal it leaves no trace, so that the result is all that stays on the screen.
     """
 
     def __init__(self, gap: float, quiet: bool = False, console: Console | None = None) -> None:
@@ -92,7 +92,8 @@ class RoundsShown:
             self._record = None
         self._console.print(
             f"{self._name}: round {record.round}  gap {small(record.gap)}  "
-            f"objective {dollars(record.objective)}  bound {dollars(record.lower_bound)}  {duration(record.seconds)}",
+            f"objective {dollars(record.objective)}  bound {dollars(record.lower_bound)}  "
+            f"{duration(record.seconds)}",
             soft_wrap=True,
         )
 

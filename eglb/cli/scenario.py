@@ -57,7 +57,9 @@ def show_command(scenario: str, data: Path | None, seed: int | None, as_json: bo
                 "slots": fleet.slots,
                 "slot_hours": fleet.slot_hours,
                 "start_utc": str(fleet.times[0]) + "Z",
-                "equity": {kind.name: {"unit": kind.unit, "weight": kind.weight} for kind in fleet.footprints},
+                "equity": {
+                    kind.name: {"unit": kind.unit, "weight": kind.weight} for kind in fleet.footprints
+                },
                 "description": [{"label": label, "value": value} for label, value in describe(fleet)],
             }
         )
@@ -77,8 +79,8 @@ def show_command(scenario: str, data: Path | None, seed: int | None, as_json: bo
 def check_command(scenario: str, data: Path | None, seed: int | None, as_json: bool, quiet: bool) -> int:
     """Read SCENARIO and say everything that is wrong with it.
 
-    Exit code 2 if it cannot be read, each problem with file, column, row and value; 3 if some slot has no feasible
-    plan.
+    Exit code 2 if it cannot be read, each problem with file, column, row and value; 3 if some slot has no
+    feasible plan.
     """
     with streams.stdout_kept_clean():
         fleet = options.load_weighted(scenario, data, seed, ())
@@ -92,7 +94,7 @@ def check_command(scenario: str, data: Path | None, seed: int | None, as_json: b
 
 @scenario_group.command("new")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--from", "source", metavar="SCENARIO", help="Start from this scenario instead of the small example.")
+@click.option("--from", "source", metavar="SCENARIO", help="Start from this scenario, not the example.")
 @click.option(
     "--format",
     "suffix",

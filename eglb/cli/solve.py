@@ -19,7 +19,7 @@ class _ListsAlgorithms(click.Command):
             formatter.write_dl(list(ALGORITHMS.items()))
 
 
-@click.command("solve", cls=_ListsAlgorithms, short_help="One plan for the whole horizon, with a certificate.")
+@click.command("solve", cls=_ListsAlgorithms, short_help="One plan for the horizon, with a certificate.")
 @options.scenario_options
 @click.option(
     "--algorithm",
@@ -35,8 +35,8 @@ class _ListsAlgorithms(click.Command):
     show_default=True,
     help="Stop once (objective - lower bound) / objective is certified to be at most this.",
 )
-@click.option("--max-rounds", type=click.IntRange(min=1), help="Stop after this many exchanges with the agents.")
-@click.option("--time-limit", type=options.Positive(), metavar="SECONDS", help="Stop after this many seconds.")
+@click.option("--max-rounds", type=click.IntRange(min=1), help="Stop after this many exchanges.")
+@click.option("--time-limit", type=options.Positive(), metavar="SECONDS", help="Stop after this long.")
 @options.fleet_options
 @options.out_option
 @options.output_options

@@ -32,7 +32,7 @@ def stdout_kept_clean() -> Iterator[None]:
 
 
 def staging(out: Path | None) -> AbstractContextManager[Path | None]:
-    """The staged results folder of --out, or nothing; entered before any work so that a bad --out costs none."""
+    """The staged results folder of --out, or nothing; entered first, so that a bad --out costs no work."""
     if out is None:
         return nullcontext(None)
     from eglb.sims.results_folder import staged_folder
@@ -48,7 +48,7 @@ def print_json(value: dict[str, Any]) -> None:
 
 
 def print_table(renderable: RenderableType) -> None:
-    """A table on stdout, as wide as the terminal allows; 100 columns where there is none and COLUMNS is not set."""
+    """A table on stdout, as wide as the terminal, or as COLUMNS says; 100 columns where neither is known."""
     from rich.console import Console
 
     wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100

@@ -1,0 +1,189 @@
+"""The house rules: imports one way, what is locked is what is declared, nothing names a host or a machine."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+HOUSE = Path(__file__).parent.parent
+FLOORS = ("agents", "coordinator", "sims", "eglb")  # each may import from those before it
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=HOUSE, capture_output=True, text=True, check=True)
+    return [HOUSE / name for name in listed.stdout.split("\0") if name and (HOUSE / name).is_file()]
+
+
+def imported(path: Path) -> set[str]:
+    """Full names of the modules a source file imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            names.add(node.module or "")
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def sources(floor: str) -> list[Path]:
+    return sorted((HOUSE / floor).rglob("*.py"))
+
+
+@pytest.mark.parametrize("floor", FLOORS[:-1])
+def test_imports_point_one_way(floor: str) -> None:
+    above = FLOORS[FLOORS.index(floor) + 1 :]
+    forbidden = [f"eglb.{name}" for name in above if name != "eglb"] + ["eglb.cli"]
+    assert sources(floor)
+    for path in sources(floor):
+        wrong = [name for name in imported(path) if f"{name}.".startswith(tuple(f"{f}." for f in forbidden))]
+        assert not wrong, f"{path.relative_to(HOUSE)} imports {wrong}"
+
+
+def test_ray_is_imported_in_the_fleet_module_alone() -> None:
+    users = {
+        str(path.relative_to(HOUSE))
+        for floor in FLOORS
+        for path in sources(floor)
+        if any(name.split(".")[0] == "ray" for name in imported(path))
+    }
+    assert users <= {"coordinator/ray_fleet.py"}
+
+
+def test_no_room_without_a_noun_of_its_own() -> None:
+    vague = {"utils", "util", "helpers", "common", "misc", "manager", "base"}
+    assert not [path for floor in FLOORS for path in sources(floor) if path.stem in vague]
+
+
+def test_every_package_folder_is_declared() -> None:
+    declared = tomllib.loads((HOUSE / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = {path.parent.relative_to(HOUSE) for floor in FLOORS for path in sources(floor)}
+    found = {".".join(f.parts) if f.parts[0] == "eglb" else ".".join(("eglb", *f.parts)) for f in folders}
+    assert found == set(declared)
+
+
+def locked() -> dict[str, str]:
+    lines = (HOUSE / "requirements.lock").read_text().splitlines()
+    pin = re.compile(r"([A-Za-z0-9._-]+)==([0-9][A-Za-z0-9.]*)")
+    pins = [pin.fullmatch(line) for line in lines if not line.startswith("#")]
+    assert all(pins), "one exact version a line, nothing else"
+    return {canonicalize_name(found[1]): found[2] for found in pins if found}
+
+
+def test_the_lock_holds_the_whole_closure_in_versions_that_agree() -> None:
+    project = tomllib.loads((HOUSE / "pyproject.toml").read_text())
+    wanted = [Requirement(text) for text in project["project"]["dependencies"]]
+    wanted += [Requirement(text) for text in project["project"]["optional-dependencies"]["dev"]]
+    wanted += [Requirement(text) for text in project["build-system"]["requires"]]
+    pins, seen = locked(), set()
+    while wanted:
+        need = wanted.pop()
+        name = canonicalize_name(need.name)
+        assert name in pins, f"{need} is not locked"
+        assert need.specifier.contains(pins[name], prereleases=True), f"{need} is locked at {pins[name]}"
+        if (name, frozenset(need.extras)) in seen:
+            continue
+        seen.add((name, frozenset(need.extras)))
+        for text in importlib.metadata.requires(name) or []:
+            deeper = Requirement(text)
+            extras = need.extras or {""}
+            if deeper.marker is None or any(deeper.marker.evaluate({"extra": extra}) for extra in extras):
+                wanted.append(deeper)
+
+
+def test_the_environment_is_the_locked_one() -> None:
+    assert {name: importlib.metadata.version(name) for name in locked()} == locked()
+
+
+def test_nothing_tracked_names_a_machine_or_a_registry() -> None:
+    pattern = re.compile(
+        rb"/wor[k]/[a-z.]|/roo[t]/|py[p]i\.org|pythonhoste[d]|np[m]js\.org|--(extra-)?inde[x]-url|file:/[/]"
+    )
+    paths = tracked()
+    assert paths
+    found = [str(path.relative_to(HOUSE)) for path in paths if pattern.search(path.read_bytes())]
+    assert not found
+
+
+def cluster_file() -> dict:
+    return yaml.safe_load((HOUSE / "cluster.yaml").read_text())
+
+
+def cluster_schema() -> dict:
+    spec = importlib.util.find_spec("ray")
+    assert spec is not None and spec.origin is not None
+    return json.loads((Path(spec.origin).parent / "autoscaler" / "ray-schema.json").read_text())
+
+
+def test_the_cluster_file_is_valid_for_the_launcher() -> None:
+    jsonschema.validate(cluster_file(), cluster_schema())
+    broken = cluster_file() | {"no_such_key": 1}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(broken, cluster_schema())
+
+
+def test_the_cluster_file_agrees_with_the_lock_and_with_itself() -> None:
+    config = cluster_file()
+    assert f":{locked()['ray']}-py3" in config["docker"]["image"]
+    head = config["available_node_types"][config["head_node_type"]]
+    assert head["resources"]["CPU"] == 0, "no agent beside the coordinator"
+    workers = [t for name, t in config["available_node_types"].items() if name != config["head_node_type"]]
+    assert workers and all(t["max_workers"] <= config["max_workers"] for t in workers)
+
+
+HEAVY = ("ray", "numpy", "scipy", "numba", "matplotlib", "pyarrow", "pydantic", "highspy", "msgpack", "rich")
+
+
+def python(program: str, *arguments: str) -> None:
+    """Run a program in a fresh interpreter; it must end well."""
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("words", ["--help", "--version", "scenario --help", "compare --help"])
+def test_help_loads_nothing_heavy(words: str) -> None:
+    program = (
+        "import sys\n"
+        "from eglb.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        f"loaded = [name for name in {HEAVY} if name in sys.modules]\n"
+        "assert not loaded, loaded\n"
+    )
+    python(program, *words.split())
+
+
+def test_importing_the_package_is_light_and_every_public_name_is_there() -> None:
+    program = (
+        "import sys, eglb\n"
+        f"loaded = [name for name in {HEAVY} if name in sys.modules]\n"
+        "assert not loaded, loaded\n"
+        "assert eglb.__all__ == sorted(eglb.__all__) == dir(eglb)\n"
+        "for name in eglb.__all__: getattr(eglb, name)\n"
+        "assert callable(eglb.load) and callable(eglb.solve) and callable(eglb.compare)\n"
+        "try: eglb.nothing\n"
+        "except AttributeError: pass\n"
+        "else: raise SystemExit('eglb.nothing exists')\n"
+    )
+    python(program)
+
+
+def test_the_version_is_said_once_more_only_in_pyproject() -> None:
+    import eglb
+
+    assert importlib.metadata.version("eglb") == eglb.__version__
