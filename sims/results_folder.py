@@ -116,7 +116,7 @@ def write_solution(solution: Solution, folder: Path) -> None:
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> None:
-    """Fill `folder` with a comparison: run.json, all solvers' rounds, the cheapest plan found, the picture."""
+    """Fill `folder` with a comparison: run.json, all solvers' rounds, the cheapest plan, the picture."""
     from eglb.sims.plots import draw_convergence
 
     rounds = [

@@ -1,4 +1,4 @@
-"""What a solve returns: the plan, its certificate and how it was reached; prints well, and turns into JSON."""
+"""What a solve returns: the plan, its certificate and how it was reached."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Array = np.ndarray
 # Every status a solve can end with, and what it means for whoever reads it.
 STATUS_MEANING = {
     "converged": "the certified gap is at most the gap asked for",
-    "round_limit": "stopped at the round limit; plan and gap are good as they are: allow more rounds for a smaller gap",
-    "time_limit": "stopped at the time limit; plan and gap are good as they are: allow more time for a smaller gap",
-    "stalled": "no further progress; plan and gap are good as they are: try another algorithm for a smaller gap",
+    "round_limit": "stopped at the round limit; the plan is feasible, its gap certified: allow more rounds",
+    "time_limit": "stopped at the time limit; the plan is feasible, its gap certified: allow more time",
+    "stalled": "no more progress; the plan is feasible, its gap certified: try another algorithm",
 }
 
 

@@ -14,20 +14,22 @@ from eglb.cli import options, streams
 @click.option(
     "--algorithm",
     "algorithms",
-    type=options.Algorithm(),
+    type=options.algorithm,
+    metavar="NAME",
     multiple=True,
     help="Only these algorithms, beside the central solver. Repeatable; default all.",
 )
 @click.option(
     "--gap",
-    type=options.Positive(),
+    type=options.positive,
+    metavar="NUMBER",
     default=1e-4,
     show_default=True,
     help="Certified gap at which an algorithm stops.",
 )
 @click.option(
     "--time-limit",
-    type=options.Positive(),
+    type=options.positive,
     default=60.0,
     show_default=True,
     metavar="SECONDS",

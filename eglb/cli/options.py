@@ -15,88 +15,58 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class Positive(click.ParamType):
+ADDRESSES = "local (a private Ray here), auto (the cluster this machine belongs to), HOST:PORT, inprocess"
+
+
+def positive(value: str | float) -> float:
     """A finite number above zero."""
-
-    name = "number"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number = _number(value)
-        if number is None or number <= 0:
-            self.fail(f"{value!r} is not a finite number above 0.", param, ctx)
-        return number
+    number = _number(value)
+    if number is None or number <= 0:
+        raise click.BadParameter(f"{value!r} is not a finite number above 0.")
+    return number
 
 
-class Weight(click.ParamType):
+def weight(value: str) -> tuple[str, float]:
     """``KIND=VALUE``, VALUE a finite number of at least zero."""
-
-    name = "KIND=VALUE"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, float]:
-        if isinstance(value, tuple):
-            return value
-        kind, equals, text = str(value).partition("=")
-        number = _number(text)
-        if not equals or not kind or number is None or number < 0:
-            self.fail(
-                f"{value!r} is not KIND=VALUE with a finite VALUE of at least 0, such as water=60.",
-                param,
-                ctx,
-            )
-        return kind, number
+    kind, equals, text = value.partition("=")
+    number = _number(text)
+    if not equals or not kind or number is None or number < 0:
+        message = f"{value!r} is not KIND=VALUE with a finite VALUE of at least 0, such as water=60."
+        raise click.BadParameter(message)
+    return kind, number
 
 
-class Address(click.ParamType):
-    """Where the agents run."""
-
-    name = "ADDRESS"
-    choices = "local (a private Ray here), auto (the cluster this machine belongs to), HOST:PORT, inprocess"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        text = str(value)
-        host, _, port = text.rpartition(":")
-        good_port = port.isascii() and port.isdigit() and 0 < int(port) < 65536
-        if text not in ("local", "auto", "inprocess") and not (host and good_port and "/" not in host):
-            self.fail(f"{value!r} is none of: {self.choices}.", param, ctx)
-        return text
+def address(value: str) -> str:
+    """Where the agents run: one of `ADDRESSES`."""
+    host, _, port = value.rpartition(":")
+    good_port = port.isascii() and port.isdigit() and 0 < int(port) < 65536
+    if value not in ("local", "auto", "inprocess") and not (host and good_port and "/" not in host):
+        raise click.BadParameter(f"{value!r} is none of: {ADDRESSES}.")
+    return value
 
 
-class CountOrAuto(click.ParamType):
+def count_or_auto(value: str) -> int | None:
     """A whole number of at least one, or ``auto``, which is None."""
-
-    name = "N|auto"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
-        if value == "auto":
-            return None
-        try:
-            count = int(value)
-        except ValueError:
-            count = 0
-        if count < 1:
-            self.fail(f"{value!r} is neither auto nor a whole number of at least 1.", param, ctx)
-        return count
+    if value == "auto":
+        return None
+    if not (value.isascii() and value.isdigit() and int(value) > 0):
+        raise click.BadParameter(f"{value!r} is neither auto nor a whole number of at least 1.")
+    return int(value)
 
 
-class Algorithm(click.ParamType):
+def algorithm(value: str) -> str:
     """One of the algorithms; the list lives with the solver, and is read only when it is needed."""
+    from eglb.sims.solving import ALGORITHMS
 
-    name = "NAME"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from eglb.sims.solving import ALGORITHMS
-
-        if value not in ALGORITHMS:
-            self.fail(f"{value!r} is none of: {', '.join(ALGORITHMS)}.", param, ctx)
-        return str(value)
+    if value not in ALGORITHMS:
+        raise click.BadParameter(f"{value!r} is none of: {', '.join(ALGORITHMS)}.")
+    return value
 
 
-def _number(text: Any) -> float | None:
+def _number(text: str | float) -> float | None:
     try:
         number = float(text)
-    except (TypeError, ValueError):
+    except ValueError:
         return None
     return number if math.isfinite(number) else None
 
@@ -148,22 +118,25 @@ def fleet_options(command: Command) -> Command:
     for add in (
         click.option(
             "--regions-per-actor",
-            type=CountOrAuto(),
+            type=count_or_auto,
+            metavar="N|auto",
             default="auto",
             show_default=True,
             help="How many regions one actor process holds.",
         ),
         click.option(
             "--address",
-            type=Address(),
+            type=address,
+            metavar="ADDRESS",
             default="local",
             show_default=True,
-            help=f"Where the agents run: {Address.choices}.",
+            help=f"Where the agents run: {ADDRESSES}.",
         ),
         click.option(
             "--weight",
             "weights",
-            type=Weight(),
+            type=weight,
+            metavar="KIND=VALUE",
             multiple=True,
             help="Equity weight of one footprint kind, USD per unit of the worst region's total. Repeatable.",
         ),

@@ -23,20 +23,22 @@ class _ListsAlgorithms(click.Command):
 @options.scenario_options
 @click.option(
     "--algorithm",
-    type=options.Algorithm(),
+    type=options.algorithm,
+    metavar="NAME",
     default="admm",
     show_default=True,
     help="How agents and coordinator reach the plan; listed below.",
 )
 @click.option(
     "--gap",
-    type=options.Positive(),
+    type=options.positive,
+    metavar="NUMBER",
     default=1e-4,
     show_default=True,
     help="Stop once (objective - lower bound) / objective is certified to be at most this.",
 )
 @click.option("--max-rounds", type=click.IntRange(min=1), help="Stop after this many exchanges.")
-@click.option("--time-limit", type=options.Positive(), metavar="SECONDS", help="Stop after this long.")
+@click.option("--time-limit", type=options.positive, metavar="SECONDS", help="Stop after this long.")
 @options.fleet_options
 @options.out_option
 @options.output_options
