@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+
 from eglb.agents import barrier, bidding, proximal, valuation
 from eglb.agents.region import Memory, MemoryLost, Region, Request
 from eglb.agents.wire import Fault, decode, encode
@@ -35,3 +37,7 @@ class RegionHost:
     def ready(self) -> tuple[str, ...]:
         """The names of the regions held here."""
         return self._region.names
+
+    def peak_rss_mb(self) -> float:
+        """Largest resident memory of this process so far."""
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0

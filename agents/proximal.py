@@ -48,7 +48,9 @@ class ProximalStep(Request):
             region, self.load_center, self.footprint_center, self.load_step, self.footprint_step, guess
         )
         memory.notes["multiplier"] = multiplier
-        return Proposal(load=round_down(load), footprint=self.footprint_center + self.footprint_step * multiplier)
+        return Proposal(
+            load=round_down(load), footprint=self.footprint_center + self.footprint_step * multiplier
+        )
 
 
 def round_down(load: Array) -> Array:
@@ -78,7 +80,9 @@ def proximal_load(
     def respond(rows: Array, multiplier: Array) -> tuple[Array, Array, Array]:
         free = base[rows] - width[rows] * (multiplier[:, :, None] * region.intensity[rows]).sum(1)
         load = np.clip(free, 0.0, region.capacity[rows])
-        residual = (region.intensity[rows] * load[:, None, :]).sum(-1) - target[rows] - slack[rows] * multiplier
+        residual = (
+            (region.intensity[rows] * load[:, None, :]).sum(-1) - target[rows] - slack[rows] * multiplier
+        )
         return load, residual, (load == free) & (region.capacity[rows] > 0.0)
 
     everyone = np.arange(len(center))
@@ -90,7 +94,9 @@ def proximal_load(
         if not len(active):
             break
         bend = region.intensity[active] * interior[active][:, None, :]
-        jacobian = width[active, :, None] * (bend[:, :, None, :] * region.intensity[active][:, None, :, :]).sum(-1)
+        jacobian = width[active, :, None] * (
+            bend[:, :, None, :] * region.intensity[active][:, None, :, :]
+        ).sum(-1)
         jacobian[:, np.arange(kinds), np.arange(kinds)] += slack[active]
         move = np.linalg.solve(jacobian, residual[active][:, :, None])[:, :, 0]
         merit = (residual[active] ** 2 / slack[active]).sum(1)

@@ -48,7 +48,10 @@ class Message:
         """The part of this message that concerns some regions and their edges (views, no copies)."""
         rows = {"region": regions, "edge": edges}
         return type(self)(
-            **{n: getattr(self, n) if a is None else getattr(self, n)[rows[a]] for n, a in self.axes().items()}
+            **{
+                n: getattr(self, n) if a is None else getattr(self, n)[rows[a]]
+                for n, a in self.axes().items()
+            }
         )
 
     @classmethod

@@ -81,7 +81,7 @@ class Admm(Algorithm):
             self._choose_steps(first)
         elif isinstance(first, Proposal):
             self._round += 1
-            self._couple(first.load.T.astype(float), first.footprint)
+            self._couple(np.ascontiguousarray(first.load.T, dtype=float), first.footprint)
             self._average()
         self._digest(extras)
         return Finished() if self.incumbent.gap <= self.gap else Broadcast(self._requests())
@@ -96,7 +96,9 @@ class Admm(Algorithm):
         price = max(spread, 0.1 * scale, 0.1 * equity_cost) or 1.0
         level = np.where(level > 0.0, level, 1.0)
         self._load_step = np.full(m.regions, energy / price / _LOAD_PENALTY)
-        self._footprint_step = np.tile(level * m.regions / m.equity_weight / _FOOTPRINT_PENALTY, (m.regions, 1))
+        self._footprint_step = np.tile(
+            level * m.regions / m.equity_weight / _FOOTPRINT_PENALTY, (m.regions, 1)
+        )
         self._s_footprint = profile.footprint.copy()
         self._g = profile.footprint.copy()
 
@@ -144,8 +146,12 @@ class Admm(Algorithm):
         """Weighted means over about the last tenth of the rounds: the iterate circles, its mean does not."""
         tail = 11.0 / (self._round + 10.0)
         self._mean_route += tail * (self._route - self._mean_route)
-        self._mean_demand_price = self._mean_demand_price + tail * (self._demand_price - self._mean_demand_price)
-        self._mean_equity_price = self._mean_equity_price + tail * (self._equity_price - self._mean_equity_price)
+        self._mean_demand_price = self._mean_demand_price + tail * (
+            self._demand_price - self._mean_demand_price
+        )
+        self._mean_equity_price = self._mean_equity_price + tail * (
+            self._equity_price - self._mean_equity_price
+        )
 
     def _requests(self) -> tuple[Request, ...]:
         """The next local step, and by turns bounds with an offer, and plans to be priced."""
@@ -165,7 +171,9 @@ class Admm(Algorithm):
         return tuple(requests)
 
     def _offer(self, load: Array) -> Offer:
-        return Offer(load=((1.0 + self._offer_margin) * load).T)
+        """A little more than the present load; much more, everywhere, in slots where plans could not be repaired."""
+        elsewhere = (self._offer_margin - _OFFER_MARGIN) * load.mean(1, keepdims=True)
+        return Offer(load=((1.0 + self._offer_margin) * load + elsewhere).T)
 
     def _bounds(self) -> list[Request]:
         m = self.market

@@ -18,7 +18,7 @@ _NEGLIGIBLE = 1e-14
 """Flows below this part of a slot's largest demand are rounding."""
 
 
-@compiled
+@compiled("float64[:, ::1](float64[:, ::1], int64[::1], int64)")
 def region_load(route: Array, edge_region: Array, regions: int) -> Array:
     """(T, N): sum of `route` (T, E) by region."""
     slots, edges = route.shape
@@ -29,7 +29,9 @@ def region_load(route: Array, edge_region: Array, regions: int) -> Array:
     return load
 
 
-@compiled
+@compiled(
+    "float64[:, ::1](float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[::1], float64[:, ::1], int64[::1], int64[::1], int64)"
+)
 def project(
     target: Array,
     route: Array,
@@ -96,7 +98,17 @@ def project(
     return load
 
 
-@compiled
+@compiled("void(float64[::1], int64, int64, float64)")
+def _meet_exactly(route: Array, first: int, last: int, demand: float) -> None:
+    """Scale a gateway's edges in place so that they sum to its demand, to the last bit that scaling can give."""
+    total = route[first:last].sum()
+    if total > 0.0:
+        route[first:last] *= demand / total
+
+
+@compiled(
+    "Tuple((float64[:, ::1], float64[:, ::1], float64[:, ::1]))(float64[:, ::1], float64[:, ::1], float64[:, ::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[::1])"
+)
 def clear(
     cost: Array,
     quantity: Array,
@@ -210,15 +222,9 @@ def clear(
     return route, price, unmet
 
 
-@compiled
-def _meet_exactly(route: Array, first: int, last: int, demand: float) -> None:
-    """Scale a gateway's edges in place so that they sum to its demand, to the last bit that scaling can give."""
-    total = route[first:last].sum()
-    if total > 0.0:
-        route[first:last] *= demand / total
-
-
-@compiled
+@compiled(
+    "Tuple((float64[:, ::1], float64[:, ::1]))(float64[:, ::1], float64[:, ::1], float64[:, ::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[::1])"
+)
 def repair(
     route: Array,
     ceiling: Array,

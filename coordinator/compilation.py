@@ -17,6 +17,9 @@ if "NUMBA_CACHE_DIR" not in os.environ and not os.access(_here, os.W_OK):
 import numba  # noqa: E402  (reads the variable above when imported)
 
 
-def compiled(kernel: Kernel) -> Kernel:
-    """Compile on first call; later processes load the machine code from the cache."""
-    return numba.njit(cache=True)(kernel)  # type: ignore[no-any-return]
+def compiled(signature: str) -> Callable[[Kernel], Kernel]:
+    """Compile for exactly this signature when imported; later processes load the machine code from the cache.
+
+    An array of another type or layout is refused at the call, rather than compiled for again in silence.
+    """
+    return numba.njit(signature, cache=True)  # type: ignore[no-any-return]

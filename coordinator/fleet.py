@@ -29,6 +29,10 @@ class Transport(ABC):
         """Deliver to some hosts at once; for each its answer, or what went wrong. Never raises for a lost host."""
 
     @abstractmethod
+    def peak_rss_mb(self) -> float:
+        """Largest memory of the hosts' own processes so far, all together; 0 if they have none of their own."""
+
+    @abstractmethod
     def close(self) -> None:
         """Let go of everything that was started. May be called twice."""
 
@@ -41,6 +45,9 @@ class InProcess(Transport):
 
     def call(self, payloads: dict[int, bytes], deadline_s: float) -> dict[int, bytes | Exception]:
         return {h: self._hosts[h].answer(data) for h, data in payloads.items()}
+
+    def peak_rss_mb(self) -> float:
+        return 0.0
 
     def close(self) -> None:
         self._hosts = []

@@ -22,7 +22,37 @@ _SMALL = 24
 """Up to this many gateways the factorisation is written out; beyond, LAPACK is faster."""
 
 
-@compiled
+@compiled("void(float64[:, ::1], float64[:, ::1])")
+def _solve(matrix: Array, sides: Array) -> None:
+    """Solve `matrix` X = `sides` in place by Cholesky factorisation; `matrix` (n, n) is overwritten."""
+    n, columns = sides.shape
+    for j in range(n):
+        for k in range(j):
+            matrix[j, j] -= matrix[j, k] * matrix[j, k]
+        matrix[j, j] = np.sqrt(max(matrix[j, j], 1e-300))
+        for i in range(j + 1, n):
+            for k in range(j):
+                matrix[i, j] -= matrix[i, k] * matrix[j, k]
+            matrix[i, j] /= matrix[j, j]
+    for i in range(n):
+        for k in range(i):
+            factor = matrix[i, k]
+            for c in range(columns):
+                sides[i, c] -= factor * sides[k, c]
+        for c in range(columns):
+            sides[i, c] /= matrix[i, i]
+    for i in range(n - 1, -1, -1):
+        for k in range(i + 1, n):
+            factor = matrix[k, i]
+            for c in range(columns):
+                sides[i, c] -= factor * sides[k, c]
+        for c in range(columns):
+            sides[i, c] /= matrix[i, i]
+
+
+@compiled(
+    "float64[:, ::1](float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, :, ::1], float64[:, ::1], float64, int64[::1], int64[::1], float64[:, ::1], float64[:, ::1], float64[:, :, ::1], float64[:, ::1])"
+)
 def reduce_slots(
     route: Array,
     reduced_cost: Array,
@@ -143,35 +173,9 @@ def reduce_slots(
     return shift
 
 
-@compiled
-def _solve(matrix: Array, sides: Array) -> None:
-    """Solve `matrix` X = `sides` in place by Cholesky factorisation; `matrix` (n, n) is overwritten."""
-    n, columns = sides.shape
-    for j in range(n):
-        for k in range(j):
-            matrix[j, j] -= matrix[j, k] * matrix[j, k]
-        matrix[j, j] = np.sqrt(max(matrix[j, j], 1e-300))
-        for i in range(j + 1, n):
-            for k in range(j):
-                matrix[i, j] -= matrix[i, k] * matrix[j, k]
-            matrix[i, j] /= matrix[j, j]
-    for i in range(n):
-        for k in range(i):
-            factor = matrix[i, k]
-            for c in range(columns):
-                sides[i, c] -= factor * sides[k, c]
-        for c in range(columns):
-            sides[i, c] /= matrix[i, i]
-    for i in range(n - 1, -1, -1):
-        for k in range(i + 1, n):
-            factor = matrix[k, i]
-            for c in range(columns):
-                sides[i, c] -= factor * sides[k, c]
-        for c in range(columns):
-            sides[i, c] /= matrix[i, i]
-
-
-@compiled
+@compiled(
+    "Tuple((float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], float64, float64))(float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], float64, int64[::1], int64[::1], float64[:, ::1], float64[:, ::1], float64[:, :, ::1])"
+)
 def expand_slots(
     route: Array,
     reduced_cost: Array,

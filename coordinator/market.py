@@ -32,6 +32,10 @@ class Market:
     edge_region: Array
     equity_weight: Array
 
+    def __post_init__(self) -> None:
+        for name, dtype in (("demand", float), ("edge_gateway", np.int64), ("edge_region", np.int64)):
+            object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), dtype=dtype))
+
     @property
     def slots(self) -> int:
         """T."""
@@ -74,7 +78,7 @@ class Market:
     def spread(self) -> Array:
         """(T, E): every gateway's demand in equal parts over the regions it reaches."""
         parts = np.bincount(self.edge_gateway, minlength=self.gateways)
-        return (self.demand / parts)[:, self.edge_gateway]
+        return np.ascontiguousarray((self.demand / parts)[:, self.edge_gateway])
 
     def load(self, route: Array) -> Array:
         """(T, N): each region's load under `route` (T, E)."""

@@ -74,13 +74,15 @@ class Newton(Algorithm):
     def _begin(self, known: Disclosure) -> BarrierStep:
         """Units of order one, and a roomy interior point."""
         m = self.market
-        self._capacity = known.capacity.T.copy()
+        self._capacity = np.ascontiguousarray(known.capacity.T)
         self._price_unit = float(known.price_scale.mean()) or 1.0
         self._load_unit = float(m.demand.mean()) or 1.0
         longest = known.intensity.astype(float).sum(-1).max(0)
         self._footprint_unit = np.where(longest > 0.0, longest, 1.0)
         self._mass = m.equity_weight * self._footprint_unit / self._price_unit
-        self._intensity = np.ascontiguousarray(known.intensity.transpose(2, 1, 0) / self._footprint_unit[:, None])
+        self._intensity = np.ascontiguousarray(
+            known.intensity.transpose(2, 1, 0) / self._footprint_unit[:, None], float
+        )
         self._demand = m.demand / self._load_unit
         self._mu = np.tile(self._mass[:, None] / m.regions, (1, m.regions))
         bid = known.bid.T.astype(float) / self._price_unit + 0.5
@@ -88,9 +90,9 @@ class Newton(Algorithm):
         self._y = m.load(self._x)
         footprint = np.einsum("tkn,tn->kn", self._intensity, self._y)
         self._level = 1.1 * footprint.max(1, initial=0.0)
-        offered = bid[:, m.edge_region]
+        offered = np.ascontiguousarray(bid[:, m.edge_region])
         self._nu = np.minimum.reduceat(offered, m.gateway_start[:-1], axis=1) - 0.5
-        self._z = offered - self._nu[:, m.edge_gateway]
+        self._z = np.ascontiguousarray(offered - self._nu[:, m.edge_gateway])
         self._tau = _CENTRING * float((self._x * self._z).mean())
         self._weight, self._rest = np.empty_like(self._x), np.empty_like(self._x)
         self._response = np.zeros((m.slots, m.gateways, m.regions + 1))
@@ -101,7 +103,8 @@ class Newton(Algorithm):
     def _newton(self, model: BarrierModel) -> BarrierStep:
         """A few Newton steps on the agents' fixed models, each to just inside the boundary."""
         m = self.market
-        slope, curvature = model.slope.T.astype(float), model.curvature.T.astype(float)
+        slope = np.ascontiguousarray(model.slope.T, dtype=float)
+        curvature = np.ascontiguousarray(model.curvature.T, dtype=float)
         self._mu = model.equity_price.T
         mass = self._mass - self._mu.sum(1)
         moved, raised = np.zeros_like(slope), np.zeros(m.kinds)

@@ -34,7 +34,9 @@ class Partition:
         key = m.edge_gateway[merged] * m.regions + m.edge_region[merged]
         edge = merged[np.searchsorted(key, group * m.regions + s.reach_region)]
         total = m.demand.T
-        share = np.divide(s.demand, total[self.group], out=np.zeros_like(s.demand), where=total[self.group] > 0.0)
+        share = np.divide(
+            s.demand, total[self.group], out=np.zeros_like(s.demand), where=total[self.group] > 0.0
+        )
         return np.ascontiguousarray(route.T[edge] * share[s.reach_gateway])
 
     def expand_demand_price(self, price: Array) -> Array:
@@ -79,10 +81,10 @@ def partition(scenario: Scenario) -> Partition:
     for k, kind in enumerate(priced):
         intensity[:, k] = scenario.intensity_per_mw_slot(kind) * kind.region_weight[:, None]
     market = Market(
-        demand=np.ascontiguousarray(demand.T),
+        demand=demand.T,
         regions=len(scenario.regions),
-        edge_gateway=gateway[order].astype(np.int64),
-        edge_region=region[order].astype(np.int64),
+        edge_gateway=gateway[order],
+        edge_region=region[order],
         equity_weight=np.array([kind.weight for kind in priced], float),
     )
     private = Region(scenario.regions, scenario.price_per_mw_slot(), scenario.capacity.copy(), intensity)

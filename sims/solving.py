@@ -1,0 +1,236 @@
+"""From a scenario to an audited plan: cut it up, start the fleet, run the algorithm, recompute every number."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from eglb.sims.audit import audit, region_load
+from eglb.sims.problems import InputError
+from eglb.sims.scenario import Scenario
+from eglb.sims.solution import RoundRecord, Solution
+
+Array = np.ndarray
+
+ALGORITHMS: dict[str, str] = {
+    "admm": "ADMM on the hourly loads; agents tell only the load they would choose (default)",
+    "dual": "dual decomposition by a level bundle method; agents bid a price for every slot",
+    "newton": "decentralised interior point; fewest rounds, agents disclose their series",
+    "subgradient": "textbook dual decomposition; the yardstick, slow",
+    "central": "the central solver (HiGHS); one party sees everything",
+}
+"""Name and one line on each; `central` is not decentralised and starts no agents."""
+
+_MOST_ACTORS = 32
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What any solver brings home, on the scenario's own gateways and kinds."""
+
+    status: str
+    route: Array
+    demand_price: Array
+    equity_price: Array
+    actors: int
+    rounds: int
+    bytes_up: int
+    bytes_down: int
+    seconds_start: float
+    seconds_solve: float
+    agents_rss_mb: float
+    trace: tuple[RoundRecord, ...]
+
+
+def solve(
+    scenario: Scenario,
+    algorithm: str = "admm",
+    *,
+    gap: float = 1e-4,
+    max_rounds: int | None = None,
+    time_limit: float | None = None,
+    address: str = "local",
+    regions_per_actor: int | None = None,
+    on_round: Callable[[RoundRecord], None] | None = None,
+) -> Solution:
+    """One plan for the whole horizon, with a certificate of how far it can be from optimal.
+
+    Minimises energy cost plus, for each footprint kind, its weight times the worst region's total over the horizon,
+    subject to demand, capacity and reach in every slot.
+
+    Parameters
+    ----------
+    algorithm : one of `ALGORITHMS`.
+    gap : certified (objective - lower bound) / |objective| at which to stop.
+    max_rounds, time_limit : exchanges and seconds after which to stop with the best plan so far; a run always goes
+        on to its first feasible plan. The central solver knows no rounds.
+    address : ``"local"`` (a private Ray cluster), ``"auto"`` or ``"HOST:PORT"`` (a running one), ``"inprocess"``.
+    regions_per_actor : default one, as long as that makes no more than 32 actors; in process, all in one.
+    on_round : told the progress after every exchange.
+
+    Raises
+    ------
+    InputError : an argument is wrong. InfeasibleError : no plan can meet demand. FleetError : the cluster failed.
+    """
+    began = time.perf_counter()
+    problems = []
+    if algorithm not in ALGORITHMS:
+        problems.append(f"unknown algorithm {algorithm!r}; there are {', '.join(ALGORITHMS)}")
+    for name, value in (("gap", gap), ("max_rounds", max_rounds), ("time_limit", time_limit)):
+        if value is not None and not value > 0:
+            problems.append(f"{name} must be above zero, not {value!r}")
+    if regions_per_actor is not None and regions_per_actor < 1:
+        problems.append(f"regions_per_actor must be at least 1, not {regions_per_actor!r}")
+    if problems:
+        raise InputError(problems)
+    if algorithm == "central":
+        found = _solve_centrally(scenario, time_limit, on_round)
+    else:
+        found = _solve_with_agents(
+            scenario, algorithm, gap, max_rounds, time_limit, address, regions_per_actor, on_round
+        )
+    checked = audit(scenario, found.route, found.demand_price, found.equity_price)
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
+    return Solution(
+        status=found.status,
+        scenario=scenario,
+        algorithm=algorithm,
+        address="inprocess" if algorithm == "central" else address,
+        actors=found.actors,
+        route=found.route,
+        load=region_load(scenario, found.route),
+        demand_price=found.demand_price,
+        equity_price=found.equity_price,
+        audit=checked,
+        rounds=found.rounds,
+        bytes_up=found.bytes_up,
+        bytes_down=found.bytes_down,
+        seconds_start=found.seconds_start,
+        seconds_solve=found.seconds_solve,
+        seconds_total=time.perf_counter() - began,
+        peak_rss_mb=own + found.agents_rss_mb,
+        trace=found.trace,
+    )
+
+
+def _solve_with_agents(
+    scenario: Scenario,
+    algorithm: str,
+    gap: float,
+    max_rounds: int | None,
+    time_limit: float | None,
+    address: str,
+    regions_per_actor: int | None,
+    on_round: Callable[[RoundRecord], None] | None,
+) -> _Found:
+    from eglb.coordinator.admm import Admm
+    from eglb.coordinator.algorithm import Algorithm
+    from eglb.coordinator.dual import LevelBundle
+    from eglb.coordinator.fleet import Fleet, InProcess, Transport, group_regions, seat
+    from eglb.coordinator.newton import Newton
+    from eglb.coordinator.run import run
+    from eglb.coordinator.subgradient import Subgradient
+    from eglb.sims.feasibility import require_feasible
+    from eglb.sims.partition import partition
+
+    methods: dict[str, type[Algorithm]] = {
+        "admm": Admm,
+        "dual": LevelBundle,
+        "newton": Newton,
+        "subgradient": Subgradient,
+    }
+    require_feasible(scenario)
+    began = time.perf_counter()
+    parts = partition(scenario)
+    count = len(scenario.regions)
+    if regions_per_actor is None:
+        regions_per_actor = count if address == "inprocess" else -(-count // _MOST_ACTORS)
+    hosts = group_regions(parts.region, regions_per_actor)
+    transport: Transport
+    if address == "inprocess":
+        transport = InProcess(hosts)
+    else:
+        from eglb.coordinator.ray_fleet import RayActors
+
+        transport = RayActors(hosts, address)
+    try:
+        fleet = Fleet(transport, seat(parts.market, hosts))
+        method = methods[algorithm](parts.market, gap)
+        trace: list[RoundRecord] = []
+
+        def record(seconds: float) -> None:
+            best, traffic = method.incumbent, fleet.traffic
+            trace.append(
+                RoundRecord(
+                    round=traffic.rounds,
+                    seconds=seconds,
+                    objective=best.objective,
+                    lower_bound=best.bound,
+                    gap=best.gap,
+                    bytes_up=traffic.bytes_up,
+                    bytes_down=traffic.bytes_down,
+                )
+            )
+            if on_round is not None:
+                on_round(trace[-1])
+
+        seconds_start = time.perf_counter() - began
+        outcome = run(method, fleet, max_rounds=max_rounds, time_limit_s=time_limit, on_round=record)
+        seconds_solve = time.perf_counter() - began - seconds_start
+        agents_rss_mb = transport.peak_rss_mb()
+    finally:
+        transport.close()
+    best = method.incumbent
+    assert best.route is not None and best.demand_price is not None and best.equity_price is not None
+    return _Found(
+        status=outcome.value,
+        route=parts.expand_route(best.route),
+        demand_price=parts.expand_demand_price(best.demand_price),
+        equity_price=parts.expand_equity_price(best.equity_price),
+        actors=len(hosts),
+        rounds=fleet.traffic.rounds,
+        bytes_up=fleet.traffic.bytes_up,
+        bytes_down=fleet.traffic.bytes_down,
+        seconds_start=seconds_start,
+        seconds_solve=seconds_solve,
+        agents_rss_mb=agents_rss_mb,
+        trace=tuple(trace),
+    )
+
+
+def _solve_centrally(
+    scenario: Scenario, time_limit: float | None, on_round: Callable[[RoundRecord], None] | None
+) -> _Found:
+    from eglb.sims.central import solve_central
+
+    result = solve_central(scenario, time_limit=time_limit)
+    checked = audit(scenario, result.route, result.demand_price, result.equity_price)
+    record = RoundRecord(
+        round=0,
+        seconds=result.seconds_build + result.seconds_solve,
+        objective=checked.objective,
+        lower_bound=checked.lower_bound,
+        gap=checked.gap,
+        bytes_up=0,
+        bytes_down=0,
+    )
+    if on_round is not None:
+        on_round(record)
+    return _Found(
+        status=result.status,
+        route=result.route,
+        demand_price=result.demand_price,
+        equity_price=result.equity_price,
+        actors=0,
+        rounds=0,
+        bytes_up=0,
+        bytes_down=0,
+        seconds_start=0.0,
+        seconds_solve=record.seconds,
+        agents_rss_mb=0.0,
+        trace=(record,),
+    )
