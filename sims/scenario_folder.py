@@ -163,6 +163,8 @@ class _FolderReader:
                 else:
                     reason = "is negative" if low == 0 else f"must be at least {low:g}"
                 opened.check(cells, [column], bad, column, reason, self.findings)
+        if "" in names or len(first) < len(names):
+            return None  # other tables cannot be held against names that are in doubt
         lat, lon = by_column.pop("lat"), by_column.pop("lon")
         return _Places(tuple(names), lat, lon, by_column)
 
@@ -204,14 +206,14 @@ class _FolderReader:
         for column in present:
             if column not in position:
                 home = self._files.get(f"{noun}s", f"{noun}s.csv")
-                message = f"column {column or '(no name)'}: not a {noun} of {home}{suggest(column, names)}"
-                self.findings.add(opened.file, f"not a {noun}", message)
+                kind = f"not a {noun}"
+                hint = suggest(column, names) if self.findings.has_room(opened.file, kind) else ""
+                message = f"column {column or '(no name)'}: not a {noun} of {home}{hint}"
+                self.findings.add(opened.file, kind, message)
         for name in names if not some else ():
-            if name and name not in present:
-                self.findings.add(
-                    opened.file, "missing column", f"column {name} is missing (a {noun} of this fleet)"
-                )
-        # A name that stands twice in its own table is reported there, and filled once here.
+            if name not in present:
+                message = f"column {name} is missing (a {noun} of this fleet)"
+                self.findings.add(opened.file, "missing column", message)
         columns = [c for c in position if c in present]
         values = opened.numbers(columns, self.findings)
         if not negative:
@@ -278,21 +280,22 @@ class _FolderReader:
         gateway = self._indices(opened, "gateway", gateways.names)
         region = self._indices(opened, "region", regions.names)
         known = (gateway >= 0) & (region >= 0)
-        key = region * len(gateways.names) + gateway
+        key = np.where(known, region * len(gateways.names) + gateway, -1)
         order = np.argsort(key, kind="stable")
         repeated = np.zeros(len(key), dtype=bool)
-        repeated[order[1:]] = key[order[1:]] == key[order[:-1]]
-        for r in np.flatnonzero(repeated & known):
-            first = int(opened.rows[np.flatnonzero(key == key[r])[0]])
-            pair = f"{gateways.names[gateway[r]]!r}, {regions.names[region[r]]!r}"
-            message = f"columns gateway, region, row {opened.rows[r]}: {pair} is already in row {first}"
+        repeated[order[1:]] = (key[order[1:]] == key[order[:-1]]) & known[order[1:]]
+        for again in np.flatnonzero(repeated):
+            first = opened.rows[np.flatnonzero(key == key[again])[0]]
+            pair = f"{gateways.names[gateway[again]]!r}, {regions.names[region[again]]!r}"
+            message = f"columns gateway, region, row {opened.rows[again]}: {pair} is already in row {first}"
             self.findings.add(opened.file, "duplicate", message)
         kept = order[known[order] & ~repeated[order]]
         listed = np.isin(np.arange(len(gateways.names)), gateway[kept])
         if limit is not None:
             kept = kept[~(rtt[kept, 0] > limit)]
         left = np.isin(np.arange(len(gateways.names)), gateway[kept])
-        for j in np.flatnonzero(~left):
+        # A misspelt name is said once, as unknown, not again as the true one's lack of reach.
+        for j in np.flatnonzero(~left) if known.all() else ():
             why = f" within max_rtt_ms = {limit:g}" if listed[j] and limit is not None else ""
             message = f"column gateway: {gateways.names[j]!r} reaches no region{why}"
             self.findings.add(opened.file, "no reach", message)
@@ -300,11 +303,13 @@ class _FolderReader:
 
     def _indices(self, opened: Table, noun: str, names: tuple[str, ...]) -> Array:
         """Position of each cell of column `noun` among `names`, -1 (and a finding) where unknown."""
-        position = {name: i for i, name in reversed(list(enumerate(names)))}
+        position = {name: i for i, name in enumerate(names)}
         cells = opened.names(noun, self.findings)
         home = self._files.get(f"{noun}s", f"{noun}s.csv")
         for row, cell in zip(opened.rows, cells, strict=True):
             if cell and cell not in position:
-                message = f"column {noun}, row {row}: {cell!r} is not in {home}{suggest(cell, names)}"
-                self.findings.add(opened.file, f"unknown {noun}", message)
+                kind = f"unknown {noun}"
+                hint = suggest(cell, names) if self.findings.has_room(opened.file, kind) else ""
+                message = f"column {noun}, row {row}: {cell!r} is not in {home}{hint}"
+                self.findings.add(opened.file, kind, message)
         return np.array([position.get(cell, -1) for cell in cells], dtype=np.int64)

@@ -36,6 +36,10 @@ class Findings:
             shown.append(f"{file}: {message}")
         self._count[file, kind] = self._count.get((file, kind), 0) + count
 
+    def has_room(self, file: str, kind: str) -> bool:
+        """Whether one more problem of this kind would be shown: a costly hint is worth computing then only."""
+        return len(self._shown.get((file, kind), ())) < SHOWN_PER_KIND
+
     def messages(self) -> list[str]:
         """Every problem, the files in the order first met, one line each."""
         files = dict.fromkeys(file for file, _ in self._shown)
