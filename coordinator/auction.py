@@ -1,8 +1,10 @@
-"""Dual decomposition: agents bid at announced equity prices, the coordinator clears, agents report footprints.
+"""Dual decomposition: agents bid at announced equity prices, the coordinator clears, agents report
+footprints.
 
-The dual function phi(mu) = min { sum_i (price_i + mu_i . intensity_i) . y_i : y serves demand } is concave. Clearing
-the bids computes it exactly: its value is a lower bound, the footprints of the cleared loads are a supergradient
-and the cleared loads are a feasible plan. One iteration is two exchanges: bids, then footprints.
+The dual function phi(mu) = min { sum_i (price_i + mu_i . intensity_i) . y_i : y serves demand } is concave.
+Clearing the bids computes it exactly: its value is a lower bound, the footprints of the cleared loads are a
+supergradient and the cleared loads are a feasible plan. One iteration is two exchanges: bids, then
+footprints.
 """
 
 from __future__ import annotations
@@ -24,10 +26,11 @@ Array = np.ndarray
 
 
 class Auction(Algorithm):
-    """The exchanges shared by all methods that maximise phi; a method says which equity price to announce next.
+    """The exchanges shared by all methods that maximise phi; a method says which equity price to announce
+    next.
 
-    Discloses the quantity on offer once and a price for every slot in every iteration. Bids at several equity prices
-    let a curious coordinator infer price and intensity.
+    Discloses the quantity on offer once and a price for every slot in every iteration. Bids at several equity
+    prices let a curious coordinator infer price and intensity.
     """
 
     def __init__(self, market: Market, gap: float) -> None:
@@ -38,14 +41,16 @@ class Auction(Algorithm):
 
     @abstractmethod
     def announce(self, bound: float, plan: PricedPlan) -> Array | None:
-        """Use phi(mu) = `bound` and the plan cleared at mu; offer plans; the next mu (N, K), or None if stuck."""
+        """Use phi(mu) = `bound` and the plan cleared at mu; offer plans; the next mu (N, K), or None if
+        stuck.
+        """
 
     def start(self) -> Broadcast:
         return Broadcast((OfferQuantity(), PriceFootprints(equity_price=self.equity_price)))
 
     def step(self, replies: Sequence[Message]) -> Broadcast | Finished:
         if isinstance(replies[0], Quantity):
-            self._quantity = replies[0].quantity.T
+            self._quantity = np.array(replies[0].quantity.T, order="C")
         last = replies[-1]
         if isinstance(last, Bid):
             return self._clear(last.price.T)
@@ -63,7 +68,5 @@ class Auction(Algorithm):
         return Broadcast((PriceFootprints(equity_price=self.equity_price),))
 
     def _clear(self, cost: Array) -> Broadcast:
-        self._cleared, self._demand_price, _ = self.market.clear(
-            np.ascontiguousarray(cost), np.ascontiguousarray(self._quantity)
-        )
+        self._cleared, self._demand_price, _ = self.market.clear(np.array(cost, order="C"), self._quantity)
         return Broadcast((Evaluate(load=self.market.load(self._cleared).T),))

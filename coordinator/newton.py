@@ -1,15 +1,15 @@
 """Decentralised interior-point method: the fewest rounds, and the most disclosure.
 
-Every agent keeps the barriers of its own capacity and footprint levels, answers with their quadratic model and
-takes its own step lengths. The coordinator holds routes and prices, takes a few Newton steps on the agents' fixed
-models (they are cheap, a round is not) and announces where loads, levels and prices moved.
+Every agent keeps the barriers of its own capacity and footprint levels, answers with their quadratic model
+and takes its own step lengths. The coordinator holds routes and prices, takes a few Newton steps on the
+agents' fixed models (they are cheap, a round is not) and announces where loads, levels and prices moved.
 
-What the coordinator learns: capacity and intensity of every region once, a bid at one equity price, and in every
-round slope and curvature of the region's barrier. Price, capacity and intensity are thereby known to it; use `admm`
-where that must not be.
+What the coordinator learns: capacity and intensity of every region once, a bid at one equity price, and in
+every round slope and curvature of the region's barrier. Price, capacity and intensity are thereby known to
+it; use `admm` where that must not be.
 
-Block-wise step lengths carry no convergence proof. The certificate does not depend on them: bounds and the prices
-of repaired plans come from the agents, and a run that no longer improves says so.
+Block-wise step lengths carry no convergence proof. The certificate does not depend on them: bounds and the
+prices of repaired plans come from the agents, and a run that no longer improves says so.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from eglb.agents.wire import Message
 from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished
 from eglb.coordinator.equity import fair_share, normalise
 from eglb.coordinator.interior import expand_slots, reduce_slots, solve_border
-from eglb.coordinator.market import Market
 
 Array = np.ndarray
 
@@ -37,7 +36,9 @@ _PATIENCE = 12
 
 
 class Newton(Algorithm):
-    """Interior point with agents' own barriers; see the module's docstring. Coordinator's work grows with J^3 T."""
+    """Interior point with agents' own barriers; see the module's docstring. Coordinator's work grows with
+    J^3 T.
+    """
 
     def start(self) -> Broadcast:
         m = self.market
@@ -74,7 +75,7 @@ class Newton(Algorithm):
     def _begin(self, known: Disclosure) -> BarrierStep:
         """Units of order one, and a roomy interior point."""
         m = self.market
-        self._capacity = np.ascontiguousarray(known.capacity.T)
+        self._capacity = np.array(known.capacity.T, order="C")
         self._price_unit = float(known.price_scale.mean()) or 1.0
         self._load_unit = float(m.demand.mean()) or 1.0
         longest = known.intensity.astype(float).sum(-1).max(0)
@@ -88,15 +89,11 @@ class Newton(Algorithm):
         bid = known.bid.T.astype(float) / self._price_unit + 0.5
         self._x = np.maximum(m.spread() / self._load_unit, 1e-3 * float(self._demand.mean()))
         self._y = m.load(self._x)
-        footprint = np.einsum("tkn,tn->kn", self._intensity, self._y)
-        self._level = 1.1 * footprint.max(1, initial=0.0)
+        self._level = 1.1 * self._footprint(self._y).max(1, initial=0.0)
         offered = np.ascontiguousarray(bid[:, m.edge_region])
         self._nu = np.minimum.reduceat(offered, m.gateway_start[:-1], axis=1) - 0.5
         self._z = np.ascontiguousarray(offered - self._nu[:, m.edge_gateway])
         self._tau = _CENTRING * float((self._x * self._z).mean())
-        self._weight, self._rest = np.empty_like(self._x), np.empty_like(self._x)
-        self._response = np.zeros((m.slots, m.gateways, m.regions + 1))
-        self._border = np.empty((m.kinds * m.regions, m.kinds * m.regions))
         nothing = np.zeros_like(self._mu)
         return self._step(self._y, np.zeros_like(self._y), nothing, np.zeros(m.kinds))
 
@@ -107,40 +104,26 @@ class Newton(Algorithm):
         curvature = np.ascontiguousarray(model.curvature.T, dtype=float)
         self._mu = model.equity_price.T
         mass = self._mass - self._mu.sum(1)
+        graph = (m.gateway_start, m.edge_region)
         moved, raised = np.zeros_like(slope), np.zeros(m.kinds)
         for _ in range(_NEWTON_STEPS):
-            shift = reduce_slots(
+            reduction = reduce_slots(
+                graph,
                 self._x,
                 self._z,
                 self._nu,
-                slope,
+                slope + curvature * moved,
                 curvature,
-                moved,
                 self._intensity,
                 self._demand,
                 self._tau,
-                m.gateway_start,
-                m.edge_region,
-                self._weight,
-                self._rest,
-                self._response,
-                self._border,
             )
             side = model.level_residual.T - raised[:, None]
-            side = side + np.einsum("tkn,tn->kn", self._intensity, moved + shift)
-            dmu, ds = solve_border(self._border, model.level_compliance.T, side, mass)
-            equity_cost = np.einsum("kn,tkn->tn", dmu, self._intensity)
+            side = side + self._footprint(moved + reduction.shift)
+            dmu, ds = solve_border(reduction.border, model.level_compliance.T, side, mass)
+            equity_cost = (dmu * self._intensity).sum(1)
             dnu, dx, dz, capacity_price, route_room, cost_room = expand_slots(
-                self._x,
-                self._z,
-                curvature,
-                equity_cost,
-                self._tau,
-                m.gateway_start,
-                m.edge_region,
-                self._weight,
-                self._rest,
-                self._response,
+                graph, self._x, self._z, reduction, equity_cost, self._tau
             )
             full_capacity_price = capacity_price + curvature * moved
             full_rise = raised + ds
@@ -155,6 +138,10 @@ class Newton(Algorithm):
         self._tau = _CENTRING * float((self._x * self._z).mean())
         self._mu_ahead = self._mu + dmu
         return self._step(self._y, full_capacity_price, dmu, full_rise)
+
+    def _footprint(self, load: Array) -> Array:
+        """(K, N) of `load` (T, N), in units of order one."""
+        return (self._intensity * load[:, None, :]).sum(0)
 
     def _step(self, load: Array, capacity_price: Array, equity_move: Array, rise: Array) -> BarrierStep:
         self._number += 1
