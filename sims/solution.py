@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
-# Every status a solve can end with, and what it means for whoever reads it.
+
+# What each status of a solve means for whoever reads it.
 STATUS_MEANING = {
     "converged": "the certified gap is at most the gap asked for",
     "round_limit": "stopped at the round limit; the plan is feasible, its gap certified: allow more rounds",
@@ -85,7 +86,8 @@ class Solution:
 
     `route` is (E, T) MW on the scenario's reach pairs, `load` (N, T) MW its sum by region,
     `demand_price` (J, T) USD per MW-slot and `equity_price` (K, N) USD per unit the duals behind
-    `audit.lower_bound`. `status` is one of `STATUS_MEANING`. Prints as a table, in a terminal and a notebook.
+    `audit.lower_bound`. `status` is one of `STATUS_MEANING`.
+    Prints as a table, in a terminal and in a notebook.
     """
 
     status: str

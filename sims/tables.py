@@ -139,7 +139,7 @@ def solution_table(solution: Solution, width: int, ascii_only: bool = False) -> 
     )
     yield heading
     if not good:
-        yield Text(STATUS_MEANING.get(solution.status, ""), style="yellow")
+        yield Text(STATUS_MEANING[solution.status], style="yellow")
 
     costs = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     costs.add_column(no_wrap=True)

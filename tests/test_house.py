@@ -140,7 +140,7 @@ def test_the_cluster_file_agrees_with_the_lock_and_with_itself() -> None:
     config = cluster_file()
     assert f":{locked()['ray']}-py3" in config["docker"]["image"]
     head = config["available_node_types"][config["head_node_type"]]
-    assert head["resources"]["CPU"] == 0, "no agent beside the coordinator"
+    assert head["resources"]["CPU"] == 0, "the coordinator keeps its CPUs"
     workers = [t for name, t in config["available_node_types"].items() if name != config["head_node_type"]]
     assert workers and all(t["max_workers"] <= config["max_workers"] for t in workers)
 

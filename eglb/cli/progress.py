@@ -38,6 +38,7 @@ class RoundsShown:
         self._began = time.monotonic()
         self._record: RoundRecord | None = None
         self._first_gap = math.inf
+        self._rounds = 0
         self._said_at = -math.inf
         self._said_power = math.inf
 
@@ -70,13 +71,17 @@ class RoundsShown:
         if self._record is not None and self._live is None and not self._quiet:
             self._say(self._record)
         self._name, self._doing, self._began = name, doing, time.monotonic()
-        self._record, self._first_gap = None, math.inf
+        self._record, self._rounds, self._first_gap = None, 0, math.inf
         self._said_at, self._said_power = time.monotonic(), math.inf
         if self._live is None and not self._quiet:
             self._console.print(f"{name}: {doing}" if doing else name)
 
     def round(self, record: RoundRecord) -> None:
         """One exchange with the agents is over."""
+        self._rounds += 1
+        if self._rounds == 1:
+            # Silence is counted from the first message on: what goes before it was said by `begin`.
+            self._said_at = time.monotonic()
         self._record = record
         if not math.isfinite(self._first_gap):
             self._first_gap = record.gap
