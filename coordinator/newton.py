@@ -31,6 +31,7 @@ Array = np.ndarray
 _NEWTON_STEPS = 3
 _CENTRING = 0.3
 _BOUNDARY = 0.99
+_LEVEL_FLOOR = 1e-3
 _PATIENCE = 12
 """Rounds without a tenth less gap after which the method has stalled."""
 
@@ -89,7 +90,8 @@ class Newton(Algorithm):
         bid = known.bid.T.astype(float) / self._price_unit + 0.5
         self._x = np.maximum(m.spread() / self._load_unit, 1e-3 * float(self._demand.mean()))
         self._y = m.load(self._x)
-        self._level = 1.1 * self._footprint(self._y).max(1, initial=0.0)
+        # A kind of which no region in reach has any needs an interior too.
+        self._level = np.maximum(1.1 * self._footprint(self._y).max(1, initial=0.0), _LEVEL_FLOOR)
         offered = np.ascontiguousarray(bid[:, m.edge_region])
         self._nu = np.minimum.reduceat(offered, m.gateway_start[:-1], axis=1) - 0.5
         self._z = np.ascontiguousarray(offered - self._nu[:, m.edge_gateway])
