@@ -1,8 +1,10 @@
-"""The interior-point method at the agent: a quadratic model of its own barrier, and its own part of each step.
+"""The interior-point method at the agent: a quadratic model of its own barrier, and its own part of each
+step.
 
-Private to the agent are the slack u of its capacity with price z, and the slack w of each footprint level with
-price mu. The coordinator moves load and level; the agent follows with its own step lengths, measures what is left
-over and answers with a fresh model. Quantities are in the units of `BarrierStep` (all of order one).
+Private to the agent are the slack u of its capacity with price z, and the slack w of each footprint level
+with price mu. The coordinator moves load and level; the agent follows with its own step lengths, measures
+what is left over and answers with a fresh model. Quantities are in the units of `BarrierStep` (all of order
+one).
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ _CAPACITY_MARGIN = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Disclosure(Message):
-    """Answer to `BarrierOpen`: `price_scale` (n,) mean |price|, `capacity` (n, T), `intensity` (n, K, T), `bid` (n, T)."""
+    """Answer to `BarrierOpen`: `price_scale` (n,) mean |price|, `capacity` (n, T), `intensity` (n, K, T),
+    `bid` (n, T).
+    """
 
     price_scale: Array = per_region()
     capacity: Array = per_region()
@@ -31,7 +35,9 @@ class Disclosure(Message):
 
 @dataclass(frozen=True, eq=False)
 class BarrierOpen(Request):
-    """Opens the interior-point method. The region discloses capacity, intensity and a bid at `equity_price` (N, K)."""
+    """Opens the interior-point method. The region discloses capacity, intensity and a bid at `equity_price`
+    (N, K).
+    """
 
     equity_price: Array = per_region()
 
@@ -49,8 +55,8 @@ class BarrierOpen(Request):
 class BarrierModel(Message):
     """Answer to `BarrierStep`: the region's barrier as a quadratic around the present load and level.
 
-    `slope` g (n, T) and `curvature` h (n, T) in the load; `level_residual` b (n, K), `level_compliance` W (n, K)
-    and `equity_price` mu (n, K) in the footprint levels. Price and barrier can be inferred from them.
+    `slope` g (n, T) and `curvature` h (n, T) in the load; `level_residual` b (n, K), `level_compliance` W (n,
+    K) and `equity_price` mu (n, K) in the footprint levels. Price and barrier can be inferred from them.
     """
 
     slope: Array = per_region()
@@ -67,7 +73,8 @@ class BarrierStep(Request):
     Parameters
     ----------
     number : of this step; a step received twice is answered twice alike.
-    load : (N, T) MW after the move. capacity_price_move : (N, T) the coordinator's change of the capacity prices.
+    load : (N, T) MW after the move. capacity_price_move : (N, T) the coordinator's change of the capacity
+    prices.
     equity_price : (N, K) where the coordinator sees mu (only used to start), equity_price_move its change.
     level : (K,) footprint level after the move; level_move the full Newton move, of which a part was taken.
     centring : tau of the next model.
@@ -155,8 +162,9 @@ class Barrier:
     def follow(self, step: BarrierStep, load: Array) -> Barrier:
         """Move with the coordinator, each slack and price by its own fraction of the way to the boundary.
 
-        Of each pair the smaller is computed from the linearised complementarity and the larger from the move, never
-        the other way round: dividing by the small one would amplify rounding errors a millionfold near the end.
+        Of each pair the smaller is computed from the linearised complementarity and the larger from the move,
+        never the other way round: dividing by the small one would amplify rounding errors a millionfold near
+        the end.
         """
         tau = self.centring
         u, z, w, mu = self.slack, self.slack_price, self.room, self.room_price

@@ -15,7 +15,9 @@ _HALVINGS = 30
 
 @dataclass(frozen=True, eq=False)
 class Proposal(Message):
-    """Answer to `ProximalStep`: `load` (n, T) MW, float32 rounded down so that capacity holds; `footprint` (n, K)."""
+    """Answer to `ProximalStep`: `load` (n, T) MW, float32 rounded down so that capacity holds; `footprint`
+    (n, K).
+    """
 
     load: Array = per_region()
     footprint: Array = per_region()
@@ -25,7 +27,8 @@ class Proposal(Message):
 class ProximalStep(Request):
     """The local problem of ADMM on the hourly loads.
 
-    min  price . y + sum_t (y_t - s_t)^2 / (2 w)  +  sum_k (intensity_k . y - r_k)^2 / (2 v_k)   over 0 <= y <= capacity
+    min  price . y + sum_t (y_t - s_t)^2 / (2 w)  +  sum_k (intensity_k . y - r_k)^2 / (2 v_k)   over 0 <= y
+    <= capacity
 
     Parameters
     ----------
@@ -64,12 +67,14 @@ def proximal_load(
 ) -> tuple[Array, Array]:
     """Solve the problem in `ProximalStep` by a safeguarded Newton method on its K multipliers.
 
-    At the solution y = clip(s - w (price + m . intensity), 0, capacity) and intensity . y = r + v m. The residual is
-    the gradient of a concave piecewise quadratic function of m, so a halved Newton step always finds it.
+    At the solution y = clip(s - w (price + m . intensity), 0, capacity) and intensity . y = r + v m. The
+    residual is the gradient of a concave piecewise quadratic function of m, so a halved Newton step always
+    finds it.
 
     Returns
     -------
-    load (n, T), multiplier (n, K) in USD per unit. Each region's result does not depend on which others share the call.
+    load (n, T), multiplier (n, K) in USD per unit. Each region's result does not depend on which others share
+    the call.
     """
     width = step[:, None]
     base = center - width * region.price

@@ -1,4 +1,6 @@
-"""The private data of the data centers that one agent holds, and the two abstract ideas of an agent's work."""
+"""The private data of the data centers that one agent holds, and the two abstract ideas of an agent's
+work.
+"""
 
 from __future__ import annotations
 

@@ -49,7 +49,8 @@ class Introduce(Request):
 
 
 def pad_edges(degree: Array, demand: Array) -> tuple[Array, Array]:
-    """Edge rows as a rectangle: index (n, D) of each region's edges and their demand (n, D, T), zero where padded.
+    """Edge rows as a rectangle: index (n, D) of each region's edges and their demand (n, D, T), zero where
+    padded.
 
     With all demand zero on the padding, a padded edge can never carry load.
     """
@@ -138,10 +139,14 @@ def knapsack(cost: Array, demand_price: Array, demand: Array, capacity: Array) -
     Shapes: `cost`, `capacity` (n, T); `demand_price`, `demand` (n, D, T).
     """
     reduced = np.minimum(cost[:, None, :] - demand_price, 0.0)
-    if reduced.shape[1] == 1:
-        return (reduced[:, 0] * np.minimum(demand[:, 0], capacity)).sum(1)
-    order = np.argsort(reduced, axis=1)
-    reduced = np.take_along_axis(reduced, order, 1)
-    filled = np.minimum(np.cumsum(np.take_along_axis(demand, order, 1), axis=1), capacity[:, None, :])
-    taken = np.diff(filled, axis=1, prepend=0.0)
-    return (reduced * taken).sum(1).sum(1)
+    wanted = np.where(reduced < 0.0, demand, 0.0)
+    value = (reduced * demand).sum(1)
+    full = wanted.sum(1) > capacity
+    gains = reduced.transpose(0, 2, 1)[full]
+    order = np.argsort(gains, axis=1)
+    gains = np.take_along_axis(gains, order, 1)
+    amounts = np.take_along_axis(wanted.transpose(0, 2, 1)[full], order, 1)
+    filled = np.minimum(np.cumsum(amounts, axis=1), capacity[full][:, None])
+    filled[:, 1:] -= filled[:, :-1].copy()
+    value[full] = (gains * filled).sum(1)
+    return value.sum(1)

@@ -1,9 +1,9 @@
 """Messages between the coordinator and the agents, and their one encoding.
 
 A message is a frozen dataclass whose array fields say which axis they run along: `per_region` fields have one
-row for each region, `per_edge` fields one row for each (region, gateway) pair sorted by region, all others are
-shared by everyone. So one broadcast for the whole fleet can be cut into what each host needs, and the replies
-of the hosts be joined again, without knowing what the message means.
+row for each region, `per_edge` fields one row for each (region, gateway) pair sorted by region, all others
+are shared by everyone. So one broadcast for the whole fleet can be cut into what each host needs, and the
+replies of the hosts be joined again, without knowing what the message means.
 """
 
 from __future__ import annotations

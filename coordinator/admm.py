@@ -1,23 +1,25 @@
 """ADMM on the regions' hourly loads: T + K numbers each way per region and round. The default.
 
 Two copies of load and footprint must agree: the agents' (y, f), which knows costs and capacities, and the
-coordinator's (z, g), which meets demand and pays for the worst region. Over-relaxed Douglas-Rachford splitting on
-the centers s, in the metric of the steps w:
+coordinator's (z, g), which meets demand and pays for the worst region. Over-relaxed Douglas-Rachford
+splitting on the centers s, in the metric of the steps w:
 
     agents        (y, f)  =  prox of cost and capacity at s                                `ProximalStep`
-    coordinator   (z, g)  =  prox of demand and worst footprint at 2 (y, f) - s            `project`, `prox_worst`
-    both          s      +=  relaxation * ((z, g) - (y, f))
+    coordinator   (z, g)  =  prox of demand and worst footprint at 2 (y, f) - s            `project`,
+    `prox_worst` both          s      +=  relaxation * ((z, g) - (y, f))
 
-The multipliers of the coordinator's step are the demand price nu and the equity price mu. The agents keep nothing
-that matters between rounds, and tell only the load they would choose: no price, capacity or intensity series.
-Where capacity lies the coordinator learns as far as plans need it, from what agents accepted before (the ceiling).
+The multipliers of the coordinator's step are the demand price nu and the equity price mu. The agents keep
+nothing that matters between rounds, and tell only the load they would choose: no price, capacity or intensity
+series. Where capacity lies the coordinator learns as far as plans need it, from what agents accepted before
+(the ceiling).
 
-Bounds, offers and the pricing of repaired plans ride on ordinary rounds, so a certificate costs bytes but no rounds.
+Bounds, offers and the pricing of repaired plans ride on ordinary rounds, so a certificate costs bytes but no
+rounds.
 
-What is proved: with fixed steps and exact projection the splitting converges for any relaxation below 2 (Eckstein
-and Bertsekas 1992). One warm Gauss-Seidel sweep instead of an exact projection, balancing the steps in the first
-rounds and tail averages are heuristics. The certificate depends on none of them: every bound is Lagrangian, every
-plan is repaired to feasibility and priced by the agents.
+What is proved: with fixed steps and exact projection the splitting converges for any relaxation below 2
+(Eckstein and Bertsekas 1992). One warm Gauss-Seidel sweep instead of an exact projection, balancing the steps
+in the first rounds and tail averages are heuristics. The certificate depends on none of them: every bound is
+Lagrangian, every plan is repaired to feasibility and priced by the agents.
 """
 
 from __future__ import annotations
@@ -171,7 +173,9 @@ class Admm(Algorithm):
         return tuple(requests)
 
     def _offer(self, load: Array) -> Offer:
-        """A little more than the present load; much more, everywhere, in slots where plans could not be repaired."""
+        """A little more than the present load; much more, everywhere, in slots where plans could not be
+        repaired.
+        """
         elsewhere = (self._offer_margin - _OFFER_MARGIN) * load.mean(1, keepdims=True)
         return Offer(load=((1.0 + self._offer_margin) * load + elsewhere).T)
 

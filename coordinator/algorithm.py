@@ -38,7 +38,8 @@ class Finished:
 class Incumbent:
     """Best feasible plan and best lower bound seen so far; they need not come from the same iterate.
 
-    `objective` and `bound` in USD; `route` (T, E) MW; `demand_price` (T, J) USD per MW-slot; `equity_price` (N, K).
+    `objective` and `bound` in USD; `route` (T, E) MW; `demand_price` (T, J) USD per MW-slot; `equity_price`
+    (N, K).
     """
 
     objective: float = np.inf
@@ -70,8 +71,8 @@ class Incumbent:
 class Algorithm(ABC):
     """A sans-IO state machine: `start` gives the first exchange, `step` takes its replies and gives the next.
 
-    Replies come one for one to the requests, each with one row per region. The best plan and bound so far are in
-    `incumbent` at any time, so a run can be stopped between any two exchanges.
+    Replies come one for one to the requests, each with one row per region. The best plan and bound so far are
+    in `incumbent` at any time, so a run can be stopped between any two exchanges.
     """
 
     def __init__(self, market: Market, gap: float) -> None:

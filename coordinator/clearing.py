@@ -2,14 +2,15 @@
 
 All kernels are compiled, treat slots independently and cost a small multiple of the number of edges per slot.
 Edges come sorted by gateway: those of gateway j are ``gateway_start[j]:gateway_start[j + 1]`` with regions
-``edge_region``; ``by_region[region_start[i]:region_start[i + 1]]`` are those of region i. Arrays are slot-major.
+``edge_region``; ``by_region[region_start[i]:region_start[i + 1]]`` are those of region i. Arrays are
+slot-major.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from eglb.coordinator.compilation import compiled
+from eglb.coordinator.compilation import compiled, count, indices, matrix, nothing, number, several, vector
 
 Array = np.ndarray
 
@@ -18,7 +19,7 @@ _NEGLIGIBLE = 1e-14
 """Flows below this part of a slot's largest demand are rounding."""
 
 
-@compiled("float64[:, ::1](float64[:, ::1], int64[::1], int64)")
+@compiled(matrix(matrix, indices, count))
 def region_load(route: Array, edge_region: Array, regions: int) -> Array:
     """(T, N): sum of `route` (T, E) by region."""
     slots, edges = route.shape
@@ -29,9 +30,7 @@ def region_load(route: Array, edge_region: Array, regions: int) -> Array:
     return load
 
 
-@compiled(
-    "float64[:, ::1](float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[::1], float64[:, ::1], int64[::1], int64[::1], int64)"
-)
+@compiled(matrix(matrix, matrix, matrix, vector, matrix, indices, indices, count))
 def project(
     target: Array,
     route: Array,
@@ -44,9 +43,10 @@ def project(
 ) -> Array:
     """Load nearest to `target` among those that meet demand: Gauss-Seidel sweeps of exact water filling.
 
-    Minimises sum_i (z_i - target_i)^2 / (2 step_i) over z = sum_j x_ij, x >= 0, sum_i x_ij = demand_j, one gateway
-    after the other, from the given `route` (T, E) and `price` (T, J), both updated in place. At the end of the last
-    sweep every gateway's demand is met exactly; `price` is the multiplier of that constraint, the demand price.
+    Minimises sum_i (z_i - target_i)^2 / (2 step_i) over z = sum_j x_ij, x >= 0, sum_i x_ij = demand_j, one
+    gateway after the other, from the given `route` (T, E) and `price` (T, J), both updated in place. At the
+    end of the last sweep every gateway's demand is met exactly; `price` is the multiplier of that constraint,
+    the demand price.
 
     Returns
     -------
@@ -98,16 +98,18 @@ def project(
     return load
 
 
-@compiled("void(float64[::1], int64, int64, float64)")
+@compiled(nothing(vector, count, count, number))
 def _meet_exactly(route: Array, first: int, last: int, demand: float) -> None:
-    """Scale a gateway's edges in place so that they sum to its demand, to the last bit that scaling can give."""
+    """Scale a gateway's edges in place so that they sum to its demand, to the last bit that scaling can
+    give.
+    """
     total = route[first:last].sum()
     if total > 0.0:
         route[first:last] *= demand / total
 
 
 @compiled(
-    "Tuple((float64[:, ::1], float64[:, ::1], float64[:, ::1]))(float64[:, ::1], float64[:, ::1], float64[:, ::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[::1])"
+    several((matrix, matrix, matrix))(matrix, matrix, matrix, indices, indices, indices, indices, indices)
 )
 def clear(
     cost: Array,
@@ -119,10 +121,12 @@ def clear(
     region_start: Array,
     by_region: Array,
 ) -> tuple[Array, Array, Array]:
-    """Least-cost clearing: min sum_i cost_i y_i over routes that meet demand with y <= quantity, and its dual.
+    """Least-cost clearing: min sum_i cost_i y_i over routes that meet demand with y <= quantity, and its
+    dual.
 
-    The feasible loads of a slot form a polymatroid, so the greedy is exact: regions in ascending cost, each filled
-    as far as demand can be rerouted to it along alternating paths without taking load from a cheaper one.
+    The feasible loads of a slot form a polymatroid, so the greedy is exact: regions in ascending cost, each
+    filled as far as demand can be rerouted to it along alternating paths without taking load from a cheaper
+    one.
 
     Returns
     -------
@@ -222,9 +226,7 @@ def clear(
     return route, price, unmet
 
 
-@compiled(
-    "Tuple((float64[:, ::1], float64[:, ::1]))(float64[:, ::1], float64[:, ::1], float64[:, ::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[::1])"
-)
+@compiled(several((matrix, matrix))(matrix, matrix, matrix, indices, indices, indices, indices, indices))
 def repair(
     route: Array,
     ceiling: Array,
@@ -235,10 +237,12 @@ def repair(
     region_start: Array,
     by_region: Array,
 ) -> tuple[Array, Array]:
-    """A route near the given one that meets demand with region loads at most `ceiling` (T, N), where one exists.
+    """A route near the given one that meets demand with region loads at most `ceiling` (T, N), where one
+    exists.
 
-    Scale overfull regions and over-served gateways down, spread what is missing over the headroom in reach, and send
-    the last of it along alternating paths, which is exact: what remains unmet cannot be met under this ceiling.
+    Scale overfull regions and over-served gateways down, spread what is missing over the headroom in reach,
+    and send the last of it along alternating paths, which is exact: what remains unmet cannot be met under
+    this ceiling.
 
     Returns
     -------

@@ -1,9 +1,10 @@
 """Dual decomposition by a level bundle method on the equity price.
 
-Every cleared plan r gives a plane that lies above the dual function, phi(mu) <= cost_r + mu . footprint_r. The best
-mixture of the plans (`Mixture`) is feasible, and its objective is at the same time the highest point of the planes
-over the simplices. The next price is the one nearest to the best so far where all planes reach a level between the
-best bound and that objective (Lemarechal, Nemirovskii and Nesterov 1995). No step length, no tuning with the instance.
+Every cleared plan r gives a plane that lies above the dual function, phi(mu) <= cost_r + mu . footprint_r.
+The best mixture of the plans (`Mixture`) is feasible, and its objective is at the same time the highest point
+of the planes over the simplices. The next price is the one nearest to the best so far where all planes reach
+a level between the best bound and that objective (Lemarechal, Nemirovskii and Nesterov 1995). No step length,
+no tuning with the instance.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ _PLANES = 150
 
 
 class LevelBundle(Auction):
-    """Level bundle method; coordinator's work per iteration is clearing, one small LP and one small projection."""
+    """Level bundle method; coordinator's work per iteration is clearing, one small LP and one small
+    projection.
+    """
 
     def __init__(self, market: Market, gap: float) -> None:
         super().__init__(market, gap)
@@ -47,11 +50,12 @@ class LevelBundle(Auction):
 
 
 def nearest_in_level_set(center: Array, slopes: Array, heights: Array) -> Array | None:
-    """argmin { |v - center|^2 : v_k in the unit simplex, slopes v >= heights }, or None if no such point is found.
+    """argmin { |v - center|^2 : v_k in the unit simplex, slopes v >= heights }, or None if no such point is
+    found.
 
-    Shapes: `center` and result (K, N), each row summing to one; `slopes` (R, K N); `heights` (R,). Rows are written in
-    an orthonormal basis of the directions that keep their sum; what is left is a least-distance problem, solved as
-    non-negative least squares (Lawson and Hanson 1974, chapter 23).
+    Shapes: `center` and result (K, N), each row summing to one; `slopes` (R, K N); `heights` (R,). Rows are
+    written in an orthonormal basis of the directions that keep their sum; what is left is a least-distance
+    problem, solved as non-negative least squares (Lawson and Hanson 1974, chapter 23).
     """
     kinds, regions = center.shape
     if regions == 1:

@@ -12,7 +12,9 @@ Array = np.ndarray
 
 
 def project_simplex(point: Array, mass: float, weight: Array | None = None) -> Array:
-    """argmin { sum_i weight_i (mu_i - point_i)^2 / 2 : mu >= 0, sum_i mu_i = mass }, shapes (N,), weights > 0."""
+    """argmin { sum_i weight_i (mu_i - point_i)^2 / 2 : mu >= 0, sum_i mu_i = mass }, shapes (N,), weights >
+    0.
+    """
     weight = np.ones_like(point) if weight is None else weight
     order = np.argsort(-point * weight)
     inverse = 1.0 / weight[order]
@@ -25,11 +27,13 @@ def project_simplex(point: Array, mass: float, weight: Array | None = None) -> A
 
 
 def prox_worst(target: Array, mass: float, step: Array) -> tuple[Array, Array]:
-    """Proximal point of mass * max: argmin_g mass * max_i g_i + sum_i (g_i - target_i)^2 / (2 step_i), and its price.
+    """Proximal point of mass * max: argmin_g mass * max_i g_i + sum_i (g_i - target_i)^2 / (2 step_i), and
+    its price.
 
     Returns
     -------
-    level : (N,) g, the targets with the highest pulled down. price : (N,) mu in the simplex of mass `mass`, g = target - step mu.
+    level : (N,) g, the targets with the highest pulled down. price : (N,) mu in the simplex of mass `mass`, g
+    = target - step mu.
     """
     price = project_simplex(target / step, mass, step)
     return target - step * price, price
@@ -41,7 +45,9 @@ def fair_share(equity_weight: Array, regions: int) -> Array:
 
 
 def normalise(price: Array, equity_weight: Array) -> Array:
-    """(N, K): negative parts dropped and each kind scaled to its mass, so that the price gives a valid bound."""
+    """(N, K): negative parts dropped and each kind scaled to its mass, so that the price gives a valid
+    bound.
+    """
     price = np.maximum(price, 0.0)
     total = price.sum(0)
     share = np.where(total > 0.0, price / np.where(total > 0.0, total, 1.0), 1.0 / max(len(price), 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -26,11 +27,15 @@ class Transport(ABC):
 
     @abstractmethod
     def call(self, payloads: dict[int, bytes], deadline_s: float) -> dict[int, bytes | Exception]:
-        """Deliver to some hosts at once; for each its answer, or what went wrong. Never raises for a lost host."""
+        """Deliver to some hosts at once; for each its answer, or what went wrong. Never raises for a lost
+        host.
+        """
 
     @abstractmethod
     def peak_rss_mb(self) -> float:
-        """Largest memory of the hosts' own processes so far, all together; 0 if they have none of their own."""
+        """Largest memory of the hosts' own processes so far, all together; 0 if they have none of their
+        own.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -78,8 +83,9 @@ def seat(market: Market, regions: Sequence[Region]) -> list[Seat]:
 class Fleet:
     """All agents behind one call.
 
-    A host that fails or does not answer within `deadline_s` is asked again, up to three times in all; one that
-    restarted and lost its memory is first sent the opening again. A host that stays silent makes the exchange fail.
+    A host that fails or does not answer within `deadline_s` is asked again, up to three times in all; one
+    that restarted and lost its memory is first sent the opening again. A host that stays silent makes the
+    exchange fail.
     """
 
     def __init__(self, transport: Transport, seats: Sequence[Seat], deadline_s: float = 60.0) -> None:
@@ -154,5 +160,5 @@ def group_regions(region: Region, per_host: int) -> list[Region]:
             np.ascontiguousarray(region.capacity[a:b]),
             np.ascontiguousarray(region.intensity[a:b]),
         )
-        for a, b in zip(cuts[:-1], cuts[1:], strict=True)
+        for a, b in pairwise(cuts)
     ]

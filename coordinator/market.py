@@ -1,4 +1,6 @@
-"""What the coordinator knows from the start: who asks for how much, who may serve whom, what inequity costs."""
+"""What the coordinator knows from the start: who asks for how much, who may serve whom, what inequity
+costs.
+"""
 
 from __future__ import annotations
 
@@ -85,11 +87,15 @@ class Market:
         return clearing.region_load(route, self.edge_region, self.regions)
 
     def repair(self, route: Array, ceiling: Array) -> tuple[Array, Array]:
-        """A route (T, E) near the given one with loads at most `ceiling` (T, N), and what of demand stays unmet (T, J)."""
+        """A route (T, E) near the given one with loads at most `ceiling` (T, N), and what of demand stays
+        unmet (T, J).
+        """
         return clearing.repair(route, ceiling, self.demand, *self._graph)
 
     def clear(self, cost: Array, quantity: Array) -> tuple[Array, Array, Array]:
-        """Least-cost route (T, E) for `cost` and `quantity` (T, N), its demand price (T, J) and unmet demand (T, J)."""
+        """Least-cost route (T, E) for `cost` and `quantity` (T, N), its demand price (T, J) and unmet demand
+        (T, J).
+        """
         return clearing.clear(cost, quantity, self.demand, *self._graph)
 
     @property

@@ -24,8 +24,8 @@ class Mixture:
     """The last `keep` priced plans and their best mixture.
 
     Cost and footprints are linear in the plan, so the mixture's objective is known without asking the agents:
-    min { cost . w + sum_k lambda_k max_i (footprint . w)_ik : w >= 0, sum w = 1 }, a linear program in as many
-    variables as there are plans.
+    min { cost . w + sum_k lambda_k max_i (footprint . w)_ik : w >= 0, sum w = 1 }, a linear program in as
+    many variables as there are plans.
     """
 
     def __init__(self, equity_weight: Array, keep: int) -> None:
@@ -50,7 +50,9 @@ class Mixture:
 
     @staticmethod
     def weights(cost: Array, footprint: Array, equity_weight: Array) -> Array:
-        """(R,) optimal weights for `cost` (R,), `footprint` (R, N, K); the cheapest single plan if the program fails."""
+        """(R,) optimal weights for `cost` (R,), `footprint` (R, N, K); the cheapest single plan if the
+        program fails.
+        """
         count, regions, kinds = footprint.shape
         level = equity_weight * footprint.max((0, 1), initial=1e-300)
         scale = np.where(level > 0.0, level, 1.0)

@@ -27,10 +27,11 @@ def run(
     time_limit_s: float | None = None,
     on_round: Callable[[float], None] | None = None,
 ) -> Outcome:
-    """Drive `algorithm` over `fleet`; `on_round` hears the seconds since the first message after every exchange.
+    """Drive `algorithm` over `fleet`; `on_round` hears the seconds since the first message after every
+    exchange.
 
-    Limits stop a run only once it holds a feasible plan and a bound, which takes a few rounds, so that there is always
-    something to return.
+    Limits stop a run only once it holds a feasible plan and a bound, which takes a few rounds, so that there
+    is always something to return.
 
     Raises
     ------

@@ -13,10 +13,11 @@ Array = np.ndarray
 
 
 class Subgradient(Auction):
-    """mu_k <- projection of mu_k + step * f_k onto the simplex of mass lambda_k, step falling with 1 / sqrt(iteration).
+    """mu_k <- projection of mu_k + step * f_k onto the simplex of mass lambda_k, step falling with 1 /
+    sqrt(iteration).
 
-    The plan is the running mean of the cleared plans, weighted by step, which converges where single ones do not
-    (Nedic and Ozdaglar 2009).
+    The plan is the running mean of the cleared plans, weighted by step, which converges where single ones do
+    not (Nedic and Ozdaglar 2009).
     """
 
     def __init__(self, market: Market, gap: float) -> None:

@@ -1,4 +1,6 @@
-"""Who may know what: a scenario cut into the private data of the regions and the coordinator's market, and back."""
+"""Who may know what: a scenario cut into the private data of the regions and the coordinator's market, and
+back.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ Array = np.ndarray
 class Partition:
     """Both sides of a scenario, with gateways of the same reach merged and kinds of no weight left out.
 
-    `group` (J,) is the merged gateway of each of the scenario's; `kinds` the indices of the priced footprints.
+    `group` (J,) is the merged gateway of each of the scenario's; `kinds` the indices of the priced
+    footprints.
     """
 
     scenario: Scenario
@@ -27,7 +30,9 @@ class Partition:
     kinds: Array
 
     def expand_route(self, route: Array) -> Array:
-        """(E, T) on the scenario's pairs from (T, E') on the merged ones: each gateway in proportion to its demand."""
+        """(E, T) on the scenario's pairs from (T, E') on the merged ones: each gateway in proportion to its
+        demand.
+        """
         s, m = self.scenario, self.market
         group = self.group[s.reach_gateway]
         merged = np.lexsort((m.edge_region, m.edge_gateway))
@@ -51,7 +56,9 @@ class Partition:
 
 
 def merge_gateways(scenario: Scenario) -> tuple[Array, Array]:
-    """Gateways that reach the same regions, as one: `group` (J,) and the first gateway of each group (J',)."""
+    """Gateways that reach the same regions, as one: `group` (J,) and the first gateway of each group
+    (J',).
+    """
     order = np.lexsort((scenario.reach_region, scenario.reach_gateway))
     gateway, region = scenario.reach_gateway[order], scenario.reach_region[order]
     start = np.searchsorted(gateway, np.arange(len(scenario.gateways) + 1))

@@ -1,4 +1,6 @@
-"""From a scenario to an audited plan: cut it up, start the fleet, run the algorithm, recompute every number."""
+"""From a scenario to an audited plan: cut it up, start the fleet, run the algorithm, recompute every
+number.
+"""
 
 from __future__ import annotations
 
@@ -59,22 +61,25 @@ def solve(
 ) -> Solution:
     """One plan for the whole horizon, with a certificate of how far it can be from optimal.
 
-    Minimises energy cost plus, for each footprint kind, its weight times the worst region's total over the horizon,
-    subject to demand, capacity and reach in every slot.
+    Minimises energy cost plus, for each footprint kind, its weight times the worst region's total over the
+    horizon, subject to demand, capacity and reach in every slot.
 
     Parameters
     ----------
     algorithm : one of `ALGORITHMS`.
     gap : certified (objective - lower bound) / |objective| at which to stop.
-    max_rounds, time_limit : exchanges and seconds after which to stop with the best plan so far; a run always goes
+    max_rounds, time_limit : exchanges and seconds after which to stop with the best plan so far; a run always
+    goes
         on to its first feasible plan. The central solver knows no rounds.
-    address : ``"local"`` (a private Ray cluster), ``"auto"`` or ``"HOST:PORT"`` (a running one), ``"inprocess"``.
+    address : ``"local"`` (a private Ray cluster), ``"auto"`` or ``"HOST:PORT"`` (a running one),
+    ``"inprocess"``.
     regions_per_actor : default one, as long as that makes no more than 32 actors; in process, all in one.
     on_round : told the progress after every exchange.
 
     Raises
     ------
-    InputError : an argument is wrong. InfeasibleError : no plan can meet demand. FleetError : the cluster failed.
+    InputError : an argument is wrong. InfeasibleError : no plan can meet demand. FleetError : the cluster
+    failed.
     """
     began = time.perf_counter()
     problems = []
