@@ -30,13 +30,13 @@ import numpy as np
 
 from eglb.agents.proximal import Proposal, ProximalStep
 from eglb.agents.region import Request
-from eglb.agents.valuation import Accepted, Bound, BoundTerm, Evaluate, Introduce, Offer, Profile, Value
+from eglb.agents.valuation import Accepted, Introduce, Offer, Profile
 from eglb.agents.wire import Message
 from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished
 from eglb.coordinator.clearing import project
-from eglb.coordinator.equity import fair_share, normalise, prox_worst
+from eglb.coordinator.equity import fair_share, prox_worst
 from eglb.coordinator.market import Market
-from eglb.coordinator.mixture import Mixture, PricedPlan
+from eglb.coordinator.mixture import Mixture
 
 Array = np.ndarray
 
@@ -69,8 +69,6 @@ class Admm(Algorithm):
         self._mean_equity_price = self._equity_price.copy()
         self._ceiling = np.zeros_like(self._z)
         self._offer_margin = np.full((market.slots, 1), _OFFER_MARGIN)
-        self._asked_bounds: list[tuple[Array, Array]] = []
-        self._asked_plans: list[Array] = []
 
     def start(self) -> Broadcast:
         m = self.market
@@ -85,7 +83,7 @@ class Admm(Algorithm):
             self._round += 1
             self._couple(np.ascontiguousarray(first.load.T, dtype=float), first.footprint)
             self._average()
-        self._digest(extras)
+        self._credit(extras)
         return Finished() if self.incumbent.gap <= self.gap else Broadcast(self._requests())
 
     def _choose_steps(self, profile: Profile) -> None:
@@ -166,7 +164,8 @@ class Admm(Algorithm):
             )
         ]
         if self._round % _CERTIFY_EVERY == 0:
-            requests += self._bounds()
+            requests.append(self.ask_bound(self._demand_price, self._equity_price))
+            requests.append(self.ask_bound(self._mean_demand_price, self._mean_equity_price))
             requests.append(self._offer(self.market.load(self._mean_route)))
         elif self._round % _CERTIFY_EVERY == 1:
             requests += self._plans()
@@ -179,15 +178,6 @@ class Admm(Algorithm):
         elsewhere = (self._offer_margin - _OFFER_MARGIN) * load.mean(1, keepdims=True)
         return Offer(load=((1.0 + self._offer_margin) * load + elsewhere).T)
 
-    def _bounds(self) -> list[Request]:
-        m = self.market
-        prices = (
-            (self._demand_price.copy(), self._equity_price),
-            (self._mean_demand_price, self._mean_equity_price),
-        )
-        self._asked_bounds = [(nu, normalise(mu, m.equity_weight)) for nu, mu in prices]
-        return [Bound(demand_price=m.per_edge(nu), equity_price=mu) for nu, mu in self._asked_bounds]
-
     def _plans(self) -> list[Request]:
         """Repair under what agents are known to accept; where that is too little, offer more next time."""
         requests: list[Request] = []
@@ -196,20 +186,15 @@ class Admm(Algorithm):
             short = unmet.max(1, keepdims=True) > 0.0
             self._offer_margin = np.where(short, 3.0 * self._offer_margin + 1.0, self._offer_margin)
             if not short.any():
-                self._asked_plans.append(plan)
-                requests.append(Evaluate(load=self.market.load(plan).T))
+                requests.append(self.ask_plan(plan))
         return requests
 
-    def _digest(self, replies: Sequence[Message]) -> None:
+    def _credit(self, replies: Sequence[Message]) -> None:
         for reply in replies:
-            if isinstance(reply, BoundTerm):
-                nu, mu = self._asked_bounds.pop(0)
-                self.incumbent.offer_bound(float((nu * self.market.demand).sum() + reply.value.sum()), nu, mu)
-            elif isinstance(reply, Accepted):
+            if isinstance(reply, Accepted):
                 self._ceiling = np.maximum(self._ceiling, reply.load.T)
-            elif isinstance(reply, Value):
-                plan = self._asked_plans.pop(0)
-                self.incumbent.offer_plan(self.objective(reply), plan)
-                self._mixture.add(PricedPlan(plan, float(reply.cost.sum()), reply.footprint))
-        if any(isinstance(reply, Value) for reply in replies):
+        priced = self.digest(replies)
+        for plan in priced:
+            self._mixture.add(plan)
+        if priced:
             self.incumbent.offer_plan(*self._mixture.best())

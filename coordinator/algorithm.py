@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from eglb.agents.region import Request
-from eglb.agents.valuation import Value
+from eglb.agents.valuation import Bound, BoundTerm, Evaluate, Value
 from eglb.agents.wire import Message
+from eglb.coordinator.equity import normalise
 from eglb.coordinator.market import Market
+from eglb.coordinator.mixture import PricedPlan
 
 Array = np.ndarray
 
@@ -79,6 +82,8 @@ class Algorithm(ABC):
         self.market = market
         self.gap = gap
         self.incumbent = Incumbent()
+        self._bounds_asked: deque[tuple[Array, Array]] = deque()
+        self._plans_asked: deque[Array] = deque()
 
     @abstractmethod
     def start(self) -> Broadcast:
@@ -88,10 +93,35 @@ class Algorithm(ABC):
     def step(self, replies: Sequence[Message]) -> Broadcast | Finished:
         """Digest the replies to the last exchange and say what to ask next."""
 
-    def objective(self, value: Value) -> float:
-        """USD: what the agents said of a plan, with the equity term on the worst region of each kind."""
-        worst = value.footprint.max(0, initial=0.0)
-        return float(value.cost.sum() + self.market.equity_weight @ worst)
+    def ask_bound(self, demand_price: Array, equity_price: Array) -> Bound:
+        """Ask for the Lagrangian bound at these prices, (T, J) and (N, K), or rather at valid ones next to
+        them.
+
+        The demand price travels in single precision; the bound is exact for what the agents received.
+        """
+        demand_price = demand_price.astype(np.float32)
+        equity_price = normalise(equity_price, self.market.equity_weight)
+        self._bounds_asked.append((demand_price.astype(float), equity_price))
+        return Bound(demand_price=self.market.per_edge(demand_price), equity_price=equity_price)
+
+    def ask_plan(self, route: Array) -> Evaluate:
+        """Ask what a feasible plan (T, E) costs; it is kept as it is, so give away the array."""
+        self._plans_asked.append(route)
+        return Evaluate(load=self.market.load(route).T)
+
+    def digest(self, replies: Sequence[Message]) -> list[PricedPlan]:
+        """Credit the answers to `ask_bound` and `ask_plan` to the incumbent; the plans that were priced."""
+        priced = []
+        for reply in replies:
+            if isinstance(reply, BoundTerm):
+                demand_price, equity_price = self._bounds_asked.popleft()
+                bound = float((demand_price * self.market.demand).sum() + reply.value.sum())
+                self.incumbent.offer_bound(bound, demand_price, equity_price)
+            elif isinstance(reply, Value):
+                plan = PricedPlan(self._plans_asked.popleft(), float(reply.cost.sum()), reply.footprint)
+                self.incumbent.offer_plan(plan.objective(self.market.equity_weight), plan.route)
+                priced.append(plan)
+        return priced
 
 
 @dataclass(eq=False)

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from eglb.agents.bidding import Bid, OfferQuantity, PriceFootprints, Quantity
-from eglb.agents.valuation import Evaluate, Value
 from eglb.agents.wire import Message
 from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished
 from eglb.coordinator.equity import fair_share
@@ -37,7 +36,6 @@ class Auction(Algorithm):
         super().__init__(market, gap)
         self.equity_price = fair_share(market.equity_weight, market.regions)
         self._quantity = np.zeros((market.slots, market.regions))
-        self._cleared = np.zeros((market.slots, len(market.edge_region)))
 
     @abstractmethod
     def announce(self, bound: float, plan: PricedPlan) -> Array | None:
@@ -54,11 +52,9 @@ class Auction(Algorithm):
         last = replies[-1]
         if isinstance(last, Bid):
             return self._clear(last.price.T)
-        assert isinstance(last, Value)
-        plan = PricedPlan(self._cleared, float(last.cost.sum()), last.footprint)
+        (plan,) = self.digest(replies)
         bound = plan.cost + float((self.equity_price * plan.footprint).sum())
         self.incumbent.offer_bound(bound, self._demand_price, self.equity_price)
-        self.incumbent.offer_plan(self.objective(last), self._cleared)
         following = self.announce(bound, plan)
         if self.incumbent.gap <= self.gap:
             return Finished()
@@ -68,5 +64,5 @@ class Auction(Algorithm):
         return Broadcast((PriceFootprints(equity_price=self.equity_price),))
 
     def _clear(self, cost: Array) -> Broadcast:
-        self._cleared, self._demand_price, _ = self.market.clear(np.array(cost, order="C"), self._quantity)
-        return Broadcast((Evaluate(load=self.market.load(self._cleared).T),))
+        plan, self._demand_price, _ = self.market.clear(np.ascontiguousarray(cost), self._quantity)
+        return Broadcast((self.ask_plan(plan),))

@@ -19,6 +19,10 @@ class PricedPlan:
     cost: float
     footprint: Array
 
+    def objective(self, equity_weight: Array) -> float:
+        """USD: energy cost and, for each kind, weight (K,) times the worst region's footprint."""
+        return self.cost + float(equity_weight @ self.footprint.max(0, initial=0.0))
+
 
 class Mixture:
     """The last `keep` priced plans and their best mixture.

@@ -20,10 +20,10 @@ import numpy as np
 
 from eglb.agents.barrier import BarrierModel, BarrierOpen, BarrierStep, Disclosure
 from eglb.agents.region import Request
-from eglb.agents.valuation import Bound, BoundTerm, Evaluate, Introduce, Value
+from eglb.agents.valuation import Introduce
 from eglb.agents.wire import Message
 from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished
-from eglb.coordinator.equity import fair_share, normalise
+from eglb.coordinator.equity import fair_share
 from eglb.coordinator.interior import expand_slots, reduce_slots, solve_border
 
 Array = np.ndarray
@@ -58,7 +58,7 @@ class Newton(Algorithm):
     def step(self, replies: Sequence[Message]) -> Broadcast | Finished:
         first = replies[0]
         if isinstance(first, BarrierModel):
-            self._digest(replies[1:])
+            self.digest(replies[1:])
             if self.incumbent.gap <= self.gap:
                 return Finished()
             if self.incumbent.gap < 0.9 * self._best_gap:
@@ -158,30 +158,16 @@ class Newton(Algorithm):
             level=self._level,
             level_move=rise,
             load=self._load_unit * load.T,
-            capacity_price_move=capacity_price.T,
+            capacity_price_move=capacity_price.T.astype(np.float32),
             equity_price=self._mu.T,
             equity_price_move=equity_move.T,
         )
 
     def _certificate(self) -> list[Request]:
         """Bound at the prices just reached, and the plan just reached, repaired."""
-        m = self.market
+        plan, unmet = self.market.repair(self._load_unit * self._x, self._capacity)
         raw = self._mu_ahead.T * (self._price_unit / self._footprint_unit)
-        self._asked_price = self._price_unit * self._nu
-        self._asked_equity = normalise(raw, m.equity_weight)
-        plan, unmet = m.repair(self._load_unit * self._x, self._capacity)
-        self._asked_plan = plan if unmet.max(initial=0.0) == 0.0 else None
-        requests: list[Request] = [
-            Bound(demand_price=m.per_edge(self._asked_price), equity_price=self._asked_equity)
-        ]
-        if self._asked_plan is not None:
-            requests.append(Evaluate(load=m.load(plan).T))
+        requests: list[Request] = [self.ask_bound(self._price_unit * self._nu, raw)]
+        if unmet.max(initial=0.0) == 0.0:
+            requests.append(self.ask_plan(plan))
         return requests
-
-    def _digest(self, replies: Sequence[Message]) -> None:
-        for reply in replies:
-            if isinstance(reply, BoundTerm):
-                bound = float((self._asked_price * self.market.demand).sum() + reply.value.sum())
-                self.incumbent.offer_bound(bound, self._asked_price, self._asked_equity)
-            elif isinstance(reply, Value) and self._asked_plan is not None:
-                self.incumbent.offer_plan(self.objective(reply), self._asked_plan)

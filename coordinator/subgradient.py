@@ -24,7 +24,7 @@ class Subgradient(Auction):
         super().__init__(market, gap)
         self._iteration = 0
         self._weight = 0.0
-        self._mean = PricedPlan(np.zeros_like(self._cleared), 0.0, np.zeros_like(self.equity_price))
+        self._mean = PricedPlan(np.zeros_like(market.spread()), 0.0, np.zeros_like(self.equity_price))
 
     def announce(self, bound: float, plan: PricedPlan) -> Array | None:
         weight = self.market.equity_weight
@@ -37,8 +37,7 @@ class Subgradient(Auction):
             self._mean.cost + share * (plan.cost - self._mean.cost),
             self._mean.footprint + share * (plan.footprint - self._mean.footprint),
         )
-        objective = self._mean.cost + float(weight @ self._mean.footprint.max(0, initial=0.0))
-        self.incumbent.offer_plan(objective, self._mean.route)
+        self.incumbent.offer_plan(self._mean.objective(weight), self._mean.route)
         following = np.empty_like(self.equity_price)
         for k in range(len(weight)):
             uphill = plan.footprint[:, k] - plan.footprint[:, k].mean()
