@@ -152,8 +152,8 @@ class Barrier:
         h = z / u
         slope = self.price + (mu[:, :, None] * self.intensity).sum(1) + tau / u - h * r
         return BarrierModel(
-            slope=slope.astype(np.float32),
-            curvature=h.astype(np.float32),
+            slope=_narrow(slope),
+            curvature=_narrow(h),
             level_residual=tau / mu - (room_gap + w),
             level_compliance=w / mu,
             equity_price=mu,
@@ -189,6 +189,12 @@ class Barrier:
             room_price=mu + fraction_to_boundary(mu, dmu).min(1, keepdims=True, initial=1.0) * dmu,
             before=None,
         )
+
+
+def _narrow(value: Array) -> Array:
+    """As float32; what is too large for it becomes the largest, as a slack of 1e-40 MW may ask for."""
+    largest = float(np.finfo(np.float32).max)
+    return np.clip(value, -largest, largest).astype(np.float32)
 
 
 def fraction_to_boundary(value: Array, move: Array) -> Array:

@@ -4,7 +4,7 @@ work.
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,7 +54,7 @@ class MemoryLost(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Request(Message):
+class Request(Message, ABC):
     """A message that an agent can answer."""
 
     @abstractmethod

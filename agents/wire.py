@@ -76,7 +76,7 @@ class Fault(Message):
 
 def _pack(value: Any) -> msgpack.ExtType:
     if isinstance(value, np.ndarray):
-        value = np.ascontiguousarray(value)
+        value = np.asarray(value, order="C")
         little = value.astype(value.dtype.newbyteorder("<"), copy=False)
         return msgpack.ExtType(_ARRAY, msgpack.packb([little.dtype.str, list(value.shape), little.tobytes()]))
     if isinstance(value, np.generic):

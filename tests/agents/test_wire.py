@@ -1,0 +1,244 @@
+"""The codec: every message comes back as it was sent, and nothing else comes back at all."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import msgpack
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eglb.agents import host, wire
+from eglb.agents.region import Memory, Region, Request
+from eglb.agents.valuation import Bound, Evaluate, Introduce, Value
+from eglb.agents.wire import Fault, Message, decode, encode
+
+assert host.REQUEST_MODULES  # imported for its effect: the codec knows the messages
+KINDS = sorted(
+    (
+        kind
+        for kind in wire._KINDS.values()
+        if kind is not Request and kind.__module__.startswith("eglb.agents.")
+    ),
+    key=lambda kind: kind.__name__,
+)
+DTYPES = ("<f8", "<f4", ">f8", ">f4", "<i8", ">i8", "<i4", "u1", "?")
+
+
+def fill(kind: type[Message], dtype: str, rows: int) -> Message:
+    """A message whose array fields have `rows` rows of `dtype`, and whose scalars differ from each other."""
+    values: dict[str, Any] = {}
+    for at, f in enumerate(fields(kind)):
+        if f.type == "Array":
+            values[f.name] = (np.arange(rows * 3).reshape(rows, 3) + at).astype(dtype)
+        else:
+            values[f.name] = {"int": 7 + at, "float": 0.1 + at, "str": f"why {at}"}[str(f.type)]
+    return kind(**values)
+
+
+def assert_same(got: Message, sent: Message) -> None:
+    assert type(got) is type(sent)
+    for f in fields(sent):
+        a, b = getattr(got, f.name), getattr(sent, f.name)
+        if isinstance(b, np.ndarray):
+            assert a.shape == b.shape
+            assert a.dtype == b.dtype.newbyteorder("<")
+            np.testing.assert_array_equal(a, b)
+        else:
+            assert (type(a), a) == (type(b), b)
+
+
+def test_the_codec_knows_every_message_of_the_agents() -> None:
+    assert {"Introduce", "ProximalStep", "BarrierStep", "PriceFootprints", "Bound", "Fault"} <= {
+        kind.__name__ for kind in KINDS
+    }
+    assert len(KINDS) >= 19
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("rows", [0, 2])
+def test_round_trip_of_every_message(kind: type[Message], dtype: str, rows: int) -> None:
+    sent = fill(kind, dtype, rows)
+    (got,) = decode(encode([sent]))
+    assert_same(got, sent)
+
+
+def test_several_messages_keep_their_order() -> None:
+    sent = [Fault("a"), Evaluate(load=np.ones((2, 3))), Fault("b")]
+    got = decode(encode(sent))
+    assert len(got) == 3
+    for a, b in zip(got, sent, strict=True):
+        assert_same(a, b)
+    assert decode(encode([])) == []
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        np.arange(24.0).reshape(4, 6).T,
+        np.arange(24.0)[::2],
+        np.arange(24.0).reshape(2, 3, 4)[:, ::-1, 1:],
+        np.broadcast_to(np.float32(2.5), (3, 2)),
+        np.array(4.0),
+        np.zeros((0, 5, 2)),
+        np.array([np.nan, np.inf, -np.inf, -0.0, 5e-324]),
+    ],
+    ids=["transposed", "strided", "reversed", "broadcast", "0-d", "empty", "special"],
+)
+def test_arrays_of_any_layout(view: np.ndarray) -> None:
+    (got,) = decode(encode([Evaluate(load=view)]))
+    assert isinstance(got, Evaluate)
+    assert got.load.shape == view.shape and got.load.dtype == view.dtype
+    assert got.load.tobytes() == view.tobytes()
+
+
+def test_scalars_of_numpy_arrive_as_python_numbers_and_others_are_refused() -> None:
+    (got,) = decode(encode([Fault(np.float64(2.5))]))  # type: ignore[arg-type]
+    assert isinstance(got, Fault) and got.reason == 2.5
+    with pytest.raises(TypeError, match="object"):
+        encode([Fault(object())])  # type: ignore[arg-type]
+
+
+def test_what_arrives_is_read_only() -> None:
+    (got,) = decode(encode([Evaluate(load=np.ones((1, 2)))]))
+    assert isinstance(got, Evaluate)
+    with pytest.raises(ValueError, match="read-only"):
+        got.load[0, 0] = 2.0
+
+
+ONE = encode([Evaluate(load=np.ones((2, 3)))])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xc1",
+        ONE[:-1],
+        ONE + b"\x00",
+        msgpack.packb(5),
+        msgpack.packb([5]),
+        msgpack.packb([["Evaluate"]]),
+        msgpack.packb([["Evaluate", {"load": 1.0, "colour": 2}]]),
+        msgpack.packb([["Evaluate", {}]]),
+        msgpack.packb([["Evaluate", 3]]),
+        msgpack.packb([[["Evaluate"], {}]]),
+        msgpack.packb([["NoSuchMessage", {}]]),
+        msgpack.packb([["Evaluate", {"load": msgpack.ExtType(9, b"abc")}]]),
+        msgpack.packb([["Evaluate", {"load": msgpack.ExtType(1, b"\xc1")}]]),
+        msgpack.packb([["Evaluate", {"load": msgpack.ExtType(1, msgpack.packb(["<f8", [3], b"1234"]))}]]),
+        msgpack.packb([["Evaluate", {"load": msgpack.ExtType(1, msgpack.packb(["<f8", [3], bytes(16)]))}]]),
+        msgpack.packb([["Evaluate", {"load": msgpack.ExtType(1, msgpack.packb(["O", [1], bytes(8)]))}]]),
+        msgpack.packb([["Evaluate", {"load": msgpack.ExtType(1, msgpack.packb(["x?", [1], bytes(8)]))}]]),
+    ],
+)
+def test_what_is_not_a_message_is_a_value_error(data: bytes) -> None:
+    with pytest.raises(ValueError, match="not a message of this protocol"):
+        decode(data)
+
+
+def test_an_abstract_message_is_not_one() -> None:
+    with pytest.raises(ValueError, match="not a message of this protocol"):
+        decode(msgpack.packb([["Request", {}]]))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_no_garbled_message_does_anything_but_raise_value_error(data: st.DataObject) -> None:
+    if data.draw(st.booleans()):
+        raw = data.draw(st.binary(max_size=200))
+    else:
+        broken = bytearray(ONE)
+        for _ in range(data.draw(st.integers(1, 3))):
+            broken[data.draw(st.integers(0, len(broken) - 1))] = data.draw(st.integers(0, 255))
+        raw = bytes(broken)
+    try:
+        messages = decode(raw)
+    except ValueError:
+        return
+    assert all(isinstance(message, Message) for message in messages)
+
+
+def edges_of(degree: list[int]) -> list[slice]:
+    end = np.cumsum(degree)
+    return [slice(int(b - d), int(b)) for b, d in zip(end, degree, strict=True)]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_joining_undoes_cutting(kind: type[Message]) -> None:
+    degree = [2, 0, 3, 1]
+    random = np.random.default_rng(0)
+    values: dict[str, Any] = {}
+    for f in fields(kind):
+        rows = {"region": 4, "edge": 6, None: 2}[kind.axes()[f.name]]
+        values[f.name] = random.random((rows, 3)) if f.type == "Array" else 5
+    whole = kind(**values)
+    parts = [whole.cut(slice(i, i + 1), at) for i, at in zip(range(4), edges_of(degree), strict=True)]
+    assert_same(kind.join(parts), whole)
+    assert_same(kind.join([whole]), whole)
+    for name, axis in kind.axes().items():
+        if axis is not None:
+            assert np.shares_memory(getattr(parts[0], name), getattr(whole, name))
+
+
+def test_every_agent_answers_to_read_only_arrays_and_keeps_its_own_data() -> None:
+    random = np.random.default_rng(1)
+    regions, kinds, slots = 3, 2, 4
+    region = Region(
+        ("a", "b", "c"),
+        random.random((regions, slots)),
+        random.random((regions, slots)),
+        random.random((regions, kinds, slots)),
+    )
+    before = [a.copy() for a in (region.price, region.capacity, region.intensity)]
+    for array in (region.price, region.capacity, region.intensity):
+        array.setflags(write=False)
+    degree = np.array([1, 2, 1])
+    shapes = {
+        "equity_price": (regions, kinds),
+        "equity_price_move": (regions, kinds),
+        "footprint_center": (regions, kinds),
+        "footprint_step": (regions, kinds),
+        "load_step": (regions,),
+        "demand": (4, slots),
+        "demand_price": (4, slots),
+        "footprint_unit": (kinds,),
+        "level": (kinds,),
+        "level_move": (kinds,),
+    }
+    memory = Memory()
+    requests = [kind for kind in KINDS if issubclass(kind, Request)]
+    requests.sort(key=lambda kind: kind is not Introduce)
+    assert len(requests) >= 8
+    for kind in requests:
+        values: dict[str, Any] = {}
+        for f in fields(kind):
+            if f.name == "degree":
+                values[f.name] = degree
+            elif f.type == "Array":
+                values[f.name] = random.uniform(0.5, 1.0, shapes.get(f.name, (regions, slots)))
+            else:
+                values[f.name] = 1
+        (request,) = decode(encode([kind(**values)]))
+        assert isinstance(request, Request)
+        for _ in range(2):  # the second time with whatever the first left in memory
+            reply = request.answer(region, memory)
+            (back,) = decode(encode([reply]))
+            assert_same(back, reply)
+            for name, axis in type(reply).axes().items():
+                if axis == "region":
+                    assert getattr(reply, name).shape[0] == regions
+    for now, then in zip((region.price, region.capacity, region.intensity), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_value_and_bound_are_cut_by_their_own_axis() -> None:
+    bound = Bound(demand_price=np.arange(6.0)[:, None], equity_price=np.arange(2.0)[:, None])
+    part = bound.cut(slice(1, 2), slice(4, 6))
+    assert part.demand_price.ravel().tolist() == [4.0, 5.0]
+    assert part.equity_price.ravel().tolist() == [1.0]
+    assert Value.axes() == {"cost": "region", "footprint": "region", "excess": "region"}
