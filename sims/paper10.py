@@ -12,6 +12,9 @@ import numpy as np
 
 from eglb.sims.problems import InputError
 from eglb.sims.scenario import FootprintKind, Scenario
+from eglb.sims.scenario_folder_tables import Findings, open_table
+
+Array = np.ndarray
 
 # In the order of the published reach mask. Coordinates are public sites of data centers there, for
 # maps and distances; no cost depends on them.
@@ -41,10 +44,8 @@ def read_paper10(data: Path, *, partial: bool) -> Scenario:
 
     Raises
     ------
-    InputError : a file is missing or lacks a column.
+    InputError : a file is missing, lacks a column or holds what is not a number.
     """
-    import pyarrow.csv
-
     folder = data / "paper10"
     wanted = [folder / "paper10_2022.csv"] + ([folder / "reach_partial.csv"] if partial else [])
     missing = [path for path in wanted if not path.is_file()]
@@ -53,49 +54,40 @@ def read_paper10(data: Path, *, partial: bool) -> Scenario:
             f"{path}: no such file; paper10 is read from the data directory: give --data DIR or set EGLB_DATA"
             for path in missing
         )
-    table = pyarrow.csv.read_csv(
-        wanted[0], convert_options=pyarrow.csv.ConvertOptions(column_types={"time_utc": pyarrow.string()})
-    )
+    findings = Findings()
     regions = tuple(SITES)
-    suffixes = ("price_usd_mwh", "wue_l_kwh", "carbon_kg_kwh")
-    columns = ["time_utc", "workload_w", *(f"{r}.{s}" for r in regions for s in suffixes)]
-    absent = [c for c in columns if c not in table.column_names]
-    if absent:
-        raise InputError(f"{wanted[0]}: column {c} is missing" for c in absent)
-
-    def stack(suffix: str) -> np.ndarray:
-        return np.stack([table[f"{r}.{suffix}"].to_numpy().astype(float) for r in regions])
-
-    demand = np.tile(table["workload_w"].to_numpy().astype(float) / CLUSTER_WATTS, (len(regions), 1))
-    lat, lon = np.array([SITES[r] for r in regions]).T.copy()
-    gateways = tuple(f"gw-{r}" for r in regions)
     n = len(regions)
+    suffixes = ("price_usd_mwh", "wue_l_kwh", "carbon_kg_kwh")
+    columns = [f"{region}.{suffix}" for suffix in suffixes for region in regions]
+    table = open_table(wanted[0], ["time_utc", "workload_w", *columns], findings)
+    times = table.times(findings) if table else None
+    values = table.numbers(["workload_w", *columns], findings).T if table else np.empty((0, 0))
     reach_region, reach_gateway = np.divmod(np.arange(n * n), n)
     if partial:
-        pairs = pyarrow.csv.read_csv(wanted[1])
-        allowed = np.zeros((n, n), dtype=bool)
-        for gateway, region in zip(pairs["gateway"].to_pylist(), pairs["region"].to_pylist(), strict=True):
-            allowed[regions.index(region), gateways.index(gateway)] = True
-        reach_region, reach_gateway = np.nonzero(allowed)
+        reach_region, reach_gateway = _published_reach(wanted[1], regions, findings)
+    if times is None or findings.messages():
+        raise InputError(f"{folder / problem}" for problem in findings.messages())
+    price, water, carbon = (np.ascontiguousarray(block) for block in np.split(values[1:], len(suffixes)))
+    lat, lon = np.array(list(SITES.values())).T.copy()
     ones = np.ones(n)
     return Scenario(
         name="paper10-partial" if partial else "paper10",
-        times=np.array(table["time_utc"].to_pylist(), dtype="datetime64[s]"),
+        times=times,
         slot_hours=1.0,
         regions=regions,
         region_lat=lat,
         region_lon=lon,
         pue=ones.copy(),
-        capacity=np.ones((n, demand.shape[1])),
-        gateways=gateways,
+        capacity=np.ones((n, len(times))),
+        gateways=tuple(f"gw-{region}" for region in regions),
         gateway_lat=lat.copy(),
         gateway_lon=lon.copy(),
         gateway_utc_offset_h=np.round(lon / 15.0),
-        demand=demand,
-        price=stack("price_usd_mwh"),
+        demand=np.tile(values[0] / CLUSTER_WATTS, (n, 1)),
+        price=price,
         footprints=(
-            FootprintKind("water", "m3", WATER_WEIGHT_USD_PER_M3, stack("wue_l_kwh"), "it", ones),
-            FootprintKind("carbon", "t", CARBON_WEIGHT_USD_PER_T, stack("carbon_kg_kwh"), "facility", ones),
+            FootprintKind("water", "m3", WATER_WEIGHT_USD_PER_M3, water, "it", ones),
+            FootprintKind("carbon", "t", CARBON_WEIGHT_USD_PER_T, carbon, "facility", ones),
         ),
         reach_gateway=reach_gateway,
         reach_region=reach_region,
@@ -103,3 +95,18 @@ def read_paper10(data: Path, *, partial: bool) -> Scenario:
         note="measured series as published; every gateway asks for the same share of one workload trace",
         sources=(SOURCE,),
     )
+
+
+def _published_reach(path: Path, regions: tuple[str, ...], findings: Findings) -> tuple[Array, Array]:
+    """Sorted (region, gateway) index pairs of the published mask; gateway ``gw-X`` stands at region X."""
+    table = open_table(path, ["gateway", "region"], findings)
+    allowed = np.zeros((len(regions), len(regions)), dtype=bool)
+    if table is not None:
+        gateways, names = table.names("gateway", findings), table.names("region", findings)
+        for row, gateway, region in zip(table.rows, gateways, names, strict=True):
+            if gateway.removeprefix("gw-") in regions and region in regions:
+                allowed[regions.index(region), regions.index(gateway.removeprefix("gw-"))] = True
+            else:
+                findings.add(path.name, "pair", f"row {row}: {gateway!r}, {region!r} is no pair of this case")
+    region_index, gateway_index = np.nonzero(allowed)
+    return region_index, gateway_index

@@ -15,7 +15,8 @@ def describe(scenario: Scenario) -> list[tuple[str, str]]:
     """(label, value) rows: sizes, horizon, demand, capacity, levels by region, equity weights, sources."""
     s = scenario
     demand, capacity = s.demand.sum(axis=0), s.capacity.sum(axis=0)
-    full = np.divide(demand, capacity, out=np.full(s.slots, np.nan), where=capacity > 0)
+    full = np.divide(demand, capacity, out=np.zeros(s.slots), where=capacity > 0)
+    fullest = demand[full.argmax()], capacity[full.argmax()]
     degree = np.bincount(s.reach_gateway, minlength=len(s.gateways))
     end = s.times[-1] + np.timedelta64(round(s.slot_hours * 3600), "s")
     rows = [
@@ -26,7 +27,7 @@ def describe(scenario: Scenario) -> list[tuple[str, str]]:
         ("capacity", f"{_figure(capacity.mean())} MW mean over the slots, all regions together"),
         (
             "utilisation",
-            f"{demand.sum() / capacity.sum():.1%} mean, {np.nanmax(full):.1%} at the fullest slot",
+            f"{_share(demand.sum(), capacity.sum())} mean, {_share(*fullest)} at the fullest slot",
         ),
         ("reach", f"{_span(degree, '')} regions per gateway, {len(s.reach_region)} pairs{_round_trips(s)}"),
         ("price", f"{_by_region(s.price, s.regions)} USD/MWh"),
@@ -77,6 +78,10 @@ def _by_region(values: Array, regions: tuple[str, ...]) -> str:
 def _span(values: Array, unit: str) -> str:
     low, high = _figure(values.min()), _figure(values.max())
     return f"{low}{unit}" if low == high else f"{low} to {high}{unit}"
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{part / whole:.1%}" if whole > 0 else "0.0%"
 
 
 def _figure(value: float) -> str:

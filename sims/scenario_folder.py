@@ -295,9 +295,9 @@ class _FolderReader:
             kept = kept[~(rtt[kept, 0] > limit)]
         left = np.isin(np.arange(len(gateways.names)), gateway[kept])
         # A misspelt name is said once, as unknown, not again as the true one's lack of reach.
-        for j in np.flatnonzero(~left) if known.all() else ():
-            why = f" within max_rtt_ms = {limit:g}" if listed[j] and limit is not None else ""
-            message = f"column gateway: {gateways.names[j]!r} reaches no region{why}"
+        for alone in np.flatnonzero(~left) if known.all() else ():
+            why = f" within max_rtt_ms = {limit:g}" if listed[alone] and limit is not None else ""
+            message = f"column gateway: {gateways.names[alone]!r} reaches no region{why}"
             self.findings.add(opened.file, "no reach", message)
         return gateway[kept], region[kept], rtt[kept, 0]
 

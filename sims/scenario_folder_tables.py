@@ -37,7 +37,7 @@ class Findings:
         self._count[file, kind] = self._count.get((file, kind), 0) + count
 
     def has_room(self, file: str, kind: str) -> bool:
-        """Whether one more problem of this kind would be shown: a costly hint is worth computing then only."""
+        """Whether one more problem of this kind would be shown; only then is a hint worth its cost."""
         return len(self._shown.get((file, kind), ())) < SHOWN_PER_KIND
 
     def messages(self) -> list[str]:
@@ -147,12 +147,16 @@ class Table:
         seconds = np.empty(len(values), dtype=np.int64)
         good = True
         for r, value in enumerate(values):
-            text = str(value).strip()
+            text = "" if value is None else str(value).strip()
             problem = ""
             try:
+                if text[4:5] != "-":  # a bare number might pass for a date without dashes
+                    raise ValueError
                 stamp = value if isinstance(value, datetime) else datetime.fromisoformat(text)
             except ValueError:
-                problem = f"{text!r} is not a time; write UTC like 2024-07-01T13:00Z"
+                problem = (
+                    f"{text!r} is not a time; write UTC like 2024-07-01T13:00Z" if text else "empty cell"
+                )
             else:
                 # An instant from Parquet is UTC whatever its zone; text with another offset is a mistake.
                 if isinstance(value, str) and stamp.utcoffset():
@@ -206,11 +210,16 @@ def open_table(path: Path, required: Sequence[str], findings: Findings) -> Table
         findings.add(file, "unreadable", f"is not UTF-8 text (byte {error.start})")
         return None
     except (OSError, EOFError, zlib.error, csv.Error, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        # The first line, without the whole path that an OSError repeats.
+        reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
         findings.add(file, "unreadable", f"cannot be read: {reason}")
         return None
     if not table.columns:
         findings.add(file, "empty", "is empty")
+        return None
+    separator = next((s for s in ";\t|" if s in table.columns[0]), None)
+    if len(table.columns) == 1 and separator:
+        findings.add(file, "separator", f"row 1: cells are separated by {separator!r}; write commas")
         return None
     good = True
     for column in (c for c, times in Counter(table.columns).items() if times > 1):

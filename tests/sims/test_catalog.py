@@ -103,6 +103,23 @@ def test_paper10_without_data_says_what_to_set(tmp_path: Path, monkeypatch: pyte
 
 
 @needs_data
+def test_damaged_paper10_data_is_refused_by_cell(tmp_path: Path) -> None:
+    folder = tmp_path / "paper10"
+    folder.mkdir()
+    source = Path(os.environ["EGLB_DATA"]) / "paper10"
+    lines = (source / "paper10_2022.csv").read_text().splitlines()
+    lines[7] = lines[7].replace(lines[7].split(",")[3], "none")
+    (folder / "paper10_2022.csv").write_text("\n".join(lines))
+    (folder / "reach_partial.csv").write_text("gateway,region\ngw-Mars,Texas\n")
+    with pytest.raises(InputError) as caught:
+        load("paper10-partial", data=tmp_path)
+    assert caught.value.problems == (
+        f"{folder}/paper10_2022.csv: column Texas.price_usd_mwh, row 8: 'none' is not a number",
+        f"{folder}/reach_partial.csv: row 2: 'gw-Mars', 'Texas' is no pair of this case",
+    )
+
+
+@needs_data
 def test_paper10_is_the_published_case() -> None:
     scenario = load("paper10")
     assert scenario.regions == (
@@ -117,7 +134,7 @@ def test_paper10_is_the_published_case() -> None:
     assert (scenario.demand.max(axis=1) == 1.0).all()
     assert (scenario.demand.sum(axis=0) == scenario.capacity.sum(axis=0)).sum() == 3
     assert scenario.price[0, 0] == 38.35 and scenario.price[4, 0] == 412.6215942
-    assert scenario.footprints[1].intensity[9, 0] == 0.5129036769197215
+    assert scenario.footprints[1].intensity[9, 0] == 0.5129036769152197
     assert len(scenario.reach_region) == 100
 
 

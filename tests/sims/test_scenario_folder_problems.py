@@ -435,6 +435,17 @@ CASES: list[tuple[str, Edit, list[str]]] = [
         lambda f: (f / "price.csv.gz").write_bytes(gzip.compress((f / "price.csv").read_bytes())) and None,
         [r"price\.csv: price\.csv and price\.csv\.gz both exist; name one under \[tables\]"],
     ),
+    (
+        "semicolons",
+        lambda f: (f / "price.csv").write_text((f / "price.csv").read_text().replace(",", ";")) and None,
+        [r"price\.csv: row 1: cells are separated by ';'; write commas"],
+    ),
+    ("empty time", cell("price.csv", 4, "time_utc", ""), [r"price\.csv: column time_utc, row 4: empty cell"]),
+    (
+        "seconds since 1970",
+        cell("price.csv", 4, "time_utc", "1719799200"),
+        [r"price\.csv: column time_utc, row 4: '1719799200' is not a time; .*"],
+    ),
     ("empty file", write("price.csv", b""), [r"price\.csv: is empty"]),
     ("header only", write("price.csv", b"time_utc,oregon,texas,virginia\n"), [r"price\.csv: holds no rows"]),
     (
@@ -622,3 +633,34 @@ def test_tables_may_stand_elsewhere(fleet: Path) -> None:
     (fleet / "price.csv").rename(fleet.parent / "market.csv")
     settings("[equity.water]", '[tables]\nprice = "../market.csv"\n[equity.water]')(fleet)
     assert read(fleet).price.shape == (3, 48)
+
+
+def test_damaged_files_never_end_in_a_traceback(fleet: Path) -> None:
+    """A thousand random bytes changed, cut or inserted: refused with messages, or still a valid fleet."""
+    random = np.random.default_rng(1)
+    files = sorted(p for p in fleet.iterdir())
+    refused = 0
+    for _ in range(300):
+        file = files[random.integers(len(files))]
+        intact = file.read_bytes()
+        damaged = bytearray(intact)
+        for _ in range(random.integers(1, 5)):
+            at = int(random.integers(len(damaged)))
+            action = random.integers(3)
+            if action == 0:
+                damaged[at] = int(random.choice(list(b'",\n-.0n=[\xff\x00 ;')))
+            elif action == 1:
+                del damaged[at : at + int(random.integers(1, 40))]
+            else:
+                damaged[at:at] = bytes(random.choice(list(b'",\n-.9e=[]#'), size=3).tolist())
+            if not damaged:
+                break
+        file.write_bytes(bytes(damaged))
+        try:
+            read(fleet)
+        except (InputError, InfeasibleError) as error:
+            refused += 1
+            assert error.problems and all(error.problems)
+        finally:
+            file.write_bytes(intact)
+    assert refused > 100
