@@ -16,22 +16,20 @@ class Subgradient(Auction):
     """mu_k <- projection of mu_k + step * f_k onto the simplex of mass lambda_k, step falling with 1 /
     sqrt(iteration).
 
-    The plan is the running mean of the cleared plans, weighted by step, which converges where single ones do
-    not (Nedic and Ozdaglar 2009).
+    The plan is the running mean of the cleared plans, later ones weighing more, which converges where single
+    ones do not (Nedic and Ozdaglar 2009; weights of Lacoste-Julien, Schmidt and Bach 2012).
     """
 
     def __init__(self, market: Market, gap: float) -> None:
         super().__init__(market, gap)
         self._iteration = 0
-        self._weight = 0.0
         self._mean = PricedPlan(np.zeros_like(market.spread()), 0.0, np.zeros_like(self.equity_price))
 
     def announce(self, bound: float, plan: PricedPlan) -> Array | None:
         weight = self.market.equity_weight
         self._iteration += 1
         step = 1.0 / np.sqrt(self._iteration)
-        self._weight += step
-        share = step / self._weight
+        share = 2.0 / (self._iteration + 1.0)
         self._mean = PricedPlan(
             self._mean.route + share * (plan.route - self._mean.route),
             self._mean.cost + share * (plan.cost - self._mean.cost),
