@@ -12,7 +12,7 @@ from eglb.sims.scenario_folder_tables import suggest
 BUILT_IN: tuple[tuple[str, str], ...] = (
     (
         "world10",
-        "ten cloud regions, two weeks; annual facts published, hourly shapes modelled (ships with it)",
+        "ten cloud regions, two weeks; annual facts published, hourly shapes modelled",
     ),
     ("paper10", "the published 10-region, 457-hour case, full reach (data directory)"),
     ("paper10-partial", "the same with the published reach mask (data directory)"),

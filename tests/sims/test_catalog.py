@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
@@ -17,6 +18,8 @@ from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
 from eglb.sims.scenario_folder_writing import new
 from eglb.sims.synthetic import SyntheticSpec, parse_name
+
+Array = np.ndarray
 
 needs_data = pytest.mark.skipif("EGLB_DATA" not in os.environ, reason="EGLB_DATA is not set")
 
@@ -268,3 +271,51 @@ def test_synthetic_equity_weights_price_a_fifth_of_energy() -> None:
     for kind in scenario.footprints:
         term = kind.weight * (scenario.intensity_per_mw_slot(kind) * load_).sum(axis=1).max()
         assert 0.1 < term / cost < 0.4
+
+
+def test_world10_makes_equity_matter() -> None:
+    """At the optimum equity is 30-50 % of the objective, and the worst regions are far below cheapest-first."""
+    scenario = load("world10")
+    cheapest, _, cheapest_worst = best_plan(scenario, (0.0, 0.0))
+    weights = tuple(kind.weight for kind in scenario.footprints)
+    objective, cost, worst = best_plan(scenario, weights)
+    assert cost == pytest.approx(objective - np.dot(weights, worst), rel=1e-6)
+    assert 0.30 < 1 - cost / objective < 0.50
+    assert cost < 1.3 * cheapest
+    assert (worst < 0.5 * cheapest_worst).all()
+
+
+def best_plan(scenario: Scenario, weights: tuple[float, ...]) -> tuple[float, float, Array]:
+    """Optimal objective and energy cost (USD), and the worst region's total of each kind, by scipy's program."""
+    pairs, slots, kinds = len(scenario.reach_region), scenario.slots, len(weights)
+    n, j = len(scenario.regions), len(scenario.gateways)
+    variable = np.arange(pairs * slots)
+    slot = variable % slots
+    region = np.repeat(scenario.reach_region, slots)
+    gateway = np.repeat(scenario.reach_gateway, slots)
+    ones = np.ones(len(variable))
+    width = len(variable) + kinds
+    served = sp.csr_matrix((ones, (gateway * slots + slot, variable)), shape=(j * slots, width))
+    loaded = sp.csr_matrix((ones, (region * slots + slot, variable)), shape=(n * slots, width))
+    totals = []
+    for k, kind in enumerate(scenario.footprints):
+        rate = scenario.intensity_per_mw_slot(kind)[region, slot]
+        total = sp.csr_matrix((rate, (region, variable)), shape=(n, width))
+        totals.append(
+            total - sp.csr_matrix((np.ones(n), (np.arange(n), [width - kinds + k] * n)), (n, width))
+        )
+    price = scenario.price_per_mw_slot()[region, slot]
+    answer = linprog(
+        np.concatenate([price, weights]),
+        A_ub=sp.vstack([loaded, *totals]),
+        b_ub=np.concatenate([scenario.capacity.ravel(), np.zeros(kinds * n)]),
+        A_eq=served,
+        b_eq=scenario.demand.ravel(),
+        method="highs-ipm",
+    )
+    assert answer.status == 0
+    worst = [
+        np.bincount(region, answer.x[:-kinds] * scenario.intensity_per_mw_slot(kind)[region, slot]).max()
+        for kind in scenario.footprints
+    ]
+    return float(answer.fun), float(price @ answer.x[:-kinds]), np.array(worst)
