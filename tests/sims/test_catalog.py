@@ -274,7 +274,7 @@ def test_synthetic_equity_weights_price_a_fifth_of_energy() -> None:
 
 
 def test_world10_makes_equity_matter() -> None:
-    """At the optimum equity is 30-50 % of the objective, and the worst regions are far below cheapest-first."""
+    """At the optimum equity is 30-50 % of the objective, the worst regions far below cheapest-first."""
     scenario = load("world10")
     cheapest, _, cheapest_worst = best_plan(scenario, (0.0, 0.0))
     weights = tuple(kind.weight for kind in scenario.footprints)
@@ -286,7 +286,7 @@ def test_world10_makes_equity_matter() -> None:
 
 
 def best_plan(scenario: Scenario, weights: tuple[float, ...]) -> tuple[float, float, Array]:
-    """Optimal objective and energy cost (USD), and the worst region's total of each kind, by scipy's program."""
+    """Optimal objective and energy cost (USD), and the worst region's total of each kind, by scipy."""
     pairs, slots, kinds = len(scenario.reach_region), scenario.slots, len(weights)
     n, j = len(scenario.regions), len(scenario.gateways)
     variable = np.arange(pairs * slots)
