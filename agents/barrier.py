@@ -199,5 +199,5 @@ def _narrow(value: Array) -> Array:
 
 def fraction_to_boundary(value: Array, move: Array) -> Array:
     """Elementwise largest step in (0, 1] that keeps `value + step * move` a hundredth away from zero."""
-    falling = move < 0.0
-    return np.where(falling, np.minimum(1.0, _BOUNDARY * value / np.where(falling, -move, 1.0)), 1.0)
+    blocked = -move > _BOUNDARY * value
+    return np.where(blocked, _BOUNDARY * value / np.where(blocked, -move, 1.0), 1.0)

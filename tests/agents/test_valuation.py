@@ -1,0 +1,221 @@
+"""What an agent tells about given plans and prices, against loops and a general linear solver."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import linprog
+
+from eglb.agents.bidding import Bid, OfferQuantity, PriceFootprints, Quantity
+from eglb.agents.host import RegionHost
+from eglb.agents.region import Memory, MemoryLost, Region
+from eglb.agents.valuation import (
+    Accepted,
+    Bound,
+    BoundTerm,
+    Evaluate,
+    Introduce,
+    Offer,
+    Profile,
+    Value,
+    knapsack,
+    pad_edges,
+)
+from eglb.agents.wire import Fault, Message, decode, encode
+
+Array = np.ndarray
+
+SCALES = [1e-6, 1.0, 1e9]
+
+
+def draw(seed: int, regions: int = 3, kinds: int = 2, slots: int = 4, scale: float = 1.0) -> Region:
+    random = np.random.default_rng(seed)
+    return Region(
+        tuple(f"r{i}" for i in range(regions)),
+        scale * random.normal(0.5, 1.0, (regions, slots)),
+        random.uniform(0.0, 2.0, (regions, slots)),
+        random.uniform(0.0, 1.0, (regions, kinds, slots)),
+    )
+
+
+def slot_minimum(reduced: Array, demand: Array, capacity: float) -> float:
+    """min { reduced . x : 0 <= x <= demand, sum x <= capacity } by a general solver, at scale one."""
+    unit = max(float(np.abs(reduced).max(initial=0.0)), 1e-300)
+    found = linprog(
+        reduced / unit,
+        A_ub=np.ones((1, len(reduced))),
+        b_ub=[capacity],
+        bounds=list(zip(np.zeros(len(demand)), demand, strict=True)),
+        method="highs",
+    )
+    assert found.status == 0
+    return float(found.fun) * unit
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("gateways", [1, 2, 5])
+def test_knapsack_is_the_linear_program_it_states(scale: float, gateways: int) -> None:
+    random = np.random.default_rng(gateways)
+    for _ in range(6):
+        regions, slots = 2, 3
+        cost = scale * random.normal(size=(regions, slots))
+        price = scale * random.normal(size=(regions, gateways, slots))
+        demand = random.uniform(0.0, 1.0, (regions, gateways, slots)) * (random.random() < 0.9)
+        demand[random.random(demand.shape) < 0.2] = 0.0
+        capacity = random.uniform(0.0, 0.6 * gateways, (regions, slots))
+        capacity[random.random(capacity.shape) < 0.2] = 0.0
+        if random.random() < 0.5:  # ties
+            price = np.round(price / scale) * scale
+            cost = np.round(cost / scale) * scale
+        expected = [
+            sum(
+                slot_minimum(cost[i, t] - price[i, :, t], demand[i, :, t], capacity[i, t])
+                for t in range(slots)
+            )
+            for i in range(regions)
+        ]
+        np.testing.assert_allclose(knapsack(cost, price, demand, capacity), expected, atol=1e-9 * scale)
+
+
+def greedy(cost: float, price: Array, demand: Array, capacity: float) -> float:
+    value = 0.0
+    for j in sorted(range(len(price)), key=lambda j: cost - price[j]):
+        taken = min(demand[j], capacity)
+        if cost - price[j] < 0.0:
+            value += (cost - price[j]) * taken
+            capacity -= taken
+    return value
+
+
+def test_knapsack_is_the_greedy_loop() -> None:
+    random = np.random.default_rng(1)
+    cost, capacity = random.normal(size=(4, 9)), random.uniform(0.0, 3.0, (4, 9))
+    price, demand = random.normal(size=(4, 7, 9)), random.uniform(0.0, 1.0, (4, 7, 9))
+    expected = [
+        sum(greedy(cost[i, t], price[i, :, t], demand[i, :, t], capacity[i, t]) for t in range(9))
+        for i in range(4)
+    ]
+    np.testing.assert_allclose(knapsack(cost, price, demand, capacity), expected, rtol=1e-12)
+
+
+def test_knapsack_of_nobody() -> None:
+    nothing = np.zeros((2, 0, 3))
+    np.testing.assert_array_equal(knapsack(np.ones((2, 3)), nothing, nothing, np.ones((2, 3))), [0.0, 0.0])
+
+
+def test_padding_puts_every_edge_at_its_region_and_zero_demand_elsewhere() -> None:
+    degree, demand = np.array([2, 0, 3]), np.arange(1.0, 6.0)[:, None] * [1.0, 10.0]
+    index, padded = pad_edges(degree, demand)
+    assert index[0, :2].tolist() == [0, 1] and index[2].tolist() == [2, 3, 4]
+    assert padded[:, :, 0].tolist() == [[1.0, 2.0, 0.0], [0.0, 0.0, 0.0], [3.0, 4.0, 5.0]]
+    assert padded[:, :, 1].tolist() == [[10.0, 20.0, 0.0], [0.0, 0.0, 0.0], [30.0, 40.0, 50.0]]
+    index, padded = pad_edges(np.zeros(2, int), np.zeros((0, 4)))
+    assert index.shape == (2, 0) and padded.shape == (2, 0, 4)
+
+
+@pytest.mark.parametrize("degree", [[2, 0, 3], [0, 0, 1], [1, 1, 1]])
+def test_bound_term_of_a_block_is_that_of_each_region_alone(degree: list[int]) -> None:
+    region, random = draw(4), np.random.default_rng(5)
+    edges = sum(degree)
+    demand, price = random.uniform(0, 1, (edges, 4)), random.normal(1.0, 1.0, (edges, 4))
+    equity = random.uniform(0.0, 1.0, (3, 2))
+    memory = Memory()
+    Introduce(degree=np.array(degree), demand=demand, load=np.zeros((3, 4))).answer(region, memory)
+    reply = Bound(demand_price=price, equity_price=equity).answer(region, memory)
+    assert isinstance(reply, BoundTerm)
+    first = 0
+    for i, count in enumerate(degree):
+        own = slice(first, first + count)
+        cost = region.price[i] + equity[i] @ region.intensity[i]
+        expected = sum(
+            greedy(cost[t], price[own, t], demand[own, t], region.capacity[i, t]) for t in range(4)
+        )
+        assert reply.value[i] == pytest.approx(expected, rel=1e-12, abs=1e-14)
+        first += count
+
+
+def test_a_bound_without_an_introduction_is_a_fault_that_says_so() -> None:
+    region = draw(0)
+    bound = Bound(demand_price=np.zeros((3, 4)), equity_price=np.zeros((3, 2)))
+    with pytest.raises(MemoryLost):
+        bound.answer(region, Memory())
+    host = RegionHost(region)
+    introduce = Introduce(degree=np.ones(3, int), demand=np.ones((3, 4)), load=np.zeros((3, 4)))
+
+    def ask(*requests: Message) -> list[Message]:
+        return decode(host.answer(encode(requests)))
+
+    (fault,) = ask(Offer(load=np.zeros((3, 4))), bound)
+    assert isinstance(fault, Fault) and "memory" in fault.reason
+    profile, term = ask(introduce, bound)
+    assert isinstance(profile, Profile) and isinstance(term, BoundTerm)
+    assert isinstance(ask(bound)[0], BoundTerm)
+
+
+def test_an_introduction_forgets_what_was_before() -> None:
+    memory = Memory({"multiplier": 1, "barrier": 2})
+    Introduce(degree=np.ones(3, int), demand=np.ones((3, 4)), load=np.zeros((3, 4))).answer(draw(0), memory)
+    assert set(memory.notes) == {"gateways"}
+
+
+def test_what_is_not_a_request_is_refused() -> None:
+    host = RegionHost(draw(0))
+    with pytest.raises(ValueError, match="Fault is not a request"):
+        host.answer(encode([Fault("no")]))
+    with pytest.raises(ValueError, match="not a message"):
+        host.answer(b"noise")
+    assert host.ready() == ("r0", "r1", "r2")
+    assert host.peak_rss_mb() > 1.0
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_evaluate_adds_up(scale: float) -> None:
+    region = draw(8, scale=scale)
+    load = np.random.default_rng(9).uniform(0.0, 3.0, (3, 4))
+    value = Evaluate(load=load).answer(region, Memory())
+    assert isinstance(value, Value)
+    for i in range(3):
+        assert value.cost[i] == pytest.approx(
+            sum(region.price[i, t] * load[i, t] for t in range(4)), rel=1e-12
+        )
+        for k in range(2):
+            expected = sum(region.intensity[i, k, t] * load[i, t] for t in range(4))
+            assert value.footprint[i, k] == pytest.approx(expected, rel=1e-12)
+        assert value.excess[i] == max(0.0, *(load[i] - region.capacity[i]))
+    within = Evaluate(load=np.minimum(load, region.capacity)).answer(region, Memory())
+    assert isinstance(within, Value)
+    np.testing.assert_array_equal(within.excess, 0.0)
+
+
+def test_an_offer_is_accepted_up_to_capacity_and_not_beyond() -> None:
+    region = draw(2)
+    load = np.linspace(0.0, 3.0, 12).reshape(3, 4)
+    reply = Offer(load=load).answer(region, Memory())
+    assert isinstance(reply, Accepted)
+    for i, t in np.ndindex(3, 4):
+        assert reply.load[i, t] == min(load[i, t], region.capacity[i, t])
+
+
+def test_a_profile_tells_scales_of_price_and_the_footprint_of_the_first_load() -> None:
+    region = draw(3)
+    load = np.random.default_rng(0).random((3, 4))
+    reply = Introduce(degree=np.ones(3, int), demand=np.ones((3, 4)), load=load).answer(region, Memory())
+    assert isinstance(reply, Profile)
+    for i in range(3):
+        mean = sum(region.price[i]) / 4
+        assert reply.price_scale[i] == pytest.approx(sum(abs(region.price[i])) / 4)
+        assert reply.price_spread[i] == pytest.approx((sum((region.price[i] - mean) ** 2) / 4) ** 0.5)
+        np.testing.assert_allclose(reply.footprint[i], region.intensity[i] @ load[i])
+
+
+@pytest.mark.parametrize("kinds", [0, 1, 3])
+def test_bids_are_marginal_costs_and_quantities_capacity(kinds: int) -> None:
+    region = draw(6, kinds=kinds)
+    equity = np.random.default_rng(1).random((3, kinds))
+    bid = PriceFootprints(equity_price=equity).answer(region, Memory())
+    assert isinstance(bid, Bid)
+    for i in range(3):
+        np.testing.assert_allclose(bid.price[i], region.price[i] + equity[i] @ region.intensity[i])
+    quantity = OfferQuantity().answer(region, Memory())
+    assert isinstance(quantity, Quantity)
+    np.testing.assert_array_equal(quantity.quantity, region.capacity)
