@@ -186,9 +186,8 @@ def _size_capacity(
         reach, demand, np.repeat(shape[:, None], hours, axis=1), passes=12, target=PEAK_UTILISATION
     )
     floor = load.max(axis=1) / PEAK_UTILISATION
-    if floor.sum() >= wanted:
-        return floor, load
-    # Water-filling: the share of `shape` that, with no region below its floor, sums to what is wanted.
+    # Water-filling: the share of `shape` that, with no region below its floor, sums to what is wanted
+    # (none, where the floors alone exceed it).
     low, high = 0.0, 1.0
     for _ in range(60):
         share = (low + high) / 2
