@@ -82,13 +82,14 @@ METROS = (
 
 SOURCES = (
     "PUE and on-site water (WUE): Amazon Web Services, data center efficiency figures by region for 2024; "
-    "its Asia-Pacific means (PUE 1.27, WUE 0.98) where a region has none; Cape Town's WUE is the "
-    "company-wide 0.18",
+    "its Asia-Pacific means where a region has none (PUE of Sydney, WUE of Mumbai); Cape Town's WUE as listed "
+    "in the Green Software Foundation's cloud region metadata",
     "off-site water (EWIF): World Resources Institute, Guidance for Calculating Water Use Embedded in "
     "Purchased Electricity, 2020 (CC BY 4.0), hydropower's evaporation included; Singapore and Cape Town: "
-    "Macknick et al. 2012, Environ. Res. Lett. 7 045802, medians of tower cooling on the 2022 fuel mix",
-    "carbon: average operational (direct, not lifecycle) grid intensity of 2023 as published by Google Cloud "
-    "for its region on the same grid (region-carbon-info, Apache-2.0)",
+    "Macknick et al. 2012, Environ. Res. Lett. 7 045802, medians of tower cooling on the 2022 fuel mix "
+    "without hydropower",
+    "carbon: average operational gross emissions of the grid (not lifecycle) in 2023, as published by Google "
+    "Cloud for its region on the same grid (region-carbon-info, Apache-2.0)",
     "price: mean wholesale price of 2023 from the market operators PJM (Dominion zone), CAISO (NP15), CCEE, "
     "EPEX, OMIE, IEX, EMC, JEPX and AEMO; Cape Town: Eskom's Megaflex tariff",
     "demand: urban population by time zone, GeoNames (CC BY 4.0)",
