@@ -97,7 +97,7 @@ def cost_rows(solution: Solution) -> list[tuple[str, str, str]]:
         region, total = worst_regions(solution)[kind.name]
         remark = f"{kind.weight:g} USD/{kind.unit} x {amount(total, kind.unit)}, worst: {region}"
         rows.append((f"{kind.name.capitalize()} equity", dollars(kind.weight * total), remark))
-    rows.append(("Objective", dollars(audit.objective), f"certified gap {small(audit.gap)}"))
+    rows.append(("Objective", dollars(audit.objective), f"certified gap {small(max(audit.gap, 0.0))}"))
     rows.append(("Lower bound", dollars(audit.lower_bound), "no plan can cost less"))
     return rows
 
