@@ -82,7 +82,7 @@ METROS = (
 
 SOURCES = (
     "PUE and on-site water (WUE): Amazon Web Services, data center efficiency figures by region for 2024; "
-    "its Asia-Pacific means where a region has none (PUE of Sydney, WUE of Mumbai); Cape Town's WUE as listed "
+    "its Asia-Pacific means where a region has none (PUE of Sydney, WUE of Mumbai); Cape Town's WUE listed "
     "in the Green Software Foundation's cloud region metadata",
     "off-site water (EWIF): World Resources Institute, Guidance for Calculating Water Use Embedded in "
     "Purchased Electricity, 2020 (CC BY 4.0), hydropower's evaporation included; Singapore and Cape Town: "
