@@ -4,7 +4,8 @@ Shares nothing with `agents` and `coordinator`, nor with the central solver: wha
 believed only as far as this agrees. The lower bound is the Lagrangian one. With a price nu_j(t) on demand and
 mu_ik on region i's weighted total of kind k, and ``c_i = p_i + sum_k mu_ik s_ik a_ik``,
 
-    L(nu, mu) = sum_jt nu_j d_j + sum_it min { sum_{j~i} (c_i - nu_j) x_j : 0 <= x_j <= d_j, sum_j x_j <= cap_i }
+    L(nu, mu) = sum_jt nu_j d_j
+                + sum_it min { sum_{j~i} (c_i - nu_j) x_j : 0 <= x_j <= d_j, sum_j x_j <= cap_i }
 
 never exceeds the optimum for any nu and any mu >= 0 with sum_i mu_ik <= lambda_k. The inner minimum is a
 fractional knapsack: fill the region with the most negative reduced costs first. (Everett 1963; Fisher 1981.)
@@ -169,7 +170,7 @@ def lower_bound(scenario: Scenario, demand_price: Array, equity_price: Array) ->
 
 
 def _knapsacks(cost: Array, capacity: Array, demand_price: Array, demand: Array, gateways: Array) -> float:
-    """The inner minima of (R, T') regions and slots, summed; `gateways` (R, degree) is what each may serve."""
+    """The inner minima of (R, T') regions and slots, summed; `gateways` (R, degree) is those served."""
     reduced = cost.T[:, :, None] - demand_price.T[:, gateways]  # (T', R, degree)
     order = np.argsort(reduced, axis=2)
     reduced = np.minimum(np.take_along_axis(reduced, order, axis=2), 0.0)
@@ -179,7 +180,7 @@ def _knapsacks(cost: Array, capacity: Array, demand_price: Array, demand: Array,
 
 
 def _by_degree(scenario: Scenario) -> list[tuple[Array, Array]]:
-    """Regions (R,) that may serve equally many gateways, with those gateways (R, degree): arrays without padding."""
+    """Regions (R,) that may serve equally many gateways, and those gateways (R, degree): no padding."""
     degree = np.bincount(scenario.reach_region, minlength=len(scenario.regions))
     order = np.argsort(scenario.reach_region, kind="stable")
     first = np.cumsum(degree) - degree

@@ -1,0 +1,263 @@
+"""The central solver: the whole scenario as one linear program, given to HiGHS with all data in one place.
+
+The yardstick for the decentralised algorithms, so it is given every advantage: the reduced and scaled model
+of `linear_model`, and for each class of instance the method measured to be fastest
+(``benchmarks/central_methods.py``). Its prices go through the same `audit` as any other solver's; its own
+claims are not used.
+"""
+
+from __future__ import annotations
+
+import math
+import resource
+import sys
+from dataclasses import dataclass
+from threading import Thread
+from time import perf_counter
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eglb.sims.audit import lower_bound
+from eglb.sims.feasibility import require_feasible
+from eglb.sims.flow_repair import repair_flow
+from eglb.sims.highs import open_highs
+from eglb.sims.linear_model import LinearModel, Pairs, build_model, merge_gateways, separate_gateways
+from eglb.sims.problems import InfeasibleError
+from eglb.sims.scenario import Scenario
+
+if TYPE_CHECKING:
+    import highspy
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Method:
+    """A form of the model (see `linear_model.FORMS`) and the HiGHS options it is solved with."""
+
+    form: str
+    options: dict[str, Any]
+
+
+_SIMPLEX = {"solver": "simplex", "presolve": "off"}
+_INTERIOR = {"solver": "ipm", "presolve": "off", "run_crossover": "off"}
+METHODS: MappingProxyType[str, Method] = MappingProxyType(
+    {
+        "simplex": Method("load", _SIMPLEX),
+        "simplex-flow": Method("flow", _SIMPLEX),
+        "simplex-presolved": Method("load", {**_SIMPLEX, "presolve": "on"}),
+        "interior": Method("load", _INTERIOR),
+        "interior-flow": Method("flow", _INTERIOR),
+        "interior-presolved": Method("load", {**_INTERIOR, "presolve": "on"}),
+        "interior-loose": Method("load", {**_INTERIOR, "ipm_optimality_tolerance": 1e-6}),
+        "interior-crossover": Method("load", {**_INTERIOR, "run_crossover": "on"}),
+        "first-order": Method("load", {"solver": "pdlp", "presolve": "off"}),
+    }
+)
+# From how many merged gateways on the interior point is faster than dual simplex; see `solve_central`.
+INTERIOR_FROM_GATEWAYS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class CentralResult:
+    """What the central solver found.
+
+    `route` is (E, T) MW on the scenario's pairs, `demand_price` (J, T) USD per MW-slot and `equity_price`
+    (K, N) USD per region-weighted unit: the arguments of `audit`. `status` is ``"optimal"``,
+    ``"time_limit"`` (a feasible plan all the same, and valid prices, with the gap that the audit finds) or
+    ``"imprecise"`` (HiGHS could not reach its tolerances; likewise). `claimed_objective` (USD) is HiGHS's
+    own, NaN if it gave none. `peak_rss_mb` is the process's so far.
+    """
+
+    route: Array
+    demand_price: Array
+    equity_price: Array
+    status: str
+    method: str
+    seconds_build: float
+    seconds_solve: float
+    peak_rss_mb: float
+    rows: int
+    columns: int
+    nonzeros: int
+    iterations: int
+    claimed_objective: float
+
+
+def solve_central(
+    scenario: Scenario, *, time_limit: float | None = None, method: str = "auto", threads: int = 1
+) -> CentralResult:
+    """The optimal plan of `scenario` and the prices that prove it.
+
+    ``method="auto"`` takes dual simplex on the model with load variables, presolve off, and from
+    `INTERIOR_FROM_GATEWAYS` merged gateways on interior point without crossover. Figures behind that are in
+    ``benchmarks/results/central_methods.md``. After interior point the plan is repaired to meet demand and
+    capacity to the last digits.
+
+    Parameters
+    ----------
+    time_limit : seconds, building included. method : ``"auto"`` or one of `METHODS`.
+    threads : for HiGHS; its simplex and interior point hardly use more than one.
+
+    Raises
+    ------
+    InfeasibleError : no feasible plan exists.
+    ValueError : unknown method.
+    """
+    if method != "auto" and method not in METHODS:
+        raise ValueError(f"method {method!r} is not one of auto, {', '.join(METHODS)}")
+    started = perf_counter()
+    pairs = merge_gateways(scenario)
+    if method == "auto":
+        method = "interior" if len(pairs.demand) >= INTERIOR_FROM_GATEWAYS else "simplex"
+    model = build_model(scenario, form=METHODS[method].form, pairs=pairs)
+    seconds_build = perf_counter() - started
+    left = None if time_limit is None else max(0.0, time_limit - seconds_build)
+    started = perf_counter()
+    answer = _run(scenario, model, METHODS[method].options, left, threads)
+    route = model.pairs.expand_flow(scenario, repair_flow(pairs, model.flow(answer.columns)))
+    prices = (model.demand_price(answer.row_dual), model.equity_price(answer.row_dual))
+    if answer.status != "optimal":
+        # A solver cut short may hold worse prices than none.
+        prices = max(prices, _plain_prices(scenario), key=lambda pair: lower_bound(scenario, *pair))
+    seconds_solve = perf_counter() - started
+    return CentralResult(
+        route=route,
+        demand_price=prices[0],
+        equity_price=prices[1],
+        status=answer.status,
+        method=method,
+        seconds_build=seconds_build,
+        seconds_solve=seconds_solve,
+        peak_rss_mb=_peak_rss_mb(),
+        rows=model.matrix.shape[0],
+        columns=model.matrix.shape[1],
+        nonzeros=model.matrix.nnz,
+        iterations=answer.iterations,
+        claimed_objective=model.optimum(answer.objective),
+    )
+
+
+def solve_cheapest(scenario: Scenario, region_cost: Array) -> Array:
+    """(E, T) MW: the route of least total `region_cost`, (N, T) per MW of IT load and slot, in any unit.
+
+    Raises
+    ------
+    InfeasibleError : no feasible plan exists.
+    """
+    pairs = merge_gateways(scenario)
+    return pairs.expand_flow(scenario, _cheapest_flow(scenario, pairs, region_cost[pairs.region]))
+
+
+def solve_cheapest_pairs(scenario: Scenario, pair_cost: Array) -> Array:
+    """(E, T) MW: the route of least total `pair_cost`, (E,) per MW on each pair of the scenario, in any unit.
+
+    Raises
+    ------
+    InfeasibleError : no feasible plan exists.
+    """
+    pairs = separate_gateways(scenario)
+    cost = np.empty(len(pairs.region))
+    cost[pairs.of_pair] = pair_cost
+    flow = _cheapest_flow(scenario, pairs, np.repeat(cost[:, None], scenario.slots, axis=1))
+    return pairs.expand_flow(scenario, flow)
+
+
+def _cheapest_flow(scenario: Scenario, pairs: Pairs, cost: Array) -> Array:
+    model = build_model(scenario, pairs=pairs, cost=cost)
+    answer = _run(scenario, model, _SIMPLEX, None, 1)
+    return repair_flow(pairs, model.flow(answer.columns))
+
+
+@dataclass(frozen=True, eq=False)
+class _Answer:
+    columns: Array
+    row_dual: Array
+    objective: float
+    status: str
+    iterations: int
+
+
+def _run(
+    scenario: Scenario, model: LinearModel, options: dict[str, Any], time_limit: float | None, threads: int
+) -> _Answer:
+    """Solve `model`; zeros stand for what HiGHS has no value for."""
+    import highspy
+
+    # HiGHS keeps its worker threads for the life of the process and refuses another number of them.
+    highspy.Highs.resetGlobalScheduler(True)
+    solver = open_highs()
+    chosen = {"threads": threads, "time_limit": math.inf if time_limit is None else time_limit, **options}
+    for name, value in chosen.items():
+        # An option that this build lacks (such as solver=hipo) is otherwise ignored and another solver runs.
+        if solver.setOptionValue(name, value) != highspy.HighsStatus.kOk:
+            raise ValueError(f"this build of HiGHS does not take {name}={value!r}")
+    solver.passModel(_highs_model(model))
+    _run_interruptibly(solver)
+    status = solver.getModelStatus()
+    ends = highspy.HighsModelStatus
+    if status in (ends.kInfeasible, ends.kUnboundedOrInfeasible):
+        require_feasible(scenario)
+        raise InfeasibleError(
+            f"{scenario.name}: demand exceeds the capacity within reach by a rounding error"
+        )
+    height, width = model.matrix.shape
+    solution, info = solver.getSolution(), solver.getInfo()
+    columns = np.array(solution.col_value) if solution.value_valid else np.zeros(width)
+    row_dual = np.array(solution.row_dual) if solution.dual_valid else np.zeros(height)
+    return _Answer(
+        columns=np.where(np.isfinite(columns), columns, 0.0),
+        row_dual=np.where(np.isfinite(row_dual), row_dual, 0.0),
+        objective=float(info.objective_function_value) if solution.value_valid else math.nan,
+        status={ends.kOptimal: "optimal", ends.kTimeLimit: "time_limit"}.get(status, "imprecise"),
+        iterations=int(
+            max(info.simplex_iteration_count, info.ipm_iteration_count, info.pdlp_iteration_count)
+        ),
+    )
+
+
+def _run_interruptibly(solver: Any) -> None:
+    """Run `solver` on a thread of its own, so that Ctrl-C ends it rather than waits for it."""
+    thread = Thread(target=solver.run, daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(0.5)
+    except BaseException:
+        # Looked at in every iteration of simplex and interior point. A process that ends while HiGHS still
+        # runs is aborted with a message of its own, hence the wait.
+        solver.setOptionValue("time_limit", 0.0)
+        thread.join(10.0)
+        raise
+
+
+def _highs_model(model: LinearModel) -> highspy.HighsLp:
+    import highspy
+
+    program = highspy.HighsLp()
+    program.num_row_, program.num_col_ = model.matrix.shape
+    program.col_cost_, program.col_lower_, program.col_upper_ = model.cost, model.lower, model.upper
+    program.row_lower_, program.row_upper_ = model.row_lower, model.row_upper
+    program.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    program.a_matrix_.start_, program.a_matrix_.index_ = model.matrix.indptr, model.matrix.indices
+    program.a_matrix_.value_ = model.matrix.data
+    return program
+
+
+def _plain_prices(scenario: Scenario) -> tuple[Array, Array]:
+    """Prices of no solver: equity weights spread evenly, each gateway at the cheapest region it reaches."""
+    n = len(scenario.regions)
+    equity_price = np.array([np.full(n, kind.weight / n) for kind in scenario.footprints]).reshape(-1, n)
+    cost = scenario.price_per_mw_slot()
+    for kind in scenario.footprints:
+        cost += (kind.weight / n * kind.region_weight)[:, None] * scenario.intensity_per_mw_slot(kind)
+    demand_price = np.full(scenario.demand.shape, np.inf)
+    np.minimum.at(demand_price, scenario.reach_gateway, cost[scenario.reach_region])
+    return np.where(np.isfinite(demand_price), demand_price, 0.0), equity_price
+
+
+def _peak_rss_mb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20) if sys.platform == "darwin" else peak / 1024

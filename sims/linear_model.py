@@ -1,0 +1,244 @@
+"""The central linear program of a scenario, reduced and scaled, as the arrays a solver takes.
+
+    minimise    sum_it p_i y_i + sum_k lam_k z_k
+    subject to  sum_i x_gi = d_g (demand),  sum_g x_gi = y_i <= cap_i (capacity),  x >= 0
+                s_ik sum_t a_ik y_i <= z_k (footprint)
+
+Reductions: gateways g that reach the same regions are one; kinds of weight 0 are left out; a region that only
+one g reaches has its load in that x, and its capacity as the bound. For the others the load is either
+written out as a sum over x wherever it occurs (form ``"flow"``) or a variable y of its own (``"load"``):
+fewer nonzeros against more rows. Demand is scaled to its largest, prices and footprints to their means,
+so that a solver's absolute tolerances mean the same for every fleet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import scipy.sparse as sp
+
+from eglb.sims.scenario import Scenario
+
+Array = np.ndarray
+
+FORMS = ("flow", "load")
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """The allowed pairs after merging G groups of gateways with the same reach.
+
+    `group` (J,) is the group of each gateway; `gateway` and `region` (E',) are the merged pairs, sorted by
+    region, then group; `of_pair` (E,) is the merged pair of each of the scenario's. `demand` (G, T),
+    `capacity` (N, T): MW.
+    """
+
+    group: Array
+    gateway: Array
+    region: Array
+    of_pair: Array
+    demand: Array
+    capacity: Array
+
+    def expand_flow(self, scenario: Scenario, flow: Array) -> Array:
+        """(E, T) route from (E', T) on merged pairs: each gateway gets its share of the group's demand."""
+        total = self.demand[self.group]
+        share = np.divide(scenario.demand, total, out=np.zeros_like(total), where=total > 0.0)
+        return flow[self.of_pair] * share[scenario.reach_gateway]
+
+
+def merge_gateways(scenario: Scenario) -> Pairs:
+    """Merge the gateways of `scenario` that reach the same regions."""
+    order = np.lexsort((scenario.reach_region, scenario.reach_gateway))
+    region = scenario.reach_region[order]
+    first = np.searchsorted(scenario.reach_gateway[order], np.arange(len(scenario.gateways) + 1))
+    seen: dict[bytes, int] = {}
+    group = np.array(
+        [seen.setdefault(region[a:b].tobytes(), len(seen)) for a, b in pairwise(first)],
+        dtype=np.int64,
+    )
+    return _pairs(scenario, group)
+
+
+def separate_gateways(scenario: Scenario) -> Pairs:
+    """Every gateway of `scenario` a group of its own."""
+    return _pairs(scenario, np.arange(len(scenario.gateways)))
+
+
+def _pairs(scenario: Scenario, group: Array) -> Pairs:
+    groups = int(group.max(initial=-1)) + 1
+    demand = np.zeros((groups, scenario.slots))
+    np.add.at(demand, group, scenario.demand)
+    key = scenario.reach_region * groups + group[scenario.reach_gateway]
+    merged, of_pair = np.unique(key, return_inverse=True)
+    return Pairs(
+        group=group,
+        gateway=merged % groups,
+        region=merged // groups,
+        of_pair=of_pair,
+        demand=demand,
+        capacity=scenario.capacity,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class LinearModel:
+    """``min cost x : row_lower <= matrix x <= row_upper, lower <= x <= upper``, scaled, and the way back.
+
+    Columns are the flows (T, E'), then the loads (T, M) of form ``"load"``, then z (K'). Rows are demand
+    (T, G), capacity (T, M) for the M regions that several groups reach, then footprints (K', N).
+    """
+
+    pairs: Pairs
+    kinds: tuple[int, ...]
+    kinds_of_scenario: int
+    matrix: sp.csc_matrix
+    cost: Array
+    lower: Array
+    upper: Array
+    row_lower: Array
+    row_upper: Array
+    demand_unit: float
+    price_unit: float
+    footprint_unit: Array
+
+    def flow(self, columns: Array) -> Array:
+        """(E', T) MW from the solver's column values."""
+        slots = self.pairs.demand.shape[1]
+        pairs = len(self.pairs.region)
+        return np.ascontiguousarray(columns[: slots * pairs].reshape(slots, pairs).T) * self.demand_unit
+
+    def demand_price(self, row_dual: Array) -> Array:
+        """(J, T) USD per MW-slot from the row duals (the optimum's change per unit of a row's side)."""
+        groups, slots = self.pairs.demand.shape
+        price = row_dual[: slots * groups].reshape(slots, groups).T * self.price_unit
+        return np.ascontiguousarray(price[self.pairs.group])
+
+    def equity_price(self, row_dual: Array) -> Array:
+        """(K, N) USD per region-weighted unit; footprint rows are upper limits: dual = -price."""
+        regions = len(self.pairs.capacity)
+        price = np.zeros((self.kinds_of_scenario, regions))
+        if self.kinds:
+            dual = row_dual[len(row_dual) - len(self.kinds) * regions :].reshape(len(self.kinds), regions)
+            unit = self.price_unit * self.demand_unit / self.footprint_unit
+            price[list(self.kinds)] = np.maximum(-dual, 0.0) * unit[:, None]
+        return price
+
+    def optimum(self, objective: float) -> float:
+        """USD from the solver's objective value."""
+        return objective * self.price_unit * self.demand_unit
+
+
+def build_model(
+    scenario: Scenario, *, form: str = "flow", pairs: Pairs | None = None, cost: Array | None = None
+) -> LinearModel:
+    """The linear program of `scenario`; with `cost`, of that cost alone and no footprint term.
+
+    Parameters
+    ----------
+    form : one of `FORMS`.
+    pairs : of :func:`merge_gateways`, or of :func:`separate_gateways` where `cost` depends on the gateway.
+    cost : (E', T), USD (or any unit) for one MW on each of the `pairs` in each slot.
+    """
+    pairs = merge_gateways(scenario) if pairs is None else pairs
+    n, slots = pairs.capacity.shape
+    groups, edges = len(pairs.demand), len(pairs.region)
+    kinds = (
+        ()
+        if cost is not None
+        else tuple(k for k, kind in enumerate(scenario.footprints) if kind.weight > 0.0)
+    )
+    price = scenario.price_per_mw_slot() if cost is None else cost
+    intensity = [
+        scenario.intensity_per_mw_slot(scenario.footprints[k]) * scenario.footprints[k].region_weight[:, None]
+        for k in kinds
+    ]
+    demand_unit = _unit(float(pairs.demand.max(initial=0.0)))
+    price_unit = _unit(float(np.abs(price).mean()))
+    footprint_unit = np.array([demand_unit * _unit(float(a.mean())) for a in intensity])
+
+    shared = np.flatnonzero(np.bincount(pairs.region, minlength=n) > 1)  # regions that several groups reach
+    place = np.full(n, -1)
+    place[shared] = np.arange(len(shared))
+    pair_shared = place[pairs.region]
+    with_load = form == "load" and len(shared) > 0
+    loads = len(shared) if with_load else 0
+    slot = np.arange(slots)
+
+    # Demand rows.
+    x_columns = slot[:, None] * edges + np.arange(edges)
+    rows = [(slot[:, None] * groups + pairs.gateway).ravel()]
+    columns = [x_columns.ravel()]
+    values = [np.ones(slots * edges)]
+    # Capacity rows: the flows into each shared region, minus its load where that is a variable.
+    into = np.flatnonzero(pair_shared >= 0)
+    first_capacity = slots * groups
+    rows.append((first_capacity + slot[:, None] * len(shared) + pair_shared[into]).ravel())
+    columns.append(x_columns[:, into].ravel())
+    values.append(np.ones(slots * len(into)))
+    y_columns = slots * edges + slot[:, None] * loads + np.arange(loads)
+    if with_load:
+        rows.append((first_capacity + slot[:, None] * loads + np.arange(loads)).ravel())
+        columns.append(y_columns.ravel())
+        values.append(np.full(slots * loads, -1.0))
+    # What stands for a region's load: its y, or all flows into it.
+    if with_load:
+        alone = np.flatnonzero(pair_shared < 0)
+        carriers = np.concatenate([x_columns[:, alone], y_columns], axis=1)
+        carrier_region = np.concatenate([pairs.region[alone], shared])
+    else:
+        carriers, carrier_region = x_columns, pairs.region
+    first_footprint = first_capacity + slots * len(shared)
+    first_z = slots * (edges + loads)
+    for k, a in enumerate(intensity):
+        rows.append(np.tile(first_footprint + k * n + carrier_region, slots))
+        columns.append(carriers.ravel())
+        values.append((a.T * (demand_unit / footprint_unit[k]))[:, carrier_region].ravel())
+        rows.append(first_footprint + k * n + np.arange(n))
+        columns.append(np.full(n, first_z + k))
+        values.append(np.full(n, -1.0))
+    height, width = first_footprint + len(kinds) * n, first_z + len(kinds)
+    matrix = sp.csc_matrix(
+        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=(height, width)
+    )
+
+    objective = np.zeros(width)
+    if cost is None:
+        objective[carriers.ravel()] = (price.T / price_unit)[:, carrier_region].ravel()
+    else:
+        objective[x_columns.ravel()] = (cost.T / price_unit).ravel()
+    weights = np.array([scenario.footprints[k].weight for k in kinds])
+    objective[first_z:] = weights * footprint_unit / (price_unit * demand_unit)
+    capacity = (pairs.capacity.T / demand_unit).astype(float)
+    upper = np.full(width, np.inf)
+    if with_load:
+        upper[y_columns] = capacity[:, shared]
+    alone = np.flatnonzero(pair_shared < 0)
+    upper[x_columns[:, alone]] = capacity[:, pairs.region[alone]]
+    row_upper = np.zeros(height)
+    row_lower = np.full(height, -np.inf)
+    row_upper[:first_capacity] = row_lower[:first_capacity] = (pairs.demand.T / demand_unit).ravel()
+    if with_load:
+        row_lower[first_capacity:first_footprint] = 0.0
+    else:
+        row_upper[first_capacity:first_footprint] = capacity[:, shared].ravel()
+    return LinearModel(
+        pairs=pairs,
+        kinds=kinds,
+        kinds_of_scenario=len(scenario.footprints),
+        matrix=matrix,
+        cost=objective,
+        lower=np.zeros(width),
+        upper=upper,
+        row_lower=row_lower,
+        row_upper=row_upper,
+        demand_unit=demand_unit,
+        price_unit=price_unit,
+        footprint_unit=footprint_unit,
+    )
+
+
+def _unit(size: float) -> float:
+    return size if size > 0.0 else 1.0
