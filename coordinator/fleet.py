@@ -22,6 +22,10 @@ class FleetError(Exception):
     """Agents could not be started or reached; says which and why."""
 
 
+class _AgentFault(Exception):
+    """An agent answered that it cannot answer."""
+
+
 class Transport(ABC):
     """Delivers bytes to hosts and brings bytes back; knows nothing of what they mean."""
 
@@ -116,12 +120,13 @@ class Fleet:
                 if isinstance(answer, Exception):
                     trouble[h] = str(answer) or type(answer).__name__
                     continue
-                messages = decode(answer)
-                if isinstance(messages[0], Fault):
-                    trouble[h] = messages[0].reason
+                try:
+                    answers[h] = self._read(h, broadcast, answer)
+                except _AgentFault as fault:
+                    trouble[h] = str(fault)
                     forgot.add(h)
-                else:
-                    answers[h] = messages
+                except ValueError as error:
+                    trouble[h] = str(error)
             pending = {h: data for h, data in pending.items() if h not in answers}
             if not pending:
                 return tuple(
@@ -137,6 +142,28 @@ class Fleet:
     def _encode(self, host: int, broadcast: Broadcast) -> bytes:
         at = self._seats[host]
         return encode([r.cut(at.regions, at.edges) for r in broadcast.requests])
+
+    def _read(self, host: int, broadcast: Broadcast, answer: bytes) -> list[Message]:
+        """The replies in `answer`: of the kinds asked for, a row for each region, all numbers finite.
+
+        Checked here, once, so that no algorithm can turn a broken reply into a certificate.
+        """
+        replies = decode(answer)
+        if replies and isinstance(replies[0], Fault):
+            raise _AgentFault(replies[0].reason)
+        # What a request is answered with stands once, in the signature of its `answer`.
+        wanted = [type(request).answer.__annotations__["return"] for request in broadcast.requests]
+        if (got := [type(reply).__name__ for reply in replies]) != wanted:
+            raise ValueError(f"sent {', '.join(got) or 'nothing'} where {', '.join(wanted)} is due")
+        rows = len(self._seats[host].names)
+        for reply in replies:
+            for name, axis in reply.axes().items():
+                value = np.asarray(getattr(reply, name))
+                if axis is not None and value.shape[:1] != (rows,):
+                    raise ValueError(f"sent {type(reply).__name__}.{name} not for its {rows} regions")
+                if value.dtype.kind not in "fiu" or not np.isfinite(value).all():
+                    raise ValueError(f"sent {type(reply).__name__}.{name} with numbers that are not finite")
+        return replies
 
     def _call(self, payloads: dict[int, bytes]) -> dict[int, bytes | Exception]:
         self.traffic.bytes_down += sum(map(len, payloads.values()))
