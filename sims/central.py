@@ -68,7 +68,8 @@ class CentralResult:
     (K, N) USD per region-weighted unit: the arguments of `audit`. `status` is ``"optimal"``,
     ``"time_limit"`` (a feasible plan all the same, and valid prices, with the gap that the audit finds) or
     ``"imprecise"`` (HiGHS could not reach its tolerances; likewise). `claimed_objective` (USD) is HiGHS's
-    own, NaN if it gave none. `peak_rss_mb` is the process's so far.
+    own, NaN if it gave none. `seconds_solve` is HiGHS alone, from arrays to optimum; `peak_rss_mb` is the
+    process's so far.
     """
 
     route: Array
@@ -78,6 +79,7 @@ class CentralResult:
     method: str
     seconds_build: float
     seconds_solve: float
+    seconds_repair: float
     peak_rss_mb: float
     rows: int
     columns: int
@@ -115,14 +117,14 @@ def solve_central(
     model = build_model(scenario, form=METHODS[method].form, pairs=pairs)
     seconds_build = perf_counter() - started
     left = None if time_limit is None else max(0.0, time_limit - seconds_build)
-    started = perf_counter()
     answer = _run(scenario, model, METHODS[method].options, left, threads)
-    route = model.pairs.expand_flow(scenario, repair_flow(pairs, model.flow(answer.columns)))
+    started = perf_counter()
+    route = pairs.expand_flow(scenario, repair_flow(pairs, model.flow(answer.columns)))
     prices = (model.demand_price(answer.row_dual), model.equity_price(answer.row_dual))
     if answer.status != "optimal":
         # A solver cut short may hold worse prices than none.
         prices = max(prices, _plain_prices(scenario), key=lambda pair: lower_bound(scenario, *pair))
-    seconds_solve = perf_counter() - started
+    seconds_repair = perf_counter() - started
     return CentralResult(
         route=route,
         demand_price=prices[0],
@@ -130,7 +132,8 @@ def solve_central(
         status=answer.status,
         method=method,
         seconds_build=seconds_build,
-        seconds_solve=seconds_solve,
+        seconds_solve=answer.seconds,
+        seconds_repair=seconds_repair,
         peak_rss_mb=_peak_rss_mb(),
         rows=model.matrix.shape[0],
         columns=model.matrix.shape[1],
@@ -178,6 +181,7 @@ class _Answer:
     objective: float
     status: str
     iterations: int
+    seconds: float
 
 
 def _run(
@@ -194,8 +198,10 @@ def _run(
         # An option that this build lacks (such as solver=hipo) is otherwise ignored and another solver runs.
         if solver.setOptionValue(name, value) != highspy.HighsStatus.kOk:
             raise ValueError(f"this build of HiGHS does not take {name}={value!r}")
+    started = perf_counter()
     solver.passModel(_highs_model(model))
     _run_interruptibly(solver)
+    seconds = perf_counter() - started
     status = solver.getModelStatus()
     ends = highspy.HighsModelStatus
     if status in (ends.kInfeasible, ends.kUnboundedOrInfeasible):
@@ -215,6 +221,7 @@ def _run(
         iterations=int(
             max(info.simplex_iteration_count, info.ipm_iteration_count, info.pdlp_iteration_count)
         ),
+        seconds=seconds,
     )
 
 
