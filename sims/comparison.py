@@ -7,22 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from eglb.sims.baselines import PolicyRow, policy_names, policy_row
+from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
-from eglb.sims.solution import FootprintTotals, RoundRecord, Solution, plain
+from eglb.sims.solution import RoundRecord, Solution, plain
 from eglb.sims.solving import ALGORITHMS, solve
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
-
-
-@dataclass(frozen=True)
-class PolicyRow:
-    """What a policy costs: energy in USD, footprints unweighted, `objective` in USD with the equity terms."""
-
-    name: str
-    energy_cost_usd: float
-    footprints: dict[str, FootprintTotals]
-    objective: float
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -105,7 +97,7 @@ class Comparison:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from eglb.sims.tables import comparison_table
 
-        yield from comparison_table(self)
+        yield from comparison_table(self, options.max_width)
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -141,13 +133,16 @@ def compare(
     InfeasibleError : no feasible plan exists.
     InputError : an option is out of range or unknown.
     """
+    chosen = [name for name in dict.fromkeys(algorithms or ALGORITHMS) if name != "central"]
+    if unknown := [name for name in chosen if name not in ALGORITHMS]:
+        known = ", ".join(ALGORITHMS)
+        raise InputError(f"unknown algorithm {name!r}; there are {known}" for name in unknown)
     start = on_start or (lambda name: None)
     policies = []
     for name in policy_names(scenario):
         start(name)
         policies.append(policy_row(name, scenario))
     solvers = []
-    chosen = [name for name in dict.fromkeys(algorithms or ALGORITHMS) if name != "central"]
     for name in ["central", *chosen]:
         start(name)
         solvers.append(

@@ -155,8 +155,8 @@ def solution_table(solution: Solution, width: int, ascii_only: bool = False) -> 
         yield Text(line.replace("·", "-") if ascii_only else line, style="dim")
 
 
-def _table() -> Table:
-    return Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
+def _table(gap: int = 2) -> Table:
+    return Table(box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False)
 
 
 def _region_table(solution: Solution, width: int, ascii_only: bool) -> RenderableType:
@@ -232,38 +232,60 @@ def solution_html(solution: Solution) -> str:
     )
 
 
-def comparison_table(comparison: Comparison) -> Iterator[RenderableType]:
-    """Policies, what equity costs, and solvers."""
+def comparison_table(comparison: Comparison, width: int) -> Iterator[RenderableType]:
+    """Policies, what equity costs, and solvers, for a terminal `width` columns wide."""
     scenario = comparison.scenario
     yield Text.assemble(
         (scenario.name, "bold"),
         f"  {len(scenario.regions)} regions, {len(scenario.gateways)} gateways, {scenario.slots} slots",
     )
     if comparison.policies:
+        # What of a footprint is shown when there is no room for all: the worst region, then the imbalance.
+        room = (width - 45) // max(1, len(scenario.footprints))
+        parts = (
+            ("total", "worst", "max/avg")
+            if room >= 28
+            else ("worst", "max/avg")
+            if room >= 17
+            else ("worst",)
+        )
         policies = _table()
-        policies.add_column("Policy", no_wrap=True)
+        policies.add_column("\nPolicy", no_wrap=True)
         policies.add_column("energy\nUSD", justify="right", no_wrap=True)
         policies.add_column("objective\nUSD", justify="right", no_wrap=True)
         for kind in scenario.footprints:
-            policies.add_column(f"{kind.name} {kind.unit}\ntotal", justify="right", no_wrap=True)
-            policies.add_column("\nworst", justify="right", no_wrap=True)
-            policies.add_column("max/\navg", justify="right", no_wrap=True)
+            for place, part in enumerate(parts):
+                heading = f"{kind.name} {kind.unit}" if place == 0 else ""
+                policies.add_column(f"{heading}\n{part}", justify="right", no_wrap=True)
         for row in comparison.policies:
             cells = [row.name, amount(row.energy_cost_usd), amount(row.objective)]
             for kind in scenario.footprints:
                 totals = row.footprints[kind.name]
-                cells += [amount(totals.total), amount(totals.max), f"{totals.par:.2f}"]
+                largest = max(other.footprints[kind.name].total for other in comparison.policies)
+                shown = {
+                    "total": amount(totals.total, like=largest),
+                    "worst": amount(totals.max, like=largest),
+                    "max/avg": f"{totals.par:.2f}" if math.isfinite(totals.par) else "-",
+                }
+                cells += [shown[part] for part in parts]
             policies.add_row(*cells, style="bold" if row.name == "eGLB-Off" else "")
         yield Padding(policies, (1, 0))
     for line in comparison.equity_lines():
         yield Text(line)
 
-    solvers = _table()
-    solvers.add_column("Solver", no_wrap=True)
-    columns = ["objective\nUSD", "certified\ngap", "above\ncentral", "rounds", "up per\nregion", "seconds"]
+    solvers = _table(gap=1)
+    solvers.add_column("\nSolver", no_wrap=True)
+    columns = [
+        "objective\nUSD",
+        "certified\ngap",
+        "above\ncentral",
+        "\nrounds",
+        "up per\nregion",
+        "\nseconds",
+    ]
     for name in columns:
         solvers.add_column(name, justify="right", no_wrap=True)
-    solvers.add_column("status", no_wrap=True)
+    solvers.add_column("\nstatus", no_wrap=True)
     for run, above in comparison.solvers_with_gap():
         solvers.add_row(
             run.algorithm,
