@@ -1,0 +1,190 @@
+"""Mixtures of plans and the next price of the bundle, against general solvers; the incumbent."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import linprog, minimize
+
+from eglb.coordinator.algorithm import Incumbent
+from eglb.coordinator.dual import nearest_in_level_set
+from eglb.coordinator.mixture import Mixture, PricedPlan
+
+Array = np.ndarray
+
+SCALES = [1e-6, 1.0, 1e9]
+
+
+def draw_plans(seed: int, kinds: int, money: float, units: float) -> tuple[list[PricedPlan], Array]:
+    random = np.random.default_rng(seed)
+    count, regions = int(random.integers(1, 7)), int(random.integers(1, 5))
+    plans = [
+        PricedPlan(
+            random.random((2, 3)),
+            money * float(random.normal(1.0, 1.0)),
+            units * random.uniform(0.0, 1.0, (regions, kinds)),
+        )
+        for _ in range(count)
+    ]
+    return plans, money / units * random.uniform(0.1, 3.0, kinds)
+
+
+def best_value(plans: list[PricedPlan], weight: Array, money: float, units: float) -> float:
+    """The mixture's program as it is stated, in units of one."""
+    count, kinds = len(plans), len(weight)
+    footprint = np.array([p.footprint for p in plans]) / units
+    rows = [
+        np.concatenate([footprint[:, i, k], -np.eye(kinds)[k]])
+        for k in range(kinds)
+        for i in range(footprint.shape[1])
+    ]
+    found = linprog(
+        np.concatenate([[p.cost / money for p in plans], weight * units / money]),
+        A_ub=np.array(rows) if rows else None,
+        b_ub=np.zeros(len(rows)) if rows else None,
+        A_eq=np.concatenate([np.ones(count), np.zeros(kinds)])[None],
+        b_eq=[1.0],
+        method="highs",
+    )
+    assert found.status == 0
+    return float(found.fun) * money
+
+
+@pytest.mark.parametrize("kinds", [0, 1, 2])
+@pytest.mark.parametrize("money", SCALES)
+@pytest.mark.parametrize("units", SCALES)
+def test_the_best_mixture_is_the_linear_program_it_states(kinds: int, money: float, units: float) -> None:
+    for seed in range(8):
+        plans, weight = draw_plans(seed, kinds, money, units)
+        mixture = Mixture(weight, keep=10)
+        for plan in plans:
+            mixture.add(plan)
+        objective, route = mixture.best()
+        assert objective == pytest.approx(best_value(plans, weight, money, units), abs=1e-7 * money)
+        assert objective <= min(plan.objective(weight) for plan in plans) + 1e-9 * money
+        # The route is a mixture with exactly that objective.
+        w = Mixture.weights(np.array([p.cost for p in plans]), np.array([p.footprint for p in plans]), weight)
+        assert (w >= 0.0).all() and w.sum() == pytest.approx(1.0, rel=1e-12)
+        np.testing.assert_allclose(route, sum(a * p.route for a, p in zip(w, plans, strict=True)), atol=1e-12)
+        mixed = sum(a * p.footprint for a, p in zip(w, plans, strict=True))
+        cost = sum(a * p.cost for a, p in zip(w, plans, strict=True))
+        assert objective == pytest.approx(cost + sum(weight * mixed.max(0, initial=0.0)), rel=1e-12)
+
+
+def test_old_plans_are_forgotten() -> None:
+    weight = np.ones(1)
+    mixture = Mixture(weight, keep=2)
+    for cost in (1.0, 5.0, 3.0):
+        mixture.add(PricedPlan(np.full((1, 1), cost), cost, np.zeros((2, 1))))
+    objective, route = mixture.best()
+    assert objective == pytest.approx(3.0) and route[0, 0] == pytest.approx(3.0)
+
+
+def test_two_mirrored_plans_mix_in_halves() -> None:
+    weight = np.array([2.0])
+    mixture = Mixture(weight, keep=5)
+    mixture.add(PricedPlan(np.array([[1.0, 0.0]]), 1.0, np.array([[1.0], [0.0]])))
+    mixture.add(PricedPlan(np.array([[0.0, 1.0]]), 1.0, np.array([[0.0], [1.0]])))
+    objective, route = mixture.best()
+    assert objective == pytest.approx(2.0)
+    np.testing.assert_allclose(route, [[0.5, 0.5]])
+
+
+def test_an_objective_is_cost_and_the_worst_of_each_kind() -> None:
+    plan = PricedPlan(np.zeros((1, 1)), 7.0, np.array([[1.0, 5.0], [3.0, 2.0]]))
+    assert plan.objective(np.array([10.0, 100.0])) == 7.0 + 30.0 + 500.0
+    assert PricedPlan(np.zeros((1, 1)), -7.0, np.zeros((2, 0))).objective(np.zeros(0)) == -7.0
+
+
+def draw_level_set(seed: int) -> tuple[Array, Array, Array]:
+    """A center in the simplices and planes that some other point of them satisfies."""
+    random = np.random.default_rng(seed)
+    kinds, regions, planes = (int(n) for n in random.integers((1, 2, 1), (4, 6, 7)))
+    center = random.dirichlet(np.ones(regions), kinds)
+    inside = random.dirichlet(np.ones(regions), kinds)
+    slopes = random.uniform(0.0, 1.0, (planes, kinds * regions))
+    heights = slopes @ inside.ravel() - random.uniform(0.0, 0.05, planes)
+    return center, slopes, heights
+
+
+def test_nearest_point_is_that_of_a_general_solver() -> None:
+    moved = 0
+    for seed in range(40):
+        center, slopes, heights = draw_level_set(seed)
+        got = nearest_in_level_set(center, slopes, heights)
+        assert got is not None and got.shape == center.shape
+        assert (got >= 0.0).all()
+        np.testing.assert_allclose(got.sum(1), 1.0, rtol=1e-9)
+        assert (slopes @ got.ravel() >= heights - 1e-9).all()
+        found = minimize(
+            lambda v, center=center: ((v - center.ravel()) ** 2).sum(),
+            center.ravel(),
+            jac=lambda v, center=center: 2.0 * (v - center.ravel()),
+            bounds=[(0.0, None)] * center.size,
+            constraints=[
+                {"type": "eq", "fun": lambda v, shape=center.shape: v.reshape(shape).sum(1) - 1.0},
+                {"type": "ineq", "fun": lambda v, a=slopes, b=heights: a @ v - b},
+            ],
+            method="SLSQP",
+            options={"ftol": 1e-12, "maxiter": 500},
+        )
+        if not found.success:
+            continue
+        assert ((got - center) ** 2).sum() == pytest.approx(found.fun, abs=1e-8)
+        np.testing.assert_allclose(got.ravel(), found.x, atol=1e-4)
+        moved += bool(found.fun > 1e-6)
+    assert moved >= 20  # compared, and not because nothing had to move
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_scale_of_the_planes_does_not_matter(scale: float) -> None:
+    for seed in range(10):
+        center, slopes, heights = draw_level_set(seed)
+        one = nearest_in_level_set(center, slopes, heights)
+        other = nearest_in_level_set(center, scale * slopes, scale * heights)
+        assert one is not None and other is not None
+        np.testing.assert_allclose(other, one, atol=1e-9)
+
+
+def test_a_level_out_of_reach_is_none_and_one_already_reached_moves_nothing() -> None:
+    center = np.array([[0.5, 0.5]])
+    slopes = np.array([[1.0, 0.0]])
+    assert nearest_in_level_set(center, slopes, np.array([1.5])) is None
+    assert nearest_in_level_set(center, np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0.7, 0.7])) is None
+    np.testing.assert_allclose(nearest_in_level_set(center, slopes, np.array([0.2])), center)
+    np.testing.assert_allclose(nearest_in_level_set(center, slopes, np.array([0.7])), [[0.7, 0.3]])
+    np.testing.assert_allclose(nearest_in_level_set(center, slopes, np.array([1.0])), [[1.0, 0.0]], atol=1e-9)
+    np.testing.assert_array_equal(nearest_in_level_set(np.ones((2, 1)), np.ones((1, 2)), np.ones(1)), 1.0)
+
+
+def test_the_incumbent_keeps_the_best_of_each_side() -> None:
+    best = Incumbent()
+    assert best.gap == np.inf
+    routes = [np.full((1, 1), float(n)) for n in range(4)]
+    assert best.offer_plan(10.0, routes[0])
+    assert best.gap == np.inf
+    assert not best.offer_plan(12.0, routes[1])
+    assert not best.offer_plan(10.0, routes[1])
+    assert best.offer_plan(9.0, routes[2]) and best.route is routes[2]
+    assert best.offer_bound(5.0, routes[0], routes[0])
+    assert not best.offer_bound(4.0, routes[1], routes[1])
+    assert best.offer_bound(8.1, routes[3], routes[2])
+    assert best.demand_price is routes[3] and best.equity_price is routes[2]
+    assert best.gap == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_the_incumbent_takes_no_number_that_is_none(bad: float) -> None:
+    best = Incumbent()
+    nothing = np.zeros((1, 1))
+    assert not best.offer_plan(bad, nothing)
+    assert not best.offer_bound(-bad, nothing, nothing)
+    assert best.route is None and best.demand_price is None and best.gap == np.inf
+
+
+def test_gap_of_negative_and_zero_objectives() -> None:
+    assert Incumbent(objective=-10.0, bound=-11.0).gap == pytest.approx(0.1)
+    assert Incumbent(objective=-10.0, bound=-10.0).gap == 0.0
+    assert Incumbent(objective=0.0, bound=0.0).gap == 0.0
+    assert Incumbent(objective=0.0, bound=-1.0).gap > 1.0
+    assert Incumbent(objective=1.0, bound=1.0 + 1e-12).gap == 0.0  # rounding, not a proof of the impossible
