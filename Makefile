@@ -52,6 +52,8 @@ $(VENV)/.locked: requirements.lock
 
 $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 	$(PIP) install --no-cache-dir --no-deps --no-build-isolation -e .
+	@# The first run compiles the numeric kernels, for half a minute; every later one finds them compiled.
+	$(BIN)/eglb compare synthetic:3x4 --address inprocess --time-limit 1 --quiet
 	@touch $@
 
 # The checkout maps agents/ to eglb.agents, which type checkers cannot see in place: they read an installed copy.
