@@ -17,6 +17,8 @@ from eglb.agents.region import Array, Memory, Region, Request
 from eglb.agents.wire import Message, per_region
 
 _BOUNDARY = 0.99
+_SLACK_FLOOR = 1e-3
+"""Of the first slack where capacity is small or none, in units of load; the same whoever shares the host."""
 _CAPACITY_MARGIN = 1e-9
 """Capacity is relaxed this much inside the method only, so that a full or closed slot has an interior."""
 
@@ -126,7 +128,7 @@ class Barrier:
         """A roomy interior point at the given load and level."""
         capacity = region.capacity / step.load_unit * (1.0 + _CAPACITY_MARGIN) + _CAPACITY_MARGIN
         intensity = region.intensity / step.footprint_unit[:, None]
-        floor = np.maximum(0.2 * capacity, 1e-3 * capacity.max(initial=1e-9))
+        floor = np.maximum(0.2 * capacity, _SLACK_FLOOR)
         level = step.level
         footprint = (intensity * load[:, None, :]).sum(-1)
         return cls(

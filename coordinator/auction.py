@@ -64,5 +64,6 @@ class Auction(Algorithm):
         return Broadcast((PriceFootprints(equity_price=self.equity_price),))
 
     def _clear(self, cost: Array) -> Broadcast:
-        plan, self._demand_price, _ = self.market.clear(np.ascontiguousarray(cost), self._quantity)
+        # A copy: what agents sent is read-only, which a transpose of one row would keep.
+        plan, self._demand_price, _ = self.market.clear(np.array(cost, order="C"), self._quantity)
         return Broadcast((self.ask_plan(plan),))
