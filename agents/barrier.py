@@ -25,31 +25,21 @@ _CAPACITY_MARGIN = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Disclosure(Message):
-    """Answer to `BarrierOpen`: `price_scale` (n,) mean |price|, `capacity` (n, T), `intensity` (n, K, T),
-    `bid` (n, T).
-    """
+    """Answer to `Disclose`: `price`, `capacity` (n, T) and `intensity` (n, K, T) of the region."""
 
-    price_scale: Array = per_region()
+    price: Array = per_region()
     capacity: Array = per_region()
     intensity: Array = per_region()
-    bid: Array = per_region()
 
 
 @dataclass(frozen=True, eq=False)
-class BarrierOpen(Request):
-    """Opens the interior-point method. The region discloses capacity, intensity and a bid at `equity_price`
-    (N, K).
-    """
-
-    equity_price: Array = per_region()
+class Disclose(Request):
+    """Opens the interior-point method: the region discloses its series."""
 
     def answer(self, region: Region, memory: Memory) -> Disclosure:
         memory.notes.pop("barrier", None)
         return Disclosure(
-            price_scale=np.abs(region.price).mean(1),
-            capacity=region.capacity,
-            intensity=region.intensity.astype(np.float32),
-            bid=region.marginal_cost(self.equity_price).astype(np.float32),
+            price=region.price, capacity=region.capacity, intensity=region.intensity.astype(np.float32)
         )
 
 

@@ -4,9 +4,8 @@ Every agent keeps the barriers of its own capacity and footprint levels, answers
 and takes its own step lengths. The coordinator holds routes and prices, takes a few Newton steps on the
 agents' fixed models (they are cheap, a round is not) and announces where loads, levels and prices moved.
 
-What the coordinator learns: capacity and intensity of every region once, a bid at one equity price, and in
-every round slope and curvature of the region's barrier. Price, capacity and intensity are thereby known to
-it; use `admm` where that must not be.
+What the coordinator learns: price, capacity and intensity series of every region once (from slope and
+curvature of the barriers it could infer them anyway). Use `admm` where that must not be.
 
 Block-wise step lengths carry no convergence proof. The certificate does not depend on them: bounds and the
 prices of repaired plans come from the agents, and a run that no longer improves says so.
@@ -18,12 +17,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eglb.agents.barrier import BarrierModel, BarrierOpen, BarrierStep, Disclosure
+from eglb.agents.barrier import BarrierModel, BarrierStep, Disclose, Disclosure
 from eglb.agents.region import Request
 from eglb.agents.valuation import Introduce
 from eglb.agents.wire import Message
 from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished
-from eglb.coordinator.equity import fair_share
+from eglb.coordinator.equity import fair_share, normalise
 from eglb.coordinator.interior import expand_slots, reduce_slots, solve_border
 
 Array = np.ndarray
@@ -32,6 +31,7 @@ _NEWTON_STEPS = 3
 _CENTRING = 0.3
 _BOUNDARY = 0.99
 _LEVEL_FLOOR = 1e-3
+_LAG = 3
 _PATIENCE = 12
 """Rounds without a tenth less gap after which the method has stalled."""
 
@@ -45,12 +45,11 @@ class Newton(Algorithm):
         m = self.market
         self._number = 0
         self._best_gap, self._best_round = np.inf, 0
-        share = fair_share(m.equity_weight, m.regions)
         load = m.load(m.spread())
         return Broadcast(
             (
                 Introduce(degree=m.degree, demand=m.per_edge(m.demand), load=load.T),
-                BarrierOpen(equity_price=share),
+                Disclose(),
             ),
             opening=True,
         )
@@ -63,10 +62,14 @@ class Newton(Algorithm):
                 return Finished()
             if self.incumbent.gap < 0.9 * self._best_gap:
                 self._best_gap, self._best_round = self.incumbent.gap, self._number
-            finite = np.isfinite(first.slope).all() and np.isfinite(first.curvature).all()
-            if not finite or self._number - self._best_round > _PATIENCE:
+            if self._number - self._best_round > _PATIENCE:
                 return Finished(stalled=True)
-            move = self._newton(first)
+            try:
+                move = self._newton(first)
+            except np.linalg.LinAlgError:
+                return Finished(stalled=True)
+            if not np.isfinite(move.load).all() or not np.isfinite(move.capacity_price_move).all():
+                return Finished(stalled=True)
         else:
             disclosure = replies[1]
             assert isinstance(disclosure, Disclosure)
@@ -77,22 +80,24 @@ class Newton(Algorithm):
         """Units of order one, and a roomy interior point."""
         m = self.market
         self._capacity = np.array(known.capacity.T, order="C")
-        self._price_unit = float(known.price_scale.mean()) or 1.0
+        self._price = np.array(known.price.T, order="C")
+        self._raw_intensity = known.intensity.astype(float)
+        self._price_unit = float(np.abs(self._price).mean()) or 1.0
         self._load_unit = float(m.demand.mean()) or 1.0
-        longest = known.intensity.astype(float).sum(-1).max(0)
+        longest = self._raw_intensity.sum(-1).max(0)
         self._footprint_unit = np.where(longest > 0.0, longest, 1.0)
         self._mass = m.equity_weight * self._footprint_unit / self._price_unit
         self._intensity = np.ascontiguousarray(
-            known.intensity.transpose(2, 1, 0) / self._footprint_unit[:, None], float
+            self._raw_intensity.transpose(2, 1, 0) / self._footprint_unit[:, None]
         )
         self._demand = m.demand / self._load_unit
-        self._mu = np.tile(self._mass[:, None] / m.regions, (1, m.regions))
-        bid = known.bid.T.astype(float) / self._price_unit + 0.5
+        self._mu = fair_share(self._mass, m.regions).T
+        cost = self._cost(fair_share(m.equity_weight, m.regions)) / self._price_unit + 0.5
         self._x = np.maximum(m.spread() / self._load_unit, 1e-3 * float(self._demand.mean()))
         self._y = m.load(self._x)
         # A kind of which no region in reach has any needs an interior too.
         self._level = np.maximum(1.1 * self._footprint(self._y).max(1, initial=0.0), _LEVEL_FLOOR)
-        offered = np.ascontiguousarray(bid[:, m.edge_region])
+        offered = np.ascontiguousarray(cost[:, m.edge_region])
         self._nu = np.minimum.reduceat(offered, m.gateway_start[:-1], axis=1) - 0.5
         self._z = np.ascontiguousarray(offered - self._nu[:, m.edge_gateway])
         self._tau = _CENTRING * float((self._x * self._z).mean())
@@ -158,16 +163,28 @@ class Newton(Algorithm):
             level=self._level,
             level_move=rise,
             load=self._load_unit * load.T,
-            capacity_price_move=capacity_price.T.astype(np.float32),
+            capacity_price_move=capacity_price.T,
             equity_price=self._mu.T,
             equity_price_move=equity_move.T,
         )
 
+    def _cost(self, equity_price: Array) -> Array:
+        """(T, N): every region's marginal cost in USD per MW-slot at `equity_price` (N, K)."""
+        return self._price + (equity_price[:, :, None] * self._raw_intensity).sum(1).T
+
     def _certificate(self) -> list[Request]:
-        """Bound at the prices just reached, and the plan just reached, repaired."""
+        """Bound at the prices just reached, and the plan just reached, repaired.
+
+        A slot at exactly full load has no interior, and its demand price wanders off. When the gap no longer
+        falls, the demand price that is optimal for the present equity price, from a clearing, is tried too.
+        """
         plan, unmet = self.market.repair(self._load_unit * self._x, self._capacity)
-        raw = self._mu_ahead.T * (self._price_unit / self._footprint_unit)
-        requests: list[Request] = [self.ask_bound(self._price_unit * self._nu, raw)]
+        equity_price = self._mu_ahead.T * (self._price_unit / self._footprint_unit)
+        requests: list[Request] = [self.ask_bound(self._price_unit * self._nu, equity_price)]
+        if self._number - self._best_round >= _LAG:
+            cost = self._cost(normalise(equity_price, self.market.equity_weight))
+            demand_price = self.market.clear(cost, self._capacity)[1]
+            requests.append(self.ask_bound(demand_price, equity_price))
         if unmet.max(initial=0.0) == 0.0:
             requests.append(self.ask_plan(plan))
         return requests
