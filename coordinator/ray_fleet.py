@@ -3,41 +3,54 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import socket
-import sys
 import tempfile
-import threading
+import time
+import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from eglb.agents.host import RegionHost
 from eglb.agents.region import Region
 from eglb.coordinator.fleet import FleetError, Transport
+from eglb.coordinator.interrupts import interrupts_held
 
 _PRIVATE_ENVIRONMENT = {
-    "RAY_AUTH_MODE": "disabled",  # a cluster of this process alone; the default writes a token into the home directory
+    "RAY_AUTH_MODE": "token",  # Ray listens to the whole network, and whoever it answers can run code here
+    "RAY_AUTH_TOKEN": secrets.token_hex(
+        32
+    ),  # in the environment: Ray's default is a file in the home directory
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
+_PRIVATE_SETTINGS = {"event_stats": False, "enable_metrics_collection": False}
+"""Book-keeping that nobody reads on a private cluster; it is a quarter of the cost of a round."""
 _OBJECT_STORE_BYTES = 100 * 2**20
 _REACH_S = 5.0
 _START_S = 120.0
+_END_S = 3.0
+_LOOK_S = 0.25
+"""How often a wait looks whether somebody pressed Ctrl-C."""
 _RESTARTS = 5
 
 
 class RayActors(Transport):
     """Hosts as Ray actors, on a private local cluster or on one that runs already.
 
+    An actor whose process ends is started again by Ray, without its memory. Ctrl-C ends, at any moment, what
+    was started.
+
     Parameters
     ----------
     regions : private data of each host.
-    address : ``"local"`` starts a private cluster and ends it with `close`; ``"auto"`` joins the one Ray finds on this
-        machine; ``"HOST:PORT"`` joins that one. A cluster that was joined is left running, only the actors end.
+    address : ``"local"`` starts a private cluster and ends it with `close`; ``"auto"`` joins the one this
+        process is in, else the one that RAY_ADDRESS names or Ray finds on this machine; ``"HOST:PORT"`` joins
+        that one. A cluster that was joined is left running, only the actors end.
 
     Raises
     ------
@@ -45,105 +58,192 @@ class RayActors(Transport):
     """
 
     def __init__(self, regions: Sequence[Region], address: str) -> None:
-        import ray
-
+        with interrupts_held():  # an import that was cut short cannot be repeated
+            import ray
         self._ray = ray
         self._actors: list[Any] = []
-        self._folder: Path | None = None
-        self._environment: dict[str, str | None] = {}
-        if ray.is_initialized():
-            raise FleetError("Ray is already running in this process: call ray.shutdown() first")
+        cluster = _Cluster(ray)
+        # Also ends the cluster where an interrupt keeps the caller from ever holding this object.
+        self._end = weakref.finalize(self, cluster.end)
         try:
-            with _interrupt_later():
-                self._connect(address)
-            actor = ray.remote(RegionHost)
-            options = {"num_cpus": 0, "max_restarts": _RESTARTS, "max_task_retries": 0}
-            spread = {"scheduling_strategy": "SPREAD"}
-            self._actors = [actor.options(**options, **spread).remote(region) for region in regions]
+            with interrupts_held():
+                cluster.enter(address, len(regions))
+            actor = ray.remote(RegionHost).options(
+                num_cpus=0,
+                max_restarts=_RESTARTS,
+                max_task_retries=0,
+                enable_task_events=False,
+                scheduling_strategy="SPREAD",
+            )
+            with interrupts_held():
+                for region in regions:
+                    cluster.actors.append(actor.remote(region))
+            self._actors = cluster.actors
             self._wait_until_ready(regions)
         except BaseException:
             self.close()
             raise
 
     def call(self, payloads: dict[int, bytes], deadline_s: float) -> dict[int, bytes | Exception]:
-        ray = self._ray
-        refs = {h: self._actors[h].answer.remote(data) for h, data in payloads.items()}
-        answers: dict[int, bytes | Exception] = {}
-        try:
-            return dict(zip(refs, ray.get(list(refs.values()), timeout=deadline_s), strict=True))
-        except (ray.exceptions.RayError, TimeoutError):
-            pass
-        for h, ref in refs.items():
-            try:
-                answers[h] = ray.get(ref, timeout=0.001)
-            except ray.exceptions.GetTimeoutError:
-                answers[h] = TimeoutError(f"no answer within {deadline_s:g} s")
-            except ray.exceptions.RayError as error:
-                answers[h] = RuntimeError(_brief(error))
-        return answers
+        with interrupts_held() as arrived:
+            refs = [self._actors[h].answer.remote(data) for h, data in payloads.items()]
+            answers = self._gather(refs, deadline_s, arrived)
+        return dict(zip(payloads, answers, strict=True))
 
     def peak_rss_mb(self) -> float:
-        ray = self._ray
-        try:
-            return float(
-                sum(ray.get([actor.peak_rss_mb.remote() for actor in self._actors], timeout=_REACH_S))
-            )
-        except (ray.exceptions.RayError, TimeoutError):
-            return 0.0
+        with interrupts_held() as arrived:
+            sizes = self._gather([actor.peak_rss_mb.remote() for actor in self._actors], _REACH_S, arrived)
+        return float(sum(size for size in sizes if not isinstance(size, Exception)))
 
     def close(self) -> None:
-        with _interrupt_later():
-            self._actors = []
-            if self._ray.is_initialized() or self._folder is not None:
-                self._ray.shutdown()
-            if self._folder is not None:
-                shutil.rmtree(self._folder, ignore_errors=True)
-                self._folder = None
-            for name, value in self._environment.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
-            self._environment = {}
-
-    def _connect(self, address: str) -> None:
-        options: dict[str, Any] = {
-            "log_to_driver": False,
-            "logging_level": "ERROR",
-            "configure_logging": False,
-        }
-        if address == "local":
-            self._environment = {name: os.environ.get(name) for name in _PRIVATE_ENVIRONMENT}
-            os.environ.update(_PRIVATE_ENVIRONMENT)
-            self._folder = _short_folder()
-            options |= {
-                "address": "local",
-                "include_dashboard": False,
-                "object_store_memory": _OBJECT_STORE_BYTES,
-                "_temp_dir": str(self._folder),
-            }
-        else:
-            if address != "auto":
-                _check_reachable(address)
-            options["address"] = address
-        try:
-            self._ray.init(**options)
-        except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
-            what = (
-                "cannot start a local Ray cluster" if address == "local" else f"no Ray cluster at {address!r}"
-            )
-            raise FleetError(f"{what}: {_brief(error)}") from error
+        self._actors = []
+        self._end()
 
     def _wait_until_ready(self, regions: Sequence[Region]) -> None:
+        with interrupts_held() as arrived:
+            answers = self._gather([actor.ready.remote() for actor in self._actors], _START_S, arrived)
+        late = {r.names[0]: a for r, a in zip(regions, answers, strict=True) if isinstance(a, Exception)}
+        if late:
+            names = ", ".join(list(late)[:5]) + (" ..." if len(late) > 5 else "")
+            raise FleetError(f"the actors of {names} did not start: {next(iter(late.values()))}")
+
+    def _gather(self, refs: Sequence[Any], deadline_s: float, arrived: Sequence[object]) -> list[Any]:
+        """What each call returned or how it failed; cut short by an interrupt, which is delivered soon after.
+
+        The wait is in short pieces: Ray swallows what a signal handler raises inside it, save for
+        KeyboardInterrupt.
+        """
         ray = self._ray
-        refs = [actor.ready.remote() for actor in self._actors]
+        with suppress(ray.exceptions.RayError, TimeoutError):
+            return ray.get(list(refs), timeout=min(deadline_s, _LOOK_S))
+        deadline = time.monotonic() + deadline_s - _LOOK_S
+        while not arrived and (left := deadline - time.monotonic()) > 0.0:
+            if len(ray.wait(list(refs), num_returns=len(refs), timeout=min(left, _LOOK_S))[1]) == 0:
+                break
+        return [self._outcome(ref, deadline_s) for ref in refs]
+
+    def _outcome(self, ref: Any, deadline_s: float) -> Any:
         try:
-            ray.get(refs, timeout=_START_S)
-        except (ray.exceptions.RayError, TimeoutError) as error:
-            done = set(ray.wait(refs, num_returns=len(refs), timeout=0)[0])
-            late = [region.names[0] for region, ref in zip(regions, refs, strict=True) if ref not in done]
-            who = f"actors of {', '.join(late[:5])}{' ...' if len(late) > 5 else ''}" if late else "actors"
-            raise FleetError(f"{who} did not start: {_brief(error)}") from error
+            return self._ray.get(ref, timeout=0.001)
+        except self._ray.exceptions.GetTimeoutError:
+            return TimeoutError(f"no answer within {deadline_s:g} s")
+        except self._ray.exceptions.RayError as error:
+            return RuntimeError(_brief(error))
+
+
+class _Cluster:
+    """Ray as this process has it: started here, joined by us, or joined by somebody else before."""
+
+    def __init__(self, ray: Any) -> None:
+        self.actors: list[Any] = []
+        self._ray = ray
+        self._entered = False
+        self._folder: Path | None = None
+        self._environment: dict[str, str | None] = {}
+
+    def enter(self, address: str, hosts: int) -> None:
+        """Start or join; what was started when this fails is ended by `end`."""
+        if self._ray.is_initialized():
+            self._share(address)
+        elif address == "local":
+            self._start(hosts)
+        else:
+            self._join(address)
+
+    def end(self) -> None:
+        """Leave nothing of ours: no actor, and where the cluster was private no process, file or variable."""
+        with interrupts_held():
+            try:
+                if self._folder is None:
+                    for actor in self.actors:
+                        with suppress(Exception):  # whatever is wrong with a cluster, we are leaving it
+                            self._ray.kill(actor)
+                self.actors = []
+                if self._entered:
+                    self._ray.shutdown()
+            finally:
+                if self._folder is not None:
+                    _end_processes(self._folder)
+                    shutil.rmtree(self._folder, ignore_errors=True)
+                    self._folder = None
+                for name, value in self._environment.items():
+                    if value is None:
+                        os.environ.pop(name, None)
+                    else:
+                        os.environ[name] = value
+                if self._environment:
+                    self._environment = {}
+                    _reread_authentication(self._ray)
+                self._entered = False
+
+    def _share(self, address: str) -> None:
+        here = self._ray.get_runtime_context().gcs_address
+        if address == "local":
+            raise FleetError(
+                "Ray is running in this process already, so it cannot start a private cluster: "
+                "address='auto' joins the running one, ray.shutdown() ends it"
+            )
+        if address not in ("auto", here):
+            raise FleetError(f"Ray is connected to {here} in this process already: it cannot join {address}")
+
+    def _start(self, hosts: int) -> None:
+        self._environment = {name: os.environ.get(name) for name in _PRIVATE_ENVIRONMENT}
+        os.environ.update(_PRIVATE_ENVIRONMENT)
+        _reread_authentication(self._ray)
+        self._entered = True
+        try:
+            self._folder = _short_folder()
+            with _bare_start(self._ray):
+                self._init(
+                    address="local",
+                    num_cpus=hosts,
+                    include_dashboard=False,
+                    object_store_memory=_OBJECT_STORE_BYTES,
+                    _temp_dir=str(self._folder),
+                    _system_config=_PRIVATE_SETTINGS,
+                )
+        except Exception as error:  # Ray has no one kind of exception for this
+            raise FleetError(f"cannot start a local Ray cluster: {_brief(error)}") from error
+
+    def _join(self, address: str) -> None:
+        try:
+            if address == "auto":
+                self._environment = {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE")}
+                found = _first_reachable(_running_addresses(self._ray))
+            else:
+                found = _first_reachable([address])
+            self._entered = True
+            self._init(address=found)
+        except Exception as error:
+            raise FleetError(f"no Ray cluster at {address!r}: {_brief(error)}") from error
+
+    def _init(self, **options: Any) -> None:
+        with _bare_start(self._ray):
+            self._ray.init(log_to_driver=False, logging_level="ERROR", configure_logging=False, **options)
+
+
+def _reread_authentication(ray: Any) -> None:
+    """Make Ray forget what it read of RAY_AUTH_MODE and RAY_AUTH_TOKEN, which it does once for a process."""
+    ray._raylet.Config.initialize("")
+    ray._raylet.AuthenticationTokenLoader.instance().reset_cache()
+
+
+@contextmanager
+def _bare_start(ray: Any) -> Iterator[None]:
+    """Start a node without dashboard, log and autoscaling processes; and leave the handler of SIGTERM alone.
+
+    The processes serve clusters that people look at and that grow; here they cost a fifth of the time to start
+    and two thirds of the time to end. Ray has no option for it. Where a version of Ray names these functions
+    differently, they stay as they are.
+    """
+    node = ray._private.node.Node
+    nothing = {"start_monitor": node, "start_log_monitor": node, "start_api_server": node}
+    with ExitStack() as restored:
+        for name, home in {**nothing, "set_sigterm_handler": ray._private.utils}.items():
+            if (original := getattr(home, name, None)) is not None:
+                restored.callback(setattr, home, name, original)
+                setattr(home, name, lambda *args, **options: None)
+        yield
 
 
 def _brief(error: Exception) -> str:
@@ -159,43 +259,66 @@ def _short_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="eglb-", dir=base if len(base) <= 24 else "/tmp"))
 
 
+def _end_processes(folder: Path) -> None:
+    """End the processes whose output goes to `folder`, and wait until they are gone.
+
+    Workers follow their cluster, but seconds later, and not at all when they were stopped or hang.
+    """
+    deadline = time.monotonic() + _END_S
+    while (pids := _processes_writing_to(folder)) and time.monotonic() < deadline:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def _processes_writing_to(folder: Path) -> list[int]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended, or is not ours
+            if os.readlink(process / "fd" / "1").startswith(f"{folder}/"):
+                found.append(int(process.name))
+    return found
+
+
+def _running_addresses(ray: Any) -> list[str]:
+    """Where ``"auto"`` looks: RAY_ADDRESS, else where a cluster was last started here, else any that runs here.
+
+    As with Ray's own ``"auto"``, a token in the home directory is used where there is one. Unlike it, an
+    address that was left behind does not hide a cluster that runs.
+    """
+    from ray._private.authentication import authentication_token_setup
+
+    authentication_token_setup.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    if named := os.environ.get("RAY_ADDRESS"):
+        return [named]
+    recorded = ray._private.utils.read_ray_address(None)
+    running = sorted(ray._private.services.find_gcs_addresses())
+    return ([recorded] if recorded else []) + [address for address in running if address != recorded]
+
+
+def _first_reachable(addresses: Sequence[str]) -> str:
+    """The first address at which a cluster answers; an error within seconds where Ray would try for minutes.
+
+    Raises
+    ------
+    ConnectionError, ValueError, RayError : what is wrong with the first.
+    """
+    problems: list[Exception] = []
+    for address in addresses:
+        try:
+            _check_reachable(address)
+            return address
+        except Exception as error:  # of the socket, of the address or of Ray: the next may do
+            problems.append(error)
+    raise problems[0] if problems else ConnectionError("none runs on this machine")
+
+
 def _check_reachable(address: str) -> None:
-    """Fail in seconds where Ray itself would wait for minutes."""
+    from ray._raylet import check_health  # type: ignore[attr-defined]  # what `ray health-check` calls
+
     host, _, port = address.rpartition(":")
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_S):
-            pass
-    except (OSError, ValueError) as error:
-        raise FleetError(f"no Ray cluster at {address!r}: {error}") from error
-    from ray._raylet import RpcError, check_health  # type: ignore[attr-defined]  # what `ray health-check` calls
-
-    try:
-        healthy = check_health(address, timeout=_REACH_S, skip_version_check=True)
-    except RpcError as error:
-        raise FleetError(f"no Ray cluster at {address!r}: {_brief(error)}") from error
-    if not healthy:
-        raise FleetError(f"no Ray cluster at {address!r}: what listens there does not answer as one")
-
-
-@contextmanager
-def _interrupt_later() -> Iterator[None]:
-    """Hold back Ctrl-C, and a polite termination, until the block is done: half-started clusters cannot be ended."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    pending: list[tuple[int, FrameType | None]] = []
-    held = {}
-    for number in (signal.SIGINT, signal.SIGTERM):
-        held[number] = signal.getsignal(number)
-        signal.signal(number, lambda signum, frame: pending.append((signum, frame)))
-    try:
-        yield
-    finally:
-        for number, handler in held.items():
-            signal.signal(number, handler)
-        if pending and sys.exc_info()[0] is None:
-            handler = held[pending[0][0]]
-            if callable(handler):
-                handler(*pending[0])
-            elif handler == signal.SIG_DFL:
-                signal.raise_signal(pending[0][0])
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_S):
+        pass
+    if not check_health(address, timeout=_REACH_S, skip_version_check=True):
+        raise ConnectionError("what listens there does not answer as one")

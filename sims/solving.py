@@ -28,6 +28,7 @@ ALGORITHMS: dict[str, str] = {
 """Name and one line on each; `central` is not decentralised and starts no agents."""
 
 _MOST_ACTORS = 32
+_CENTRAL_STATUS = {"optimal": "converged", "time_limit": "time_limit", "imprecise": "stalled"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,7 @@ def solve(
     time_limit: float | None = None,
     address: str = "local",
     regions_per_actor: int | None = None,
+    deadline: float = 20.0,
     on_round: Callable[[RoundRecord], None] | None = None,
 ) -> Solution:
     """One plan for the whole horizon, with a certificate of how far it can be from optimal.
@@ -74,6 +76,7 @@ def solve(
     address : ``"local"`` (a private Ray cluster), ``"auto"`` or ``"HOST:PORT"`` (a running one),
     ``"inprocess"``.
     regions_per_actor : default one, as long as that makes no more than 32 actors; in process, all in one.
+    deadline : seconds within which an agent must answer; asked three times in vain, it fails the solve.
     on_round : told the progress after every exchange.
 
     Raises
@@ -85,18 +88,25 @@ def solve(
     problems = []
     if algorithm not in ALGORITHMS:
         problems.append(f"unknown algorithm {algorithm!r}; there are {', '.join(ALGORITHMS)}")
-    for name, value in (("gap", gap), ("max_rounds", max_rounds), ("time_limit", time_limit)):
+    for name, value in (
+        ("gap", gap),
+        ("max_rounds", max_rounds),
+        ("time_limit", time_limit),
+        ("deadline", deadline),
+    ):
         if value is not None and not value > 0:
             problems.append(f"{name} must be above zero, not {value!r}")
     if regions_per_actor is not None and regions_per_actor < 1:
         problems.append(f"regions_per_actor must be at least 1, not {regions_per_actor!r}")
+    if not _names_fleet(address):
+        problems.append(f"address {address!r} is none of local, auto, inprocess and HOST:PORT")
     if problems:
         raise InputError(problems)
     if algorithm == "central":
         found = _solve_centrally(scenario, time_limit, on_round)
     else:
         found = _solve_with_agents(
-            scenario, algorithm, gap, max_rounds, time_limit, address, regions_per_actor, on_round
+            scenario, algorithm, gap, max_rounds, time_limit, address, regions_per_actor, deadline, on_round
         )
     checked = audit(scenario, found.route, found.demand_price, found.equity_price)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
@@ -122,6 +132,13 @@ def solve(
     )
 
 
+def _names_fleet(address: str) -> bool:
+    """Whether agents can be looked for there, be there any or not."""
+    host, _, port = address.rpartition(":")
+    good_port = port.isascii() and port.isdigit() and 0 < int(port) < 65536
+    return address in ("local", "auto", "inprocess") or bool(host and good_port and "/" not in host)
+
+
 def _solve_with_agents(
     scenario: Scenario,
     algorithm: str,
@@ -130,6 +147,7 @@ def _solve_with_agents(
     time_limit: float | None,
     address: str,
     regions_per_actor: int | None,
+    deadline: float,
     on_round: Callable[[RoundRecord], None] | None,
 ) -> _Found:
     from eglb.coordinator.admm import Admm
@@ -163,7 +181,7 @@ def _solve_with_agents(
 
         transport = RayActors(hosts, address)
     try:
-        fleet = Fleet(transport, seat(parts.market, hosts))
+        fleet = Fleet(transport, seat(parts.market, hosts), deadline)
         method = methods[algorithm](parts.market, gap)
         trace: list[RoundRecord] = []
 
@@ -226,7 +244,7 @@ def _solve_centrally(
     if on_round is not None:
         on_round(record)
     return _Found(
-        status=result.status,
+        status=_CENTRAL_STATUS[result.status],
         route=result.route,
         demand_price=result.demand_price,
         equity_price=result.equity_price,
