@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eglb.agents.region import Array, Memory, Region, Request
-from eglb.agents.wire import Message, per_region
+from eglb.agents.wire import Message, in_single_precision, per_region
 
 _BOUNDARY = 0.99
 _SLACK_FLOOR = 1e-3
@@ -144,8 +144,8 @@ class Barrier:
         h = z / u
         slope = self.price + (mu[:, :, None] * self.intensity).sum(1) + tau / u - h * r
         return BarrierModel(
-            slope=_narrow(slope),
-            curvature=_narrow(h),
+            slope=in_single_precision(slope),
+            curvature=in_single_precision(h),
             level_residual=tau / mu - (room_gap + w),
             level_compliance=w / mu,
             equity_price=mu,
@@ -181,12 +181,6 @@ class Barrier:
             room_price=mu + fraction_to_boundary(mu, dmu).min(1, keepdims=True, initial=1.0) * dmu,
             before=None,
         )
-
-
-def _narrow(value: Array) -> Array:
-    """As float32; what is too large for it becomes the largest, as a slack of 1e-40 MW may ask for."""
-    largest = float(np.finfo(np.float32).max)
-    return np.clip(value, -largest, largest).astype(np.float32)
 
 
 def fraction_to_boundary(value: Array, move: Array) -> Array:

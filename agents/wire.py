@@ -29,6 +29,15 @@ def per_edge() -> Any:
     return field(metadata={"axis": "edge"})
 
 
+def in_single_precision(values: np.ndarray) -> np.ndarray:
+    """`values` as float32, half the bytes; what is too large for that becomes the largest there is.
+
+    Interior-point models have such numbers: the curvature of a barrier whose slack is 1e-40 MW.
+    """
+    largest = float(np.finfo(np.float32).max)
+    return np.clip(values, -largest, largest).astype(np.float32)
+
+
 @dataclass(frozen=True, eq=False)
 class Message:
     """What travels: a request of the coordinator or the answer of an agent. Subclasses add fields only."""
