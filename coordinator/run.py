@@ -19,6 +19,9 @@ class Outcome(Enum):
     TIME_LIMIT = "time_limit"
 
 
+_PATIENCE = 500
+
+
 def run(
     algorithm: Algorithm,
     fleet: Fleet,
@@ -30,8 +33,9 @@ def run(
     """Drive `algorithm` over `fleet`; `on_round` hears the seconds since the first message after every
     exchange.
 
-    Limits stop a run only once it holds a feasible plan and a bound, which takes a few rounds, so that there
-    is always something to return.
+    A run has stalled when its gap has not fallen by a tenth in `_PATIENCE` rounds and half of all rounds so
+    far. Limits stop a run only once it holds a feasible plan and a bound, which takes a few rounds, so that
+    there is always something to return.
 
     Raises
     ------
@@ -39,6 +43,7 @@ def run(
     """
     start = time.perf_counter()
     action = algorithm.start()
+    best_gap, best_round = float("inf"), 0
     while True:
         step = algorithm.step(fleet.exchange(action))
         elapsed = time.perf_counter() - start
@@ -47,8 +52,13 @@ def run(
         if isinstance(step, Finished):
             return Outcome.STALLED if step.stalled else Outcome.CONVERGED
         action = step
-        if algorithm.incumbent.gap < float("inf"):
-            if max_rounds is not None and fleet.traffic.rounds >= max_rounds:
+        rounds = fleet.traffic.rounds
+        if algorithm.incumbent.gap < 0.9 * best_gap:
+            best_gap, best_round = algorithm.incumbent.gap, rounds
+        if best_gap < float("inf"):
+            if rounds - best_round >= max(_PATIENCE, rounds // 2):
+                return Outcome.STALLED
+            if max_rounds is not None and rounds >= max_rounds:
                 return Outcome.ROUND_LIMIT
             if time_limit_s is not None and elapsed >= time_limit_s:
                 return Outcome.TIME_LIMIT
