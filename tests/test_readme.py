@@ -38,6 +38,7 @@ def alike(line: str) -> str:
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_commands_run_and_print_what_is_shown(eglb: Callable[..., object], tmp_path: Path) -> None:
     steps = session()
     assert len(steps) >= 10

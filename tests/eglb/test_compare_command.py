@@ -114,6 +114,18 @@ def test_the_command_gives_the_same_and_an_unknown_algorithm_is_refused(
     assert wrong.code == 2 and "'simplex' is none of: admm," in wrong.err
 
 
+def test_the_picture_writes_nothing_into_the_home_folder(
+    eglb: Run, fleet_folder: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    words = ["compare", fleet_folder, "--address", "inprocess", "--algorithm", "newton", "--quiet"]
+    places = {"HOME": str(home), "XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": "", "TMPDIR": str(tmp_path)}
+    assert eglb(*words, "--out", tmp_path / "out", **places).code == 0
+    assert (tmp_path / "out" / "convergence.svg").exists()
+    assert list(home.rglob("*")) == []
+
+
 def test_an_algorithm_at_its_time_limit_is_a_row_like_any_other(eglb: Run, fleet_folder: Path) -> None:
     words = ["compare", fleet_folder, "--address", "inprocess", "--algorithm", "subgradient"]
     ran = eglb(*words, "--gap", 1e-15, "--time-limit", 0.2, "--json", "--quiet")
