@@ -200,7 +200,7 @@ def certify(scenario: Scenario, optimum: float, name: str, gap: float, limit: in
 
 @pytest.mark.parametrize(
     ("name", "fleets", "limit", "least"),
-    [("newton", 200, 60, 199), ("dual", 200, 200, 200), ("admm", 100, 400, 90)],
+    [("newton", 200, 60, 199), ("dual", 120, 200, 120), ("admm", 70, 400, 65)],
 )
 def test_random_fleets_are_solved_and_certified(
     name: str, fleets: int, limit: int, least: int, draw: Draw, known_optimum: Callable[[int], float]
