@@ -31,6 +31,9 @@ _PRIVATE_ENVIRONMENT = {
 _PRIVATE_SETTINGS = {"event_stats": False, "enable_metrics_collection": False}
 """Book-keeping that nobody reads on a private cluster; it is a quarter of the cost of a round."""
 _OBJECT_STORE_BYTES = 100 * 2**20
+_HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_HTTP2_SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+"""RFC 9113, sections 3.4 and 6.5: how either side begins; the fourth byte of a frame is its type."""
 _REACH_S = 5.0
 _START_S = 120.0
 _END_S = 3.0
@@ -200,7 +203,7 @@ class _Cluster:
                     include_dashboard=False,
                     object_store_memory=_OBJECT_STORE_BYTES,
                     _temp_dir=str(self._folder),
-                    _system_config=_PRIVATE_SETTINGS,
+                    _system_config=dict(_PRIVATE_SETTINGS),  # Ray writes into it
                 )
         except Exception as error:  # Ray has no one kind of exception for this
             raise FleetError(f"cannot start a local Ray cluster: {_brief(error)}") from error
@@ -232,9 +235,9 @@ def _reread_authentication(ray: Any) -> None:
 def _bare_start(ray: Any) -> Iterator[None]:
     """Start a node without dashboard, log and autoscaling processes; and leave the handler of SIGTERM alone.
 
-    The processes serve clusters that people look at and that grow; here they cost a fifth of the time to start
-    and two thirds of the time to end. Ray has no option for it. Where a version of Ray names these functions
-    differently, they stay as they are.
+    The processes serve clusters that people look at and that grow; here they cost a fifth of the time to
+    start and two thirds of the time to end. Ray has no option for it. Where a version of Ray names these
+    functions differently, they stay as they are.
     """
     node = ray._private.node.Node
     nothing = {"start_monitor": node, "start_log_monitor": node, "start_api_server": node}
@@ -282,7 +285,7 @@ def _processes_writing_to(folder: Path) -> list[int]:
 
 
 def _running_addresses(ray: Any) -> list[str]:
-    """Where ``"auto"`` looks: RAY_ADDRESS, else where a cluster was last started here, else any that runs here.
+    """Where ``"auto"`` looks: RAY_ADDRESS, else where one was last started here, else any that runs here.
 
     As with Ray's own ``"auto"``, a token in the home directory is used where there is one. Unlike it, an
     address that was left behind does not hide a cluster that runs.
@@ -302,23 +305,28 @@ def _first_reachable(addresses: Sequence[str]) -> str:
 
     Raises
     ------
-    ConnectionError, ValueError, RayError : what is wrong with the first.
+    OSError, ValueError : what is wrong with the first.
     """
     problems: list[Exception] = []
     for address in addresses:
         try:
             _check_reachable(address)
             return address
-        except Exception as error:  # of the socket, of the address or of Ray: the next may do
+        except (OSError, ValueError) as error:  # the next may do
             problems.append(error)
     raise problems[0] if problems else ConnectionError("none runs on this machine")
 
 
 def _check_reachable(address: str) -> None:
-    from ray._raylet import check_health  # type: ignore[attr-defined]  # what `ray health-check` calls
-
+    """Connect, and see that what listens there greets as HTTP/2 servers do, a cluster's head among them."""
     host, _, port = address.rpartition(":")
-    with socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_S):
-        pass
-    if not check_health(address, timeout=_REACH_S, skip_version_check=True):
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_S) as line:
+        if os.environ.get("RAY_USE_TLS", "0") != "0":
+            return  # it greets only those it trusts
+        line.sendall(_HTTP2_HELLO + _HTTP2_SETTINGS)
+        try:
+            greeting = line.recv(len(_HTTP2_SETTINGS))
+        except OSError:
+            greeting = b""
+    if greeting[3:4] != _HTTP2_SETTINGS[3:4]:
         raise ConnectionError("what listens there does not answer as one")
