@@ -186,12 +186,17 @@ def draw_projection(seed: int, price: float = 1.0, power: float = 1.0) -> tuple[
     return market, np.ascontiguousarray(target), power / price * random.uniform(0.3, 3.0, market.regions)
 
 
-def sweep(market: Market, target: Array, step: Array, sweeps: int) -> tuple[Array, Array, Array]:
-    route, price = market.spread(), np.zeros_like(market.demand)
-    load = project(
+def project_from(
+    market: Market, target: Array, step: Array, sweeps: int, route: Array, price: Array
+) -> Array:
+    return project(
         target, route, price, step, market.demand, market.gateway_start, market.edge_region, sweeps
     )
-    return load, route, price
+
+
+def sweep(market: Market, target: Array, step: Array, sweeps: int) -> tuple[Array, Array, Array]:
+    route, price = market.spread(), np.zeros_like(market.demand)
+    return project_from(market, target, step, sweeps, route, price), route, price
 
 
 @settings(max_examples=150, deadline=None)
@@ -255,9 +260,7 @@ def test_projection_is_that_of_a_general_solver() -> None:
 def test_warm_sweeps_stay_at_the_solution() -> None:
     market, target, step = draw_projection(4)
     load, route, nu = sweep(market, target, step, 5000)
-    again = project(
-        target, route.copy(), nu.copy(), step, market.demand, market.gateway_start, market.edge_region, 1
-    )
+    again = project_from(market, target, step, 1, route.copy(), nu.copy())
     np.testing.assert_allclose(again, load, atol=1e-9)
 
 
