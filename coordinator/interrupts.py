@@ -33,9 +33,9 @@ def interrupts_held() -> Iterator[Arrived]:
             signal.signal(number, lambda signum, frame: arrived.append((signum, frame)))
         yield arrived
     if arrived:
-        number, frame = arrived[0]
-        handler = before[signal.Signals(number)]
+        first, frame = arrived[0]
+        handler = before[signal.Signals(first)]
         if callable(handler):
-            handler(number, frame)
+            handler(first, frame)
         elif handler == signal.SIG_DFL:
-            signal.raise_signal(number)
+            signal.raise_signal(first)

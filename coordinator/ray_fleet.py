@@ -218,7 +218,8 @@ class _Cluster:
             self._entered = True
             self._init(address=found)
         except Exception as error:
-            raise FleetError(f"no Ray cluster at {address!r}: {_brief(error)}") from error
+            hint = "; if it asks for a token, set RAY_AUTH_MODE=token" if self._entered else ""
+            raise FleetError(f"no Ray cluster at {address!r}: {_brief(error)}{hint}") from error
 
     def _init(self, **options: Any) -> None:
         with _bare_start(self._ray):
