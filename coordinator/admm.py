@@ -17,7 +17,7 @@ Bounds, offers and the pricing of repaired plans ride on ordinary rounds, so a c
 rounds.
 
 What is proved: with fixed steps and exact projection the splitting converges for any relaxation below 2
-(Eckstein and Bertsekas 1992). One warm Gauss-Seidel sweep instead of an exact projection, balancing the steps
+(Eckstein and Bertsekas 1992). Warm Gauss-Seidel sweeps instead of an exact projection, balancing the steps
 in the first rounds and tail averages are heuristics. The certificate depends on none of them: every bound is
 Lagrangian, every plan is repaired to feasibility and priced by the agents.
 """
@@ -47,6 +47,8 @@ _CERTIFY_EVERY = 10
 _BALANCE_UNTIL = 100
 _BALANCE_BIAS = 2.0
 """Plans are first order in the error, bounds second order: the primal residual counts this many times."""
+_SWEEPS, _SWEEP_TOLERANCE = 20, 0.1
+"""Projections are as exact as the two copies are close: sweeps in a slot go on until they change little."""
 _PLANS_MIXED = 8
 _OFFER_MARGIN = 0.1
 
@@ -67,6 +69,7 @@ class Admm(Algorithm):
         self._mean_route = self._route.copy()
         self._mean_demand_price = self._demand_price.copy()
         self._mean_equity_price = self._equity_price.copy()
+        self._residual = np.inf
         self._ceiling = np.zeros_like(self._z)
         self._offer_margin = np.full((market.slots, 1), _OFFER_MARGIN)
 
@@ -115,8 +118,10 @@ class Admm(Algorithm):
             m.demand,
             m.gateway_start,
             m.edge_region,
-            1,
+            _SWEEPS,
+            _SWEEP_TOLERANCE * self._residual,
         )
+        self._residual = float(np.abs(self._z - y).max())
         self._g = np.empty_like(f)
         self._equity_price = np.empty_like(f)
         target = 2.0 * f - self._s_footprint

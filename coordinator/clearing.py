@@ -30,7 +30,7 @@ def region_load(route: Array, edge_region: Array, regions: int) -> Array:
     return load
 
 
-@compiled(matrix(matrix, matrix, matrix, vector, matrix, indices, indices, count))
+@compiled(matrix(matrix, matrix, matrix, vector, matrix, indices, indices, count, number))
 def project(
     target: Array,
     route: Array,
@@ -40,13 +40,15 @@ def project(
     gateway_start: Array,
     edge_region: Array,
     sweeps: int,
+    tolerance: float,
 ) -> Array:
     """Load nearest to `target` among those that meet demand: Gauss-Seidel sweeps of exact water filling.
 
     Minimises sum_i (z_i - target_i)^2 / (2 step_i) over z = sum_j x_ij, x >= 0, sum_i x_ij = demand_j, one
-    gateway after the other, from the given `route` (T, E) and `price` (T, J), both updated in place. At the
-    end of the last sweep every gateway's demand is met exactly; `price` is the multiplier of that constraint,
-    the demand price.
+    gateway after the other, from the given `route` (T, E) and `price` (T, J), both updated in place. A slot
+    is done after `sweeps` or when one sweep moves no pair by more than `tolerance` MW; with a single gateway
+    one sweep is exact. At the end every gateway's demand is met exactly; `price` is the multiplier of that
+    constraint, the demand price.
 
     Returns
     -------
@@ -60,6 +62,7 @@ def project(
         for e in range(edge_region.shape[0]):
             z[edge_region[e]] += route[t, e]
         for _ in range(sweeps):
+            change = 0.0
             for j in range(gateways):
                 first, last = gateway_start[j], gateway_start[j + 1]
                 d = demand[t, j]
@@ -94,7 +97,10 @@ def project(
                     i = edge_region[e]
                     new = exact * max(0.0, target[t, i] - z[i] + route[t, e] + theta * step[i])
                     z[i] += new - route[t, e]
+                    change = max(change, abs(new - route[t, e]))
                     route[t, e] = new
+            if gateways == 1 or change <= tolerance:
+                break
     return load
 
 

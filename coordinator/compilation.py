@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
@@ -23,7 +23,7 @@ indices = int64[::1]
 several = types.Tuple
 
 
-def compiled(signature: object) -> Callable[[Kernel], Kernel]:
+def compiled(signature: Any) -> Callable[[Kernel], Kernel]:
     """Compile for exactly this signature when imported; later processes load the machine code from the cache.
 
     An array of another type or layout is refused at the call, rather than compiled for again in silence.

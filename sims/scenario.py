@@ -33,7 +33,8 @@ class FootprintKind:
 
 @dataclass(frozen=True, eq=False)
 class Scenario:
-    """N regions, J gateways, T slots and K footprint kinds; arrays are float64, C-contiguous and read-only by custom.
+    """N regions, J gateways, T slots and K footprint kinds; arrays are float64, C-contiguous and read-only by
+    custom.
 
     Parameters
     ----------

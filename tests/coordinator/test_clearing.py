@@ -190,7 +190,7 @@ def project_from(
     market: Market, target: Array, step: Array, sweeps: int, route: Array, price: Array
 ) -> Array:
     return project(
-        target, route, price, step, market.demand, market.gateway_start, market.edge_region, sweeps
+        target, route, price, step, market.demand, market.gateway_start, market.edge_region, sweeps, 0.0
     )
 
 
