@@ -81,11 +81,10 @@ class Offer(Request):
 
 @dataclass(frozen=True, eq=False)
 class Value(Message):
-    """Answer to `Evaluate`: `cost` (n,) USD, `footprint` (n, K), `excess` (n,) MW above capacity at worst."""
+    """Answer to `Evaluate`: `cost` (n,) USD, `footprint` (n, K)."""
 
     cost: Array = per_region()
     footprint: Array = per_region()
-    excess: Array = per_region()
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,11 +94,7 @@ class Evaluate(Request):
     load: Array = per_region()
 
     def answer(self, region: Region, memory: Memory) -> Value:
-        return Value(
-            cost=(region.price * self.load).sum(1),
-            footprint=region.footprint(self.load),
-            excess=np.maximum(self.load - region.capacity, 0.0).max(1, initial=0.0),
-        )
+        return Value(cost=(region.price * self.load).sum(1), footprint=region.footprint(self.load))
 
 
 @dataclass(frozen=True, eq=False)

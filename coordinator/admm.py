@@ -40,7 +40,7 @@ from eglb.coordinator.mixture import Mixture
 
 Array = np.ndarray
 
-_RELAXATION = 1.8
+_RELAXATION = 1.6
 _LOAD_PENALTY, _FOOTPRINT_PENALTY = 2.0, 6.0
 """First penalties in units of the instance; chosen on the published case and two synthetic fleets."""
 _CERTIFY_EVERY = 10
@@ -96,7 +96,7 @@ class Admm(Algorithm):
         energy = max(float(self._z.mean()), 1e-300)
         equity_cost = float(m.equity_weight @ level) / (m.regions * m.slots * energy)
         spread, scale = float(profile.price_spread.mean()), float(profile.price_scale.mean())
-        price = max(spread, 0.1 * scale, 0.1 * equity_cost) or 1.0
+        price = max(spread, 0.1 * scale, equity_cost) or 1.0
         level = np.where(level > 0.0, level, 1.0)
         self._load_step = np.full(m.regions, energy / price / _LOAD_PENALTY)
         self._footprint_step = np.tile(

@@ -28,4 +28,4 @@ def compiled(signature: Any) -> Callable[[Kernel], Kernel]:
 
     An array of another type or layout is refused at the call, rather than compiled for again in silence.
     """
-    return numba.njit(signature, cache=True, error_model="numpy")  # type: ignore[no-any-return]
+    return numba.njit(signature, cache=True, error_model="numpy")

@@ -91,6 +91,9 @@ class RayActors(Transport):
         with interrupts_held() as arrived:
             refs = [self._actors[h].answer.remote(data) for h, data in payloads.items()]
             answers = self._gather(refs, deadline_s, arrived)
+            for h, answer in zip(payloads, answers, strict=True):
+                if isinstance(answer, _LostActor):
+                    self._wait_until_back(h, deadline_s, arrived)
         return dict(zip(payloads, answers, strict=True))
 
     def peak_rss_mb(self) -> float:
@@ -130,8 +133,29 @@ class RayActors(Transport):
             return self._ray.get(ref, timeout=0.001)
         except self._ray.exceptions.GetTimeoutError:
             return TimeoutError(f"no answer within {deadline_s:g} s")
+        except self._ray.exceptions.RayActorError as error:
+            return _LostActor(_brief(error))
         except self._ray.exceptions.RayError as error:
             return RuntimeError(_brief(error))
+
+    def _wait_until_back(self, host: int, deadline_s: float, arrived: Sequence[object]) -> None:
+        """Until a lost actor runs again: asked before that it would only fail again, at once."""
+        ray = self._ray
+        deadline = time.monotonic() + deadline_s
+        while not arrived and time.monotonic() < deadline:
+            try:
+                ray.get(self._actors[host].ready.remote(), timeout=_LOOK_S)
+                return
+            except ray.exceptions.ActorDiedError:
+                return  # for good
+            except ray.exceptions.RayActorError:
+                time.sleep(_LOOK_S)
+            except ray.exceptions.GetTimeoutError:
+                pass
+
+
+class _LostActor(RuntimeError):
+    """The process of an actor ended before it answered."""
 
 
 class _Cluster:

@@ -181,10 +181,6 @@ def test_evaluate_adds_up(scale: float) -> None:
         for k in range(2):
             expected = sum(region.intensity[i, k, t] * load[i, t] for t in range(4))
             assert value.footprint[i, k] == pytest.approx(expected, rel=1e-12)
-        assert value.excess[i] == max(0.0, *(load[i] - region.capacity[i]))
-    within = Evaluate(load=np.minimum(load, region.capacity)).answer(region, Memory())
-    assert isinstance(within, Value)
-    np.testing.assert_array_equal(within.excess, 0.0)
 
 
 def test_an_offer_is_accepted_up_to_capacity_and_not_beyond() -> None:

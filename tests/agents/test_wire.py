@@ -241,4 +241,4 @@ def test_value_and_bound_are_cut_by_their_own_axis() -> None:
     part = bound.cut(slice(1, 2), slice(4, 6))
     assert part.demand_price.ravel().tolist() == [4.0, 5.0]
     assert part.equity_price.ravel().tolist() == [1.0]
-    assert Value.axes() == {"cost": "region", "footprint": "region", "excess": "region"}
+    assert Value.axes() == {"cost": "region", "footprint": "region"}
