@@ -40,7 +40,7 @@ from eglb.coordinator.mixture import Mixture
 
 Array = np.ndarray
 
-_RELAXATION = 1.6
+_RELAXATION = 1.7
 _LOAD_PENALTY, _FOOTPRINT_PENALTY = 2.0, 6.0
 """First penalties in units of the instance; chosen on the published case and two synthetic fleets."""
 _CERTIFY_EVERY = 10
