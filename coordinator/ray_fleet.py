@@ -288,23 +288,25 @@ def _short_folder() -> Path:
 
 
 def _end_processes(folder: Path) -> None:
-    """End the processes whose output goes to `folder`, and wait until they are gone.
+    """End the processes that belong to the cluster in `folder`, and wait until they are gone.
 
     Workers follow their cluster, but seconds later, and not at all when they were stopped or hang.
     """
     deadline = time.monotonic() + _END_S
-    while (pids := _processes_writing_to(folder)) and time.monotonic() < deadline:
+    while (pids := _processes_of(folder)) and time.monotonic() < deadline:
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.02)
 
 
-def _processes_writing_to(folder: Path) -> list[int]:
+def _processes_of(folder: Path) -> list[int]:
+    """Those that were told of `folder` when they started, or, once they go by another title, write to it."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it ended, or is not ours
-            if os.readlink(process / "fd" / "1").startswith(f"{folder}/"):
+            told = f"{folder}/".encode() in (process / "cmdline").read_bytes()
+            if told or os.readlink(process / "fd" / "1").startswith(f"{folder}/"):
                 found.append(int(process.name))
     return found
 
