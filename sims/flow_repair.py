@@ -10,13 +10,11 @@ from eglb.sims.linear_model import Pairs
 
 Array = np.ndarray
 
-# Allowed violation, as a share of the largest demand: a tenth of what a plan may be reported with.
-TOLERANCE = 1e-10
 SPREAD_PASSES = 30
 
 
-def repair_flow(pairs: Pairs, flow: Array) -> Array:
-    """A flow near `flow` that meets every demand within every capacity, to 1e-10 of the largest demand.
+def repair_flow(pairs: Pairs, flow: Array, allowed_mw: float) -> Array:
+    """A flow near `flow` that meets every demand within every capacity, each to `allowed_mw`.
 
     Negative flows go to 0 and each group's flows are scaled to its demand. Where a region is then over its
     capacity it keeps what fits, and what it cannot serve is spread over the free capacity the group reaches;
@@ -29,16 +27,17 @@ def repair_flow(pairs: Pairs, flow: Array) -> Array:
     flow : (E', T) MW on `pairs`; anything finite.
     """
     groups, slots = pairs.demand.shape
-    allowed = TOLERANCE * float(pairs.demand.max(initial=0.0))
     regions = len(pairs.capacity)
     into_group = _sums(pairs.gateway, groups)
     into_region = _sums(pairs.region, regions)
     repaired = _meet_demand(pairs, into_group, np.maximum(flow, 0.0))
     slot = np.arange(slots)
     for _ in range(SPREAD_PASSES):
-        over = (into_region @ repaired[:, slot] - pairs.capacity[:, slot]).max(axis=0, initial=0.0) > allowed
+        over = (into_region @ repaired[:, slot] - pairs.capacity[:, slot]).max(
+            axis=0, initial=0.0
+        ) > allowed_mw
         served = into_group @ repaired[:, slot]
-        over |= np.abs(served - pairs.demand[:, slot]).max(axis=0, initial=0.0) > allowed
+        over |= np.abs(served - pairs.demand[:, slot]).max(axis=0, initial=0.0) > allowed_mw
         slot = slot[over]
         if not len(slot):
             return repaired

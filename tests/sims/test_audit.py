@@ -189,8 +189,12 @@ def test_certifies_a_known_optimum(seed: int) -> None:
 def test_equity_price_is_made_valid_before_use() -> None:
     (s, optimum), best = build_backwards(3)
     assert any(kind.weight > 0 for kind in s.footprints)
-    for wrong in (best.equity_price * 1e3, best.equity_price * 1e-300, best.equity_price * 1e300):
+    for wrong in (best.equity_price * 1e3, best.equity_price * 1e-300):
         assert lower_bound(s, best.demand_price, wrong) == pytest.approx(optimum, rel=1e-12)
+    # Prices whose sum is no number any more, and the smallest there are: only their proportions count.
+    even = lower_bound(s, best.demand_price, np.ones_like(best.equity_price))
+    for size in (1.7e308, 5e-324):
+        assert lower_bound(s, best.demand_price, np.full_like(best.equity_price, size)) == even
     negative = np.where(best.equity_price > 0, best.equity_price, -1e6)
     assert lower_bound(s, best.demand_price, negative) == pytest.approx(optimum, rel=1e-12)
     assert lower_bound(s, best.demand_price, np.full_like(best.equity_price, -1.0)) <= optimum

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from known_answers import TINY, KnownAnswer, build_backwards, infeasible, make_kind, make_scenario
 
-from eglb.sims import central
+from eglb.sims import central, flow_repair
 from eglb.sims.audit import audit, lower_bound, region_load, violations
 from eglb.sims.catalog import load
 from eglb.sims.central import METHODS, solve_central, solve_cheapest, solve_cheapest_pairs
@@ -198,7 +197,7 @@ def test_repair_makes_any_flow_feasible(seed: int, wrong: float) -> None:
     random = np.random.default_rng(seed)
     flow = np.zeros((len(pairs.region), s.slots))
     np.add.at(flow, pairs.of_pair, best.route)
-    near = repair_flow(pairs, flow + wrong * random.normal(size=flow.shape))
+    near = repair_flow(pairs, flow + wrong * random.normal(size=flow.shape), 1e-10 * s.demand.max())
     found = violations(s, pairs.expand_flow(s, near))
     assert max(found.values()) <= 1e-9 * s.demand.max()
     if wrong == 0.0:
@@ -214,7 +213,7 @@ def test_repair_where_all_capacity_is_needed(seed: int) -> None:
     s = dataclasses.replace(s, capacity=region_load(s, best.route))
     pairs = merge_gateways(s)
     random = np.random.default_rng(seed)
-    repaired = repair_flow(pairs, random.uniform(0, 2, (len(pairs.region), s.slots)))
+    repaired = repair_flow(pairs, random.uniform(0, 2, (len(pairs.region), s.slots)), 1e-10 * s.demand.max())
     assert max(violations(s, pairs.expand_flow(s, repaired)).values()) <= 1e-9 * s.demand.max()
     assert not np.isnan(repaired).any()
 
@@ -246,13 +245,43 @@ def test_cheapest_does_not_depend_on_how_many_slots_are_solved_at_once(
         assert (cost * region_load(s, solve_cheapest(s, cost))).sum() == pytest.approx(whole, rel=1e-12)
 
 
-def test_larger_fleets_take_the_interior_point() -> None:
-    s = load(f"synthetic:{2 * central.INTERIOR_FROM_GATEWAYS}x3")
+def test_larger_models_take_the_interior_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    s = load("synthetic:20x24")
+    exact = solve_central(s)
+    assert exact.method == "simplex"
+    assert abs(audit(s, exact.route, exact.demand_price, exact.equity_price).gap) < 1e-12
+    monkeypatch.setattr(central, "INTERIOR_FROM_COLUMNS", exact.columns)
     result = solve_central(s)
     assert result.method == "interior"
+    assert result.columns == exact.columns
     done = audit(s, result.route, result.demand_price, result.equity_price)
     assert -1e-12 < done.gap < 1e-7
     assert max(done.violations.values()) <= 1e-9 * s.demand.max()
-    exact = solve_central(s, method="simplex")
-    assert abs(audit(s, exact.route, exact.demand_price, exact.equity_price).gap) < 1e-12
-    assert math.isfinite(result.claimed_objective)
+
+
+def test_repair_needs_no_linear_program_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a slot with room went to the linear program")
+
+    monkeypatch.setattr(flow_repair, "_nearest_flow", refuse)
+    s = load("synthetic:30x48,util=0.35")
+    pairs = merge_gateways(s)
+    flow = np.random.default_rng(0).uniform(0.0, 30.0, (len(pairs.region), s.slots))
+    repaired = repair_flow(pairs, flow, 1e-10 * s.demand.max())
+    assert max(violations(s, pairs.expand_flow(s, repaired)).values()) <= 1e-9 * s.demand.max()
+
+
+@pytest.mark.parametrize("method", ["simplex", "interior", "interior-loose", "first-order"])
+def test_many_merged_gateways_at_exactly_full_load(method: str) -> None:
+    """Violations count against the largest gateway's demand, not against the sum of the merged ones."""
+    random = np.random.default_rng(0)
+    demand = random.uniform(0.1, 1.0, (300, 4))
+    capacity = random.uniform(0.5, 1.0, (5, 4))
+    capacity[:, :2] *= demand.sum(axis=0)[:2] / capacity.sum(axis=0)[:2]
+    capacity[:, 2:] *= 2.0 * demand.sum(axis=0)[2:] / capacity.sum(axis=0)[2:]
+    kind = make_kind(random.uniform(0.1, 1.0, (5, 4)), 3.0)
+    s = make_scenario(demand, random.uniform(20, 90, (5, 4)), capacity, footprints=[kind])
+    result = solve_central(s, method=method)
+    done = audit(s, result.route, result.demand_price, result.equity_price)
+    assert max(done.violations.values()) <= 1e-9 * demand.max()
+    assert done.gap <= 1e-5
