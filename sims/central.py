@@ -23,7 +23,8 @@ from eglb.sims.audit import lower_bound, violations
 from eglb.sims.feasibility import TOLERANCE, require_feasible
 from eglb.sims.flow_repair import repair_flow
 from eglb.sims.highs import open_highs
-from eglb.sims.linear_model import LinearModel, Pairs, build_model, merge_gateways, separate_gateways
+from eglb.sims.linear_model import LinearModel, build_model
+from eglb.sims.pairs import Pairs, merge_gateways, separate_gateways
 from eglb.sims.problems import InfeasibleError
 from eglb.sims.scenario import Scenario
 

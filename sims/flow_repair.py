@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from eglb.sims.highs import open_highs
-from eglb.sims.linear_model import Pairs
+from eglb.sims.pairs import Pairs
 
 Array = np.ndarray
 

@@ -234,7 +234,7 @@ def _solve_centrally(
     checked = audit(scenario, result.route, result.demand_price, result.equity_price)
     record = RoundRecord(
         round=0,
-        seconds=result.seconds_build + result.seconds_solve,
+        seconds=result.seconds_build + result.seconds_solve + result.seconds_repair,
         objective=checked.objective,
         lower_bound=checked.lower_bound,
         gap=checked.gap,

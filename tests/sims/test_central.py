@@ -18,7 +18,7 @@ from eglb.sims.audit import audit, lower_bound, region_load, violations
 from eglb.sims.catalog import load
 from eglb.sims.central import METHODS, solve_central, solve_cheapest, solve_cheapest_pairs
 from eglb.sims.flow_repair import repair_flow
-from eglb.sims.linear_model import merge_gateways
+from eglb.sims.pairs import merge_gateways
 from eglb.sims.problems import InfeasibleError
 from eglb.sims.scenario import Scenario
 from eglb.sims.solution import Audit
