@@ -28,7 +28,8 @@ from eglb.coordinator.interior import expand_slots, reduce_slots, solve_border
 Array = np.ndarray
 
 _NEWTON_STEPS = 3
-_CENTRING = 0.3
+_CENTRING, _CENTRING_LATE, _LATE_GAP = 0.3, 0.1, 1e-3
+"""Part of the complementarity aimed for next; below the late gap steps are nearly full and may aim lower."""
 _BOUNDARY = 0.99
 _LEVEL_FLOOR = 1e-3
 _LAG = 3
@@ -142,7 +143,8 @@ class Newton(Algorithm):
             raised = raised + primal * ds
         self._y = m.load(self._x)
         self._level = self._level + raised
-        self._tau = _CENTRING * float((self._x * self._z).mean())
+        centring = _CENTRING_LATE if self.incumbent.gap < _LATE_GAP else _CENTRING
+        self._tau = centring * float((self._x * self._z).mean())
         self._mu_ahead = self._mu + dmu
         return self._step(self._y, full_capacity_price, dmu, full_rise)
 
