@@ -137,11 +137,11 @@ def knapsack(cost: Array, demand_price: Array, demand: Array, capacity: Array) -
     wanted = np.where(reduced < 0.0, demand, 0.0)
     value = (reduced * demand).sum(1)
     full = wanted.sum(1) > capacity
-    gains = reduced.transpose(0, 2, 1)[full]
-    order = np.argsort(gains, axis=1)
-    gains = np.take_along_axis(gains, order, 1)
-    amounts = np.take_along_axis(wanted.transpose(0, 2, 1)[full], order, 1)
-    filled = np.minimum(np.cumsum(amounts, axis=1), capacity[full][:, None])
-    filled[:, 1:] -= filled[:, :-1].copy()
-    value[full] = (gains * filled).sum(1)
+    if full.any():
+        region, slot = np.nonzero(full)
+        gains, amounts = reduced[region, :, slot], wanted[region, :, slot]
+        rows, order = np.arange(len(gains))[:, None], np.argsort(gains, axis=1)
+        filled = np.minimum(np.cumsum(amounts[rows, order], axis=1), capacity[full][:, None])
+        filled[:, 1:] -= filled[:, :-1].copy()
+        value[full] = (gains[rows, order] * filled).sum(1)
     return value.sum(1)

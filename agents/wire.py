@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Self
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Self
 
 import msgpack
 import numpy as np
 
-_ARRAY = 1
 _KINDS: dict[str, type[Message]] = {}
 
 
@@ -42,16 +43,15 @@ def in_single_precision(values: np.ndarray) -> np.ndarray:
 class Message:
     """What travels: a request of the coordinator or the answer of an agent. Subclasses add fields only."""
 
-    _axes: ClassVar[Mapping[str, str]]
-
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         _KINDS[cls.__name__] = cls
 
     @classmethod
-    def axes(cls) -> dict[str, str | None]:
-        """Field name -> ``"region"``, ``"edge"`` or None."""
-        return {f.name: f.metadata.get("axis") for f in fields(cls)}
+    @cache
+    def axes(cls) -> Mapping[str, str | None]:
+        """Field name -> ``"region"``, ``"edge"`` or None, in order."""
+        return MappingProxyType({f.name: f.metadata.get("axis") for f in fields(cls)})
 
     def cut(self, regions: slice, edges: slice) -> Self:
         """The part of this message that concerns some regions and their edges (views, no copies)."""
@@ -83,28 +83,17 @@ class Fault(Message):
     reason: str
 
 
-def _pack(value: Any) -> msgpack.ExtType:
+def _plain(value: Any) -> Any:
+    """An array as (dtype, shape, raw little-endian values), anything else as it is."""
     if isinstance(value, np.ndarray):
-        value = np.asarray(value, order="C")
-        little = value.astype(value.dtype.newbyteorder("<"), copy=False)
-        return msgpack.ExtType(_ARRAY, msgpack.packb([little.dtype.str, list(value.shape), little.tobytes()]))
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"cannot send a {type(value).__name__}")
-
-
-def _unpack(code: int, data: bytes) -> Any:
-    if code != _ARRAY:
-        raise ValueError(f"unknown extension type {code}")
-    dtype, shape, raw = msgpack.unpackb(data)
-    return np.frombuffer(raw, dtype).reshape(shape)
+        value = value.astype(value.dtype.newbyteorder("<"), copy=False)
+        return value.dtype.str, value.shape, value.tobytes()
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def encode(messages: Sequence[Message]) -> bytes:
-    """Messages as bytes: msgpack, arrays as dtype, shape and raw little-endian values."""
-    return msgpack.packb(
-        [[type(m).__name__, {f.name: getattr(m, f.name) for f in fields(m)}] for m in messages], default=_pack
-    )
+    """Messages as bytes: msgpack of kind and fields, arrays as dtype, shape and raw little-endian values."""
+    return msgpack.packb([[type(m).__name__, {n: _plain(getattr(m, n)) for n in m.axes()}] for m in messages])
 
 
 def decode(data: bytes) -> list[Message]:
@@ -115,7 +104,15 @@ def decode(data: bytes) -> list[Message]:
     ValueError : `data` is not such an encoding, or names an unknown message.
     """
     try:
-        rows = msgpack.unpackb(data, ext_hook=_unpack)
-        return [_KINDS[kind](**values) for kind, values in rows]
-    except (KeyError, TypeError, ValueError, msgpack.UnpackException) as error:
+        messages = []
+        for kind, values in msgpack.unpackb(data):
+            for name, value in values.items():
+                if isinstance(value, list):
+                    dtype, shape, raw = value
+                    values[name] = np.frombuffer(raw, dtype).reshape(shape)
+                elif not isinstance(value, (int, float, str)):
+                    raise TypeError(f"{kind}.{name} is a {type(value).__name__}")
+            messages.append(_KINDS[kind](**values))
+        return messages
+    except (AttributeError, KeyError, TypeError, ValueError, msgpack.UnpackException) as error:
         raise ValueError(f"not a message of this protocol: {error!r}") from error

@@ -110,8 +110,9 @@ def _assemble(
         for j in range(gateways):
             for e in range(gateway_start[j], gateway_start[j + 1]):
                 i = edge_region[e]
-                d = 1.0 / (reduced_cost[t, e] / route[t, e] + _ROUTE_FLOOR)
-                r = demand_price[t, j] + tau / route[t, e] - slope[t, i]
+                inverse = 1.0 / route[t, e]
+                d = 1.0 / (reduced_cost[t, e] * inverse + _ROUTE_FLOOR)
+                r = demand_price[t, j] + tau * inverse - slope[t, i]
                 weight[t, e] = d
                 rest[t, e] = r
                 total[t, i] += d
@@ -191,7 +192,7 @@ def _couple(
     shift = np.empty((slots, regions))
     border = np.zeros((kinds * regions, kinds * regions))
     coupling = np.empty((regions, regions))
-    damped = np.empty(regions)
+    damped, scaled = np.empty(regions), np.empty(regions)
     for t in range(slots):
         for i in range(regions):
             damped[i] = 1.0 / (1.0 + curvature[t, i] * total[t, i])
@@ -200,22 +201,28 @@ def _couple(
                 coupling[i, other] = 0.0
             coupling[i, i] = total[t, i] * damped[i]
         for j in range(gateways):
+            answer = response[t, j, 1:]
             for e in range(gateway_start[j], gateway_start[j + 1]):
                 i = edge_region[e]
                 shift[t, i] += weight[t, e] * response[t, j, 0]
                 part = weight[t, e] * damped[i]
+                row = coupling[i]
                 for other in range(regions):
-                    coupling[i, other] -= part * response[t, j, 1 + other]
+                    row[other] -= part * answer[other]
         for i in range(regions):
             shift[t, i] *= damped[i]
-        for k in range(kinds):
+        # Views of one row each, so that the innermost loops run over vectors.
+        for m in range(kinds):
+            scale = intensity[t, m]
             for i in range(regions):
-                own = intensity[t, k, i]
-                for m in range(k + 1):
+                row = coupling[i]
+                for other in range(regions):
+                    scaled[other] = row[other] * scale[other]
+                for k in range(m, kinds):
+                    own = intensity[t, k, i]
+                    into = border[k * regions + i, m * regions : (m + 1) * regions]
                     for other in range(regions):
-                        border[k * regions + i, m * regions + other] += (
-                            own * coupling[i, other] * intensity[t, m, other]
-                        )
+                        into[other] += own * scaled[other]
     for k in range(kinds):
         for m in range(k):
             for i in range(regions):
@@ -316,15 +323,15 @@ def solve_border(border: Array, compliance: Array, side: Array, mass: Array) -> 
     """
     kinds, regions = side.shape
     size = kinds * regions
-    matrix = border.copy()
-    matrix[np.arange(size), np.arange(size)] += compliance.ravel()
-    scale = 1.0 / np.sqrt(matrix.diagonal())
-    matrix *= scale[:, None] * scale
-    sides = np.zeros((size, 1 + kinds))
-    sides[:, 0] = side.ravel()
+    matrix = np.zeros((size + kinds, size + kinds))
+    matrix[:size, :size] = border
+    diagonal = border.diagonal() + compliance.ravel()
+    scale = 1.0 / np.sqrt(diagonal)
+    matrix[:size, :size] *= scale[:, None]
+    matrix[:size, :size] *= scale
+    matrix[np.arange(size), np.arange(size)] = 1.0
     for k in range(kinds):
-        sides[k * regions : (k + 1) * regions, 1 + k] = 1.0
-    solved = np.linalg.solve(matrix, sides * scale[:, None]) * scale[:, None]
-    totals = solved.reshape(kinds, regions, 1 + kinds).sum(1)
-    level = np.linalg.solve(totals[:, 1:], totals[:, 0] - mass)
-    return (solved[:, 0] - solved[:, 1:] @ level).reshape(kinds, regions), level
+        block = slice(k * regions, (k + 1) * regions)
+        matrix[block, size + k] = matrix[size + k, block] = scale[block]
+    solved = np.linalg.solve(matrix, np.concatenate([side.ravel() * scale, mass]))
+    return (solved[:size] * scale).reshape(kinds, regions), solved[size:]

@@ -129,11 +129,12 @@ ONE = encode([Evaluate(load=np.ones((2, 3)))])
         msgpack.packb([[["Evaluate"], {}]]),
         msgpack.packb([["NoSuchMessage", {}]]),
         msgpack.packb([["Evaluate", {"load": msgpack.ExtType(9, b"abc")}]]),
-        msgpack.packb([["Evaluate", {"load": msgpack.ExtType(1, b"\xc1")}]]),
-        msgpack.packb([["Evaluate", {"load": msgpack.ExtType(1, msgpack.packb(["<f8", [3], b"1234"]))}]]),
-        msgpack.packb([["Evaluate", {"load": msgpack.ExtType(1, msgpack.packb(["<f8", [3], bytes(16)]))}]]),
-        msgpack.packb([["Evaluate", {"load": msgpack.ExtType(1, msgpack.packb(["O", [1], bytes(8)]))}]]),
-        msgpack.packb([["Evaluate", {"load": msgpack.ExtType(1, msgpack.packb(["x?", [1], bytes(8)]))}]]),
+        msgpack.packb([["Evaluate", {"load": None}]]),
+        msgpack.packb([["Evaluate", {"load": []}]]),
+        msgpack.packb([["Evaluate", {"load": ["<f8", [3], b"1234"]}]]),
+        msgpack.packb([["Evaluate", {"load": ["<f8", [3], bytes(16)]}]]),
+        msgpack.packb([["Evaluate", {"load": ["O", [1], bytes(8)]}]]),
+        msgpack.packb([["Evaluate", {"load": ["x?", [1], bytes(8)]}]]),
     ],
 )
 def test_what_is_not_a_message_is_a_value_error(data: bytes) -> None:
