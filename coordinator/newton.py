@@ -32,7 +32,8 @@ _CENTRING, _CENTRING_LATE, _LATE_GAP = 0.3, 0.1, 1e-3
 """Part of the complementarity aimed for next; below the late gap steps are nearly full and may aim lower."""
 _BOUNDARY = 0.99
 _LEVEL_FLOOR = 1e-3
-_LAG = 3
+_CERTIFY_EVERY, _NEAR = 3, 100.0
+_LAG = 4
 _PATIENCE = 12
 """Rounds without a tenth less gap after which the method has stalled."""
 
@@ -75,7 +76,10 @@ class Newton(Algorithm):
             disclosure = replies[1]
             assert isinstance(disclosure, Disclosure)
             move = self._begin(disclosure)
-        return Broadcast((move, *self._certificate()))
+        # Far from the end a certificate costs more time than it is worth.
+        late = self._guessed_gap <= _NEAR * self.gap or self._number - self._best_round >= _LAG
+        due = late or self._number % _CERTIFY_EVERY == 1
+        return Broadcast((move, *self._certificate()) if due else (move,))
 
     def _begin(self, known: Disclosure) -> BarrierStep:
         """Units of order one, and a roomy interior point."""
@@ -93,7 +97,8 @@ class Newton(Algorithm):
         )
         self._demand = m.demand / self._load_unit
         self._mu = fair_share(self._mass, m.regions).T
-        cost = self._cost(fair_share(m.equity_weight, m.regions)) / self._price_unit + 0.5
+        self._unit_cost = self._cost(fair_share(m.equity_weight, m.regions)) / self._price_unit
+        cost = self._unit_cost + 0.5
         self._x = np.maximum(m.spread() / self._load_unit, 1e-3 * float(self._demand.mean()))
         self._y = m.load(self._x)
         # A kind of which no region in reach has any needs an interior too.
@@ -101,7 +106,7 @@ class Newton(Algorithm):
         offered = np.ascontiguousarray(cost[:, m.edge_region])
         self._nu = np.minimum.reduceat(offered, m.gateway_start[:-1], axis=1) - 0.5
         self._z = np.ascontiguousarray(offered - self._nu[:, m.edge_gateway])
-        self._tau = _CENTRING * float((self._x * self._z).mean())
+        self._aim()
         nothing = np.zeros_like(self._mu)
         return self._step(self._y, np.zeros_like(self._y), nothing, np.zeros(m.kinds))
 
@@ -143,8 +148,7 @@ class Newton(Algorithm):
             raised = raised + primal * ds
         self._y = m.load(self._x)
         self._level = self._level + raised
-        centring = _CENTRING_LATE if self.incumbent.gap < _LATE_GAP else _CENTRING
-        self._tau = centring * float((self._x * self._z).mean())
+        self._aim()
         self._mu_ahead = self._mu + dmu
         return self._step(self._y, full_capacity_price, dmu, full_rise)
 
@@ -173,6 +177,14 @@ class Newton(Algorithm):
     def _cost(self, equity_price: Array) -> Array:
         """(T, N): every region's marginal cost in USD per MW-slot at `equity_price` (N, K)."""
         return self._price + (equity_price[:, :, None] * self._raw_intensity).sum(1).T
+
+    def _aim(self) -> None:
+        """Choose the next centring, and guess the gap: about twice the coordinator's own complementarity."""
+        products = self._x * self._z
+        spent = float((self._unit_cost * self._y).sum())
+        self._guessed_gap = 2.0 * float(products.sum()) / max(abs(spent), 1e-300)
+        centring = _CENTRING_LATE if self.incumbent.gap < _LATE_GAP else _CENTRING
+        self._tau = centring * float(products.mean())
 
     def _certificate(self) -> list[Request]:
         """Bound at the prices just reached, and the plan just reached, repaired.
