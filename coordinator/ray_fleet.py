@@ -22,9 +22,8 @@ from eglb.coordinator.interrupts import interrupts_held
 
 _PRIVATE_ENVIRONMENT = {
     "RAY_AUTH_MODE": "token",  # Ray listens to the whole network, and whoever it answers can run code here
-    "RAY_AUTH_TOKEN": secrets.token_hex(
-        32
-    ),  # in the environment: Ray's default is a file in the home directory
+    # In the environment: Ray's default is a file in the home directory.
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
@@ -40,6 +39,8 @@ _END_S = 3.0
 _LOOK_S = 0.25
 """How often a wait looks whether somebody pressed Ctrl-C."""
 _RESTARTS = 5
+_SHARE_OF_CPU = 0.01
+"""Of an agent on a cluster that was joined: next to nothing, more than a head that declares no CPU has."""
 
 
 class RayActors(Transport):
@@ -72,7 +73,7 @@ class RayActors(Transport):
             with interrupts_held():
                 cluster.enter(address, len(regions))
             actor = ray.remote(RegionHost).options(
-                num_cpus=0,
+                num_cpus=0 if address == "local" else _SHARE_OF_CPU,
                 max_restarts=_RESTARTS,
                 max_task_retries=0,
                 enable_task_events=False,
