@@ -6,8 +6,6 @@ import csv
 import gzip
 import io
 import json
-import shutil
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from eglb.sims.problems import InputError
+from eglb.sims.results_folder import staged_folder
 from eglb.sims.scenario import Scenario
 from eglb.sims.scenario_folder_tables import SUFFIXES
 
@@ -175,22 +174,13 @@ def _settings_text(scenario: Scenario) -> str:
 def _write_folder(
     folder: Path, settings: str, tables: dict[str, dict[str, Sequence[Any]]], suffix: str
 ) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: exists and is not empty")
-    aside = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-        aside.chmod(0o755)
-        (aside / "scenario.toml").write_text(settings, encoding="utf-8")
-        for name, columns in tables.items():
-            _write_table(aside / f"{name}{suffix}", columns)
-        aside.rename(folder)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
-    finally:
-        if aside is not None and aside.exists():
-            shutil.rmtree(aside)
+    with staged_folder(folder) as aside:
+        try:
+            (aside / "scenario.toml").write_text(settings, encoding="utf-8")
+            for name, columns in tables.items():
+                _write_table(aside / f"{name}{suffix}", columns)
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
 
 
 def _write_table(path: Path, columns: dict[str, Sequence[Any]]) -> None:

@@ -92,7 +92,7 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match="cannot be created"):
         new(tmp_path / "file" / "fleet")
 
 
