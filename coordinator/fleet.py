@@ -88,8 +88,8 @@ class Fleet:
     """All agents behind one call.
 
     A host that fails or does not answer within `deadline_s` is asked again, up to three times in all; one
-    that restarted and lost its memory is first sent the opening again. A host that stays silent makes the
-    exchange fail.
+    that restarted and lost its memory is sent the opening along with the question. A host that stays silent
+    makes the exchange fail.
     """
 
     def __init__(self, transport: Transport, seats: Sequence[Seat], deadline_s: float = 60.0) -> None:
@@ -111,32 +111,30 @@ class Fleet:
         self.traffic.rounds += 1
         answers: dict[int, list[Message]] = {}
         trouble: dict[int, str] = {}
-        pending = {h: self._encode(h, broadcast) for h in range(len(self._seats))}
+        asked = dict.fromkeys(range(len(self._seats)), broadcast)
         for attempt in range(_TRIES):
             if attempt:
                 self.traffic.rounds += 1
-            forgot = set()
-            for h, answer in self._call(pending).items():
+            for h, answer in self._call({h: self._encode(h, what) for h, what in asked.items()}).items():
                 if isinstance(answer, Exception):
                     trouble[h] = str(answer) or type(answer).__name__
                     continue
                 try:
-                    answers[h] = self._read(h, broadcast, answer)
+                    replies = self._read(h, asked[h], answer)
+                    answers[h] = replies[-len(broadcast.requests) :]
                 except _AgentFault as fault:
                     trouble[h] = str(fault)
-                    forgot.add(h)
+                    if self._opening is not None and not broadcast.opening:
+                        asked[h] = Broadcast(self._opening.requests + broadcast.requests)
                 except ValueError as error:
                     trouble[h] = str(error)
-            pending = {h: data for h, data in pending.items() if h not in answers}
-            if not pending:
+            asked = {h: what for h, what in asked.items() if h not in answers}
+            if not asked:
                 return tuple(
                     type(first).join([answers[h][q] for h in range(len(self._seats))])
                     for q, first in enumerate(answers[0])
                 )
-            if forgot and self._opening is not None and not broadcast.opening:
-                self.traffic.rounds += 1
-                self._call({h: self._encode(h, self._opening) for h in forgot})
-        lost = ", ".join(f"{'+'.join(self._seats[h].names)} ({trouble[h]})" for h in sorted(pending))
+        lost = ", ".join(f"{'+'.join(self._seats[h].names)} ({trouble[h]})" for h in sorted(asked))
         raise FleetError(f"no answer from {lost} after {_TRIES} tries")
 
     def _encode(self, host: int, broadcast: Broadcast) -> bytes:
