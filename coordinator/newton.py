@@ -33,9 +33,9 @@ _CENTRING, _CENTRING_LATE, _LATE_GAP = 0.3, 0.1, 1e-3
 _BOUNDARY = 0.99
 _LEVEL_FLOOR = 1e-3
 _CERTIFY_EVERY, _NEAR = 3, 100.0
-_LAG = 4
-_PATIENCE = 12
-"""Rounds without a tenth less gap after which the method has stalled."""
+"""Certificates come in one round of so many, and in all once the gap may be this close to the one asked for."""
+_LAG, _PATIENCE = 4, 12
+"""Rounds without a tenth less gap after which a clearing helps with the bound, and after which to give up."""
 
 
 class Newton(Algorithm):
@@ -76,7 +76,7 @@ class Newton(Algorithm):
             disclosure = replies[1]
             assert isinstance(disclosure, Disclosure)
             move = self._begin(disclosure)
-        # Far from the end a certificate costs more time than it is worth.
+        # Far from the end a certificate would cost more time than it is worth.
         late = self._guessed_gap <= _NEAR * self.gap or self._number - self._best_round >= _LAG
         due = late or self._number % _CERTIFY_EVERY == 1
         return Broadcast((move, *self._certificate()) if due else (move,))
