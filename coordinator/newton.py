@@ -33,9 +33,9 @@ _CENTRING, _CENTRING_LATE, _LATE_GAP = 0.3, 0.1, 1e-3
 _BOUNDARY = 0.99
 _LEVEL_FLOOR = 1e-3
 _CERTIFY_EVERY, _NEAR = 3, 100.0
-"""Certificates come in one round of so many, and in all once the gap may be this close to the one asked for."""
+"""Certificates come in one round of so many, and in all once the gap may be so near to the one asked for."""
 _LAG, _PATIENCE = 4, 12
-"""Rounds without a tenth less gap after which a clearing helps with the bound, and after which to give up."""
+"""Rounds without a tenth less gap: after so many a clearing helps with the bound, after so many it is over."""
 
 
 class Newton(Algorithm):
