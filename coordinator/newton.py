@@ -35,7 +35,7 @@ _LEVEL_FLOOR = 1e-3
 _CERTIFY_EVERY, _NEAR = 3, 100.0
 """Certificates come in one round of so many, and in all once the gap may be so near to the one asked for."""
 _LAG, _PATIENCE = 4, 12
-"""Rounds without a tenth less gap: after so many a clearing helps with the bound, after so many it is over."""
+"""Rounds without a tenth less gap: after so many a clearing helps the bound, after so many it is over."""
 
 
 class Newton(Algorithm):
