@@ -40,6 +40,10 @@ cli.add_command(compare_command)
 cli.add_command(scenario_group)
 
 
+_arrived: set[int] = set()
+"""Signals that asked this process to end."""
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code; no error of a user ends in a traceback."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -53,7 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.Abort:
         code = _report(given, "interrupted", ["interrupted; nothing was written"], EXIT_INTERRUPTED)
     except Exception as error:
-        code = _explain(given, error)
+        # Compiled code that a signal interrupts may raise an error of its own instead.
+        if signal.SIGTERM in _arrived:
+            sys.exit(128 + signal.SIGTERM)
+        if signal.SIGINT in _arrived:
+            code = _report(given, "interrupted", ["interrupted; nothing was written"], EXIT_INTERRUPTED)
+        else:
+            code = _explain(given, error)
     sys.exit(code)
 
 
@@ -84,9 +94,11 @@ def _report(given: list[str], status: str, problems: Sequence[str], code: int, s
 def _interrupt_once(signum: int, frame: FrameType | None) -> None:
     # A second Ctrl-C would cut short the shutdown of agents that the first one started.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _arrived.add(signum)
     raise KeyboardInterrupt
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _arrived.add(signum)
     raise SystemExit(128 + signum)
