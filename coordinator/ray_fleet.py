@@ -28,7 +28,7 @@ _PRIVATE_ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 _PRIVATE_SETTINGS = {"event_stats": False, "enable_metrics_collection": False}
-"""Book-keeping that nobody reads on a private cluster; it is a quarter of the cost of a round."""
+"""Book-keeping that nobody reads on a private cluster, and that costs time in every round."""
 _OBJECT_STORE_BYTES = 100 * 2**20
 _HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _HTTP2_SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
