@@ -32,7 +32,7 @@ from eglb.agents.proximal import Proposal, ProximalStep
 from eglb.agents.region import Request
 from eglb.agents.valuation import Accepted, Introduce, Offer, Profile
 from eglb.agents.wire import Message
-from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished
+from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, WarmStart
 from eglb.coordinator.clearing import project
 from eglb.coordinator.equity import fair_share, prox_worst
 from eglb.coordinator.market import Market
@@ -56,8 +56,8 @@ _OFFER_MARGIN = 0.1
 class Admm(Algorithm):
     """ADMM with over-relaxation, residual-driven penalty and tail averaging; see the module's docstring."""
 
-    def __init__(self, market: Market, gap: float) -> None:
-        super().__init__(market, gap)
+    def __init__(self, market: Market, gap: float, warm: WarmStart | None = None) -> None:
+        super().__init__(market, gap, warm)
         self._round = 0
         self._mixture = Mixture(market.equity_weight, keep=_PLANS_MIXED)
         self._route = market.spread()

@@ -71,6 +71,27 @@ class Incumbent:
         return better
 
 
+@dataclass(frozen=True, eq=False)
+class WarmStart:
+    """Where a solve of much the same problem ended, told on the slots, pairs and regions of this one.
+
+    None of it need be feasible or valid here: plans are repaired and priced anew, bounds evaluated anew.
+
+    Parameters
+    ----------
+    route : (T, E) MW. demand_price : (T, J) USD per MW-slot. equity_price : (N, K) USD per unit.
+    known : (T,) whether the earlier solve covered the slot; other slots hold its nearest guess.
+    equity_prices : (R, N, K) further equity prices whose cleared plans mixed into the earlier plan; R may be
+    zero.
+    """
+
+    route: Array
+    demand_price: Array
+    equity_price: Array
+    known: Array
+    equity_prices: Array
+
+
 class Algorithm(ABC):
     """A sans-IO state machine: `start` gives the first exchange, `step` takes its replies and gives the next.
 
@@ -78,9 +99,10 @@ class Algorithm(ABC):
     in `incumbent` at any time, so a run can be stopped between any two exchanges.
     """
 
-    def __init__(self, market: Market, gap: float) -> None:
+    def __init__(self, market: Market, gap: float, warm: WarmStart | None = None) -> None:
         self.market = market
         self.gap = gap
+        self.warm = warm
         self.incumbent = Incumbent()
         self._bounds_asked: deque[tuple[Array, Array]] = deque()
         self._plans_asked: deque[Array] = deque()

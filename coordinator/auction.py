@@ -16,7 +16,7 @@ import numpy as np
 
 from eglb.agents.bidding import Bid, OfferQuantity, PriceFootprints, Quantity
 from eglb.agents.wire import Message
-from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished
+from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, WarmStart
 from eglb.coordinator.equity import fair_share
 from eglb.coordinator.market import Market
 from eglb.coordinator.mixture import PricedPlan
@@ -32,8 +32,8 @@ class Auction(Algorithm):
     prices let a curious coordinator infer price and intensity.
     """
 
-    def __init__(self, market: Market, gap: float) -> None:
-        super().__init__(market, gap)
+    def __init__(self, market: Market, gap: float, warm: WarmStart | None = None) -> None:
+        super().__init__(market, gap, warm)
         self.equity_price = fair_share(market.equity_weight, market.regions)
         self._quantity = np.zeros((market.slots, market.regions))
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import nnls
 
+from eglb.coordinator.algorithm import WarmStart
 from eglb.coordinator.auction import Auction
 from eglb.coordinator.equity import normalise
 from eglb.coordinator.market import Market
@@ -28,8 +29,8 @@ class LevelBundle(Auction):
     projection.
     """
 
-    def __init__(self, market: Market, gap: float) -> None:
-        super().__init__(market, gap)
+    def __init__(self, market: Market, gap: float, warm: WarmStart | None = None) -> None:
+        super().__init__(market, gap, warm)
         self._mixture = Mixture(market.equity_weight, keep=_PLANES)
         self._planes: list[tuple[float, Array]] = []
 

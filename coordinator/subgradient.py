@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from eglb.coordinator.algorithm import WarmStart
 from eglb.coordinator.auction import Auction
 from eglb.coordinator.equity import project_simplex
 from eglb.coordinator.market import Market
@@ -20,8 +21,8 @@ class Subgradient(Auction):
     ones do not (Nedic and Ozdaglar 2009; weights of Lacoste-Julien, Schmidt and Bach 2012).
     """
 
-    def __init__(self, market: Market, gap: float) -> None:
-        super().__init__(market, gap)
+    def __init__(self, market: Market, gap: float, warm: WarmStart | None = None) -> None:
+        super().__init__(market, gap, warm)
         self._iteration = 0
         self._mean = PricedPlan(np.zeros_like(market.spread()), 0.0, np.zeros_like(self.equity_price))
 
