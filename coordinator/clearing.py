@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from eglb.coordinator.compilation import compiled, count, indices, matrix, nothing, number, several, vector
+from eglb.agents.compilation import compiled, count, indices, matrix, nothing, number, several, vector
 
 Array = np.ndarray
 

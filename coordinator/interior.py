@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eglb.coordinator.compilation import compiled, cube, indices, matrix, nothing, number, several
+from eglb.agents.compilation import compiled, cube, indices, matrix, nothing, number, several
 
 Array = np.ndarray
 
