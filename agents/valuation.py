@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eglb.agents.compilation import compiled, given_indices, given_matrix, in_shards, nothing, vector
 from eglb.agents.region import Array, Memory, MemoryLost, Region, Request
-from eglb.agents.wire import Message, per_edge, per_region
+from eglb.agents.wire import Message, per_edge, per_gateway, per_region
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,37 +30,26 @@ class Introduce(Request):
 
     Parameters
     ----------
-    degree : (N,) number of gateways that reach the region.
-    demand : (E, T) MW of those gateways.
+    degree : (N,) number of gateways that reach the region. reach : (E,) which, by identity.
+    gateway : (J,) identities, ascending. demand : (J, T) MW.
     load : (N, T) MW.
     """
 
     degree: Array = per_region()
-    demand: Array = per_edge()
+    reach: Array = per_edge()
+    gateway: Array = per_gateway()
+    demand: Array = per_gateway()
     load: Array = per_region()
 
     def answer(self, region: Region, memory: Memory) -> Profile:
         memory.notes.clear()
-        memory.notes["gateways"] = pad_edges(self.degree, self.demand)
+        first = np.concatenate([[0], np.cumsum(self.degree)]).astype(np.int64)
+        memory.notes["gateways"] = (first, np.searchsorted(self.gateway, self.reach), self.demand)
         return Profile(
             price_scale=np.abs(region.price).mean(1),
             price_spread=region.price.std(1),
             footprint=region.footprint(self.load),
         )
-
-
-def pad_edges(degree: Array, demand: Array) -> tuple[Array, Array]:
-    """Edge rows as a rectangle: index (n, D) of each region's edges and their demand (n, D, T), zero where
-    padded.
-
-    With all demand zero on the padding, a padded edge can never carry load.
-    """
-    width = int(degree.max(initial=0))
-    start = np.concatenate([[0], np.cumsum(degree)[:-1]]).astype(int)
-    column = np.arange(width)[None, :]
-    real = column < degree[:, None]
-    index = np.where(real, start[:, None] + column, 0)
-    return index, np.where(real[:, :, None], demand[index], 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,35 +103,81 @@ class Bound(Request):
 
     Parameters
     ----------
-    demand_price : (E, T) USD per MW-slot, nu of the gateway of each edge.
+    demand_price : (J, T) USD per MW-slot, nu.
     equity_price : (N, K) USD per unit, mu.
     """
 
-    demand_price: Array = per_edge()
+    demand_price: Array = per_gateway()
     equity_price: Array = per_region()
 
     def answer(self, region: Region, memory: Memory) -> BoundTerm:
         if "gateways" not in memory.notes:
             raise MemoryLost
-        index, demand = memory.notes["gateways"]
         cost = region.marginal_cost(self.equity_price)
-        return BoundTerm(value=knapsack(cost, self.demand_price[index], demand, region.capacity))
+        return BoundTerm(value=knapsack(cost, self.demand_price, region.capacity, *memory.notes["gateways"]))
 
 
-def knapsack(cost: Array, demand_price: Array, demand: Array, capacity: Array) -> Array:
+def knapsack(
+    cost: Array, demand_price: Array, capacity: Array, first: Array, reach: Array, demand: Array
+) -> Array:
     """(n,): sum over slots of min { sum_j (cost - nu_j) x_j : 0 <= x_j <= d_j, sum_j x_j <= capacity }.
 
-    Shapes: `cost`, `capacity` (n, T); `demand_price`, `demand` (n, D, T).
+    Shapes: `cost`, `capacity` (n, T); `demand_price`, `demand` (J, T); the gateways of region i are
+    ``reach[first[i]:first[i + 1]]``.
     """
-    reduced = np.minimum(cost[:, None, :] - demand_price, 0.0)
-    wanted = np.where(reduced < 0.0, demand, 0.0)
-    value = (reduced * demand).sum(1)
-    full = wanted.sum(1) > capacity
-    if full.any():
-        region, slot = np.nonzero(full)
-        gains, amounts = reduced[region, :, slot], wanted[region, :, slot]
-        rows, order = np.arange(len(gains))[:, None], np.argsort(gains, axis=1)
-        filled = np.minimum(np.cumsum(amounts[rows, order], axis=1), capacity[full][:, None])
-        filled[:, 1:] -= filled[:, :-1].copy()
-        value[full] = (gains[rows, order] * filled).sum(1)
-    return value.sum(1)
+    value = np.zeros(len(cost))
+    rows = (cost, capacity, first[:-1], first[1:], value)
+    shared = (reach, np.asarray(demand_price, dtype=float), demand)
+    in_shards(_fill, len(reach) * cost.shape[1], rows, *(np.ascontiguousarray(a) for a in shared))
+    return value
+
+
+@compiled(
+    nothing(
+        given_matrix,
+        given_matrix,
+        given_indices,
+        given_indices,
+        vector,
+        given_indices,
+        given_matrix,
+        given_matrix,
+    )
+)
+def _fill(
+    cost: Array,
+    capacity: Array,
+    first: Array,
+    last: Array,
+    value: Array,
+    reach: Array,
+    demand_price: Array,
+    demand: Array,
+) -> None:
+    """See `knapsack`: all that gains is taken, and where that is too much, the best of it."""
+    regions, slots = cost.shape
+    gain, wanted = np.empty(slots), np.empty(slots)
+    for i in range(regions):
+        gain[:] = 0.0
+        wanted[:] = 0.0
+        own = reach[first[i] : last[i]]
+        for j in own:
+            for t in range(slots):
+                reduced = cost[i, t] - demand_price[j, t]
+                if reduced < 0.0:
+                    gain[t] += reduced * demand[j, t]
+                    wanted[t] += demand[j, t]
+        for t in range(slots):
+            if wanted[t] > capacity[i, t]:
+                gain[t] = 0.0
+                room = capacity[i, t]
+                offers = np.empty(len(own))
+                for q in range(len(own)):
+                    offers[q] = cost[i, t] - demand_price[own[q], t]
+                for q in np.argsort(offers):
+                    taken = min(demand[own[q], t], room)
+                    if offers[q] >= 0.0 or room <= 0.0:
+                        break
+                    gain[t] += offers[q] * taken
+                    room -= taken
+            value[i] += gain[t]

@@ -1,8 +1,9 @@
 """Messages between the coordinator and the agents, and their one encoding.
 
 A message is a frozen dataclass whose array fields say which axis they run along: `per_region` fields have one
-row for each region, `per_edge` fields one row for each (region, gateway) pair sorted by region, all others
-are shared by everyone. So one broadcast for the whole fleet can be cut into what each host needs, and the
+row for each region, `per_edge` fields one row for each (region, gateway) pair sorted by region, `per_gateway`
+fields one for each gateway, of which a host gets those that reach its regions; all others are shared by
+everyone. So one broadcast for the whole fleet can be cut into what each host needs, and the
 replies of the hosts be joined again, without knowing what the message means.
 """
 
@@ -30,6 +31,11 @@ def per_edge() -> Any:
     return field(metadata={"axis": "edge"})
 
 
+def per_gateway() -> Any:
+    """An array field whose leading axis runs over gateways."""
+    return field(metadata={"axis": "gateway"})
+
+
 def in_single_precision(values: np.ndarray) -> np.ndarray:
     """`values` as float32, half the bytes; what is too large for that becomes the largest there is.
 
@@ -50,12 +56,12 @@ class Message:
     @classmethod
     @cache
     def axes(cls) -> Mapping[str, str | None]:
-        """Field name -> ``"region"``, ``"edge"`` or None, in order."""
+        """Field name -> ``"region"``, ``"edge"``, ``"gateway"`` or None, in order."""
         return MappingProxyType({f.name: f.metadata.get("axis") for f in fields(cls)})
 
-    def cut(self, regions: slice, edges: slice) -> Self:
-        """The part of this message that concerns some regions and their edges (views, no copies)."""
-        rows = {"region": regions, "edge": edges}
+    def cut(self, regions: slice, edges: slice, gateways: np.ndarray) -> Self:
+        """The part of this message that concerns some regions, their edges and the gateways of these."""
+        rows = {"region": regions, "edge": edges, "gateway": gateways}
         return type(self)(
             **{
                 n: getattr(self, n) if a is None else getattr(self, n)[rows[a]]

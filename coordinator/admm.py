@@ -30,10 +30,9 @@ import numpy as np
 
 from eglb.agents.proximal import Proposal, ProximalStep
 from eglb.agents.region import Request
-from eglb.agents.valuation import Accepted, Introduce, Offer, Profile
+from eglb.agents.valuation import Accepted, Offer, Profile
 from eglb.agents.wire import Message
 from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, WarmStart
-from eglb.coordinator.clearing import project
 from eglb.coordinator.equity import fair_share, prox_worst
 from eglb.coordinator.market import Market
 from eglb.coordinator.mixture import Mixture
@@ -74,9 +73,7 @@ class Admm(Algorithm):
         self._offer_margin = np.full((market.slots, 1), _OFFER_MARGIN)
 
     def start(self) -> Broadcast:
-        m = self.market
-        introduce = Introduce(degree=m.degree, demand=m.per_edge(m.demand), load=self._z.T)
-        return Broadcast((introduce, self._offer(self._z)), opening=True)
+        return Broadcast((self.introduce(self._z), self._offer(self._z)), opening=True)
 
     def step(self, replies: Sequence[Message]) -> Broadcast | Finished:
         first, extras = replies[0], replies[1:]
@@ -110,14 +107,11 @@ class Admm(Algorithm):
         m = self.market
         self._ceiling = np.maximum(self._ceiling, y)
         z_before, g_before = self._z, self._g
-        self._z = project(
+        self._z = m.project(
             2.0 * y - self._s_load,
             self._route,
             self._demand_price,
             self._load_step,
-            m.demand,
-            m.gateway_start,
-            m.edge_region,
             _SWEEPS,
             _SWEEP_TOLERANCE * self._residual,
         )
@@ -150,7 +144,7 @@ class Admm(Algorithm):
     def _average(self) -> None:
         """Weighted means over about the last tenth of the rounds: the iterate circles, its mean does not."""
         tail = 11.0 / (self._round + 10.0)
-        self._mean_route += tail * (self._route - self._mean_route)
+        self.market.blend(self._mean_route, self._route, tail)
         self._mean_demand_price = self._mean_demand_price + tail * (
             self._demand_price - self._mean_demand_price
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from eglb.agents.region import Request
-from eglb.agents.valuation import Bound, BoundTerm, Evaluate, Value
+from eglb.agents.valuation import Bound, BoundTerm, Evaluate, Introduce, Value
 from eglb.agents.wire import Message
 from eglb.coordinator.equity import normalise
 from eglb.coordinator.market import Market
@@ -115,6 +115,13 @@ class Algorithm(ABC):
     def step(self, replies: Sequence[Message]) -> Broadcast | Finished:
         """Digest the replies to the last exchange and say what to ask next."""
 
+    def introduce(self, load: Array) -> Introduce:
+        """The opening request, with a first load (T, N)."""
+        m = self.market
+        reach = m.edge_gateway[m.by_region]
+        gateway = np.arange(m.gateways)
+        return Introduce(degree=m.degree, reach=reach, gateway=gateway, demand=m.demand.T, load=load.T)
+
     def ask_bound(self, demand_price: Array, equity_price: Array) -> Bound:
         """Ask for the Lagrangian bound at these prices, (T, J) and (N, K), or rather at valid ones next to
         them.
@@ -124,7 +131,7 @@ class Algorithm(ABC):
         demand_price = demand_price.astype(np.float32)
         equity_price = normalise(equity_price, self.market.equity_weight)
         self._bounds_asked.append((demand_price.astype(float), equity_price))
-        return Bound(demand_price=self.market.per_edge(demand_price), equity_price=equity_price)
+        return Bound(demand_price=demand_price.T, equity_price=equity_price)
 
     def ask_plan(self, route: Array) -> Evaluate:
         """Ask what a feasible plan (T, E) costs; it is kept as it is, so give away the array."""

@@ -1,6 +1,7 @@
 """Clearing of demand, slot by slot: who serves whom, at least cost, nearest to a proposal, or at all.
 
-All kernels are compiled, treat slots independently and cost a small multiple of the number of edges per slot.
+All kernels are compiled, treat slots independently, cost a small multiple of the number of edges per slot and
+write into arrays they are given.
 Edges come sorted by gateway: those of gateway j are ``gateway_start[j]:gateway_start[j + 1]`` with regions
 ``edge_region``; ``by_region[region_start[i]:region_start[i + 1]]`` are those of region i. Arrays are
 slot-major.
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from eglb.agents.compilation import compiled, count, indices, matrix, nothing, number, several, vector
+from eglb.agents.compilation import compiled, count, indices, matrix, nothing, number, vector
 
 Array = np.ndarray
 
@@ -19,89 +20,96 @@ _NEGLIGIBLE = 1e-14
 """Flows below this part of a slot's largest demand are rounding."""
 
 
-@compiled(matrix(matrix, indices, count))
-def region_load(route: Array, edge_region: Array, regions: int) -> Array:
-    """(T, N): sum of `route` (T, E) by region."""
+@compiled(nothing(matrix, matrix, indices))
+def region_load(route: Array, load: Array, edge_region: Array) -> None:
+    """`load` (T, N): sum of `route` (T, E) by region."""
     slots, edges = route.shape
-    load = np.zeros((slots, regions))
     for t in range(slots):
+        load[t] = 0.0
         for e in range(edges):
             load[t, edge_region[e]] += route[t, e]
-    return load
 
 
-@compiled(matrix(matrix, matrix, matrix, vector, matrix, indices, indices, count, number))
+@compiled(nothing(matrix, matrix, matrix, matrix, matrix, vector, indices, indices, count, number))
 def project(
     target: Array,
+    load: Array,
     route: Array,
     price: Array,
-    step: Array,
     demand: Array,
+    step: Array,
     gateway_start: Array,
     edge_region: Array,
     sweeps: int,
     tolerance: float,
-) -> Array:
+) -> None:
     """Load nearest to `target` among those that meet demand: Gauss-Seidel sweeps of exact water filling.
 
     Minimises sum_i (z_i - target_i)^2 / (2 step_i) over z = sum_j x_ij, x >= 0, sum_i x_ij = demand_j, one
     gateway after the other, from the given `route` (T, E) and `price` (T, J), both updated in place. A slot
     is done after `sweeps` or when one sweep moves no pair by more than `tolerance` MW; with a single gateway
     one sweep is exact. At the end every gateway's demand is met exactly; `price` is the multiplier of that
-    constraint, the demand price.
-
-    Returns
-    -------
-    load : (T, N), the z of the final route.
+    constraint, the demand price, and `load` (T, N) is z.
     """
     slots, regions = target.shape
     gateways = demand.shape[1]
-    load = np.zeros((slots, regions))
+    missing = np.empty(regions)
+    widest = 0
+    for j in range(gateways):
+        widest = max(widest, gateway_start[j + 1] - gateway_start[j])
+    base, level = np.empty(widest), np.empty(widest)
     for t in range(slots):
-        z = load[t]
+        x, nu = route[t], price[t]
+        for i in range(regions):
+            missing[i] = target[t, i]
         for e in range(edge_region.shape[0]):
-            z[edge_region[e]] += route[t, e]
+            missing[edge_region[e]] -= x[e]
         for _ in range(sweeps):
             change = 0.0
             for j in range(gateways):
-                first, last = gateway_start[j], gateway_start[j + 1]
-                d = demand[t, j]
-                theta = price[t, j]
+                first, d, theta = gateway_start[j], demand[t, j], nu[j]
+                reached = gateway_start[j + 1] - first
+                for q in range(reached):
+                    base[q] = missing[edge_region[first + q]] + x[first + q]
+                total = 0.0
                 for _newton in range(100):
                     total, slope = 0.0, 0.0
-                    for e in range(first, last):
-                        i = edge_region[e]
-                        level = target[t, i] - z[i] + route[t, e] + theta * step[i]
-                        if level > 0.0:
-                            total += level
-                            slope += step[i]
+                    for q in range(reached):
+                        w = step[edge_region[first + q]]
+                        value = max(0.0, base[q] + theta * w)
+                        level[q] = value
+                        total += value
+                        slope += w if value > 0.0 else 0.0
                     if slope == 0.0:
                         if d == 0.0:
                             break
                         theta = np.inf
-                        for e in range(first, last):
-                            i = edge_region[e]
-                            theta = min(theta, (d - (target[t, i] - z[i] + route[t, e])) / step[i])
+                        for q in range(reached):
+                            theta = min(theta, (d - base[q]) / step[edge_region[first + q]])
                         continue
-                    move = (d - total) / slope
-                    theta += move
                     if abs(total - d) <= 1e-14 * (d + abs(theta) * slope):
                         break
-                price[t, j] = theta
-                total = 0.0
-                for e in range(first, last):
-                    i = edge_region[e]
-                    total += max(0.0, target[t, i] - z[i] + route[t, e] + theta * step[i])
+                    theta += (d - total) / slope
+                nu[j] = theta
                 exact = d / total if total > 0.0 else 0.0
-                for e in range(first, last):
-                    i = edge_region[e]
-                    new = exact * max(0.0, target[t, i] - z[i] + route[t, e] + theta * step[i])
-                    z[i] += new - route[t, e]
-                    change = max(change, abs(new - route[t, e]))
-                    route[t, e] = new
+                for q in range(reached):
+                    value = exact * level[q]
+                    move = value - x[first + q]
+                    missing[edge_region[first + q]] -= move
+                    change = max(change, abs(move))
+                    x[first + q] = value
             if gateways == 1 or change <= tolerance:
                 break
-    return load
+        for i in range(regions):
+            load[t, i] = target[t, i] - missing[i]
+
+
+@compiled(nothing(matrix, matrix, number))
+def blend(mean: Array, latest: Array, part: float) -> None:
+    """mean += part * (latest - mean), in place."""
+    for row in range(mean.shape[0]):
+        for column in range(mean.shape[1]):
+            mean[row, column] += part * (latest[row, column] - mean[row, column])
 
 
 @compiled(nothing(vector, count, count, number))
@@ -115,18 +123,21 @@ def _meet_exactly(route: Array, first: int, last: int, demand: float) -> None:
 
 
 @compiled(
-    several((matrix, matrix, matrix))(matrix, matrix, matrix, indices, indices, indices, indices, indices)
+    nothing(matrix, matrix, matrix, matrix, matrix, matrix, indices, indices, indices, indices, indices)
 )
 def clear(
     cost: Array,
     quantity: Array,
     demand: Array,
+    route: Array,
+    price: Array,
+    unmet: Array,
     gateway_start: Array,
     edge_region: Array,
     edge_gateway: Array,
     region_start: Array,
     by_region: Array,
-) -> tuple[Array, Array, Array]:
+) -> None:
     """Least-cost clearing: min sum_i cost_i y_i over routes that meet demand with y <= quantity, and its
     dual.
 
@@ -134,17 +145,17 @@ def clear(
     filled as far as demand can be rerouted to it along alternating paths without taking load from a cheaper
     one.
 
-    Returns
-    -------
-    route : (T, E). price : (T, J), a dual optimal demand price; in slots where a set of gateways has no spare
-    quantity left it is the largest cost of the slot. unmet : (T, J), demand that nothing on offer can serve.
+    Parameters
+    ----------
+    cost, quantity : (T, N). demand : (T, J).
+    route : (T, E), filled. price : (T, J), filled with a dual optimal demand price; in slots where a set of
+    gateways has no spare quantity left it is the largest cost of the slot. unmet : (T, J), filled with the
+    demand that nothing on offer can serve.
     """
     slots, regions = cost.shape
     gateways = demand.shape[1]
-    edges = edge_region.shape[0]
-    route = np.zeros((slots, edges))
-    price = np.zeros((slots, gateways))
-    unmet = demand.copy()
+    route[:] = 0.0
+    unmet[:] = demand
     queue = np.empty(regions, np.int64)
     seen_region = np.empty(regions, np.bool_)
     seen_gateway = np.empty(gateways, np.bool_)
@@ -229,94 +240,102 @@ def clear(
             if unmet[t, j] <= tiny * 1e3:
                 _meet_exactly(route[t], gateway_start[j], gateway_start[j + 1], demand[t, j])
                 unmet[t, j] = 0.0
-    return route, price, unmet
 
 
-@compiled(several((matrix, matrix))(matrix, matrix, matrix, indices, indices, indices, indices, indices))
+@compiled(nothing(matrix, matrix, matrix, matrix, indices, indices, indices, indices, indices))
 def repair(
     route: Array,
     ceiling: Array,
     demand: Array,
+    unmet: Array,
     gateway_start: Array,
     edge_region: Array,
     edge_gateway: Array,
     region_start: Array,
     by_region: Array,
-) -> tuple[Array, Array]:
-    """A route near the given one that meets demand with region loads at most `ceiling` (T, N), where one
-    exists.
+) -> None:
+    """Move `route` (T, E) in place a little, so that it meets demand with region loads at most `ceiling` (T,
+    N), where that is possible.
 
     Scale overfull regions and over-served gateways down, spread what is missing over the headroom in reach,
     and send the last of it along alternating paths, which is exact: what remains unmet cannot be met under
-    this ceiling.
-
-    Returns
-    -------
-    route : (T, E). unmet : (T, J), zero where demand is met exactly.
+    this ceiling. `unmet` (T, J) is filled; it is zero where demand is met exactly.
     """
     slots, regions = ceiling.shape
     gateways = demand.shape[1]
     edges = edge_region.shape[0]
-    out = np.maximum(route, 0.0)
-    unmet = np.zeros((slots, gateways))
+    unmet[:] = 0.0
     load = np.empty(regions)
+    scale = np.empty(regions)
     wanted = np.empty(regions)
+    missing = np.empty(gateways)
+    room = np.empty(gateways)
     queue = np.empty(gateways, np.int64)
     seen_region = np.empty(regions, np.bool_)
     seen_gateway = np.empty(gateways, np.bool_)
     moved_to = np.empty(regions, np.int64)
     moved_from = np.empty(gateways, np.int64)
     for t in range(slots):
-        x = out[t]
+        x = route[t]
         cap = ceiling[t]
         tiny = _NEGLIGIBLE * (1e-300 + demand[t].max()) if gateways else 0.0
+        load[:] = 0.0
         for j in range(gateways):
             total = 0.0
             for e in range(gateway_start[j], gateway_start[j + 1]):
+                x[e] = max(0.0, x[e])
                 total += x[e]
             if total > demand[t, j]:
                 for e in range(gateway_start[j], gateway_start[j + 1]):
                     x[e] *= demand[t, j] / total
-        load[:] = 0.0
-        for e in range(edges):
-            load[edge_region[e]] += x[e]
-        for e in range(edges):
-            i = edge_region[e]
-            if load[i] > cap[i]:
-                x[e] *= cap[i] / load[i]
-        for _ in range(_SPREAD_PASSES):
-            load[:] = 0.0
-            for e in range(edges):
+            for e in range(gateway_start[j], gateway_start[j + 1]):
                 load[edge_region[e]] += x[e]
+        for i in range(regions):
+            scale[i] = cap[i] / load[i] if load[i] > cap[i] else 1.0
+            load[i] = min(load[i], cap[i])
+        for j in range(gateways):
+            missing[j] = demand[t, j]
+            for e in range(gateway_start[j], gateway_start[j + 1]):
+                x[e] *= scale[edge_region[e]]
+                missing[j] -= x[e]
+        for _ in range(_SPREAD_PASSES):
             wanted[:] = 0.0
             short_of = 0.0
             for j in range(gateways):
-                short, room = demand[t, j], 0.0
+                if missing[j] <= tiny:
+                    continue
+                short_of = max(short_of, missing[j])
+                room[j] = 0.0
                 for e in range(gateway_start[j], gateway_start[j + 1]):
-                    short -= x[e]
-                    room += max(0.0, cap[edge_region[e]] - load[edge_region[e]])
-                short_of = max(short_of, short)
-                if short > tiny and room > 0.0:
+                    i = edge_region[e]
+                    room[j] += max(0.0, cap[i] - load[i])
+                if room[j] > 0.0:
                     for e in range(gateway_start[j], gateway_start[j + 1]):
                         i = edge_region[e]
-                        wanted[i] += short * max(0.0, cap[i] - load[i]) / room
+                        wanted[i] += missing[j] * max(0.0, cap[i] - load[i]) / room[j]
             if short_of <= tiny:
                 break
+            # What region i is asked for, cut to its headroom; all are asked at once.
+            for i in range(regions):
+                scale[i] = max(0.0, cap[i] - load[i])
             for j in range(gateways):
-                short, room = demand[t, j], 0.0
+                if missing[j] <= tiny or room[j] == 0.0:
+                    continue
+                short = missing[j]
                 for e in range(gateway_start[j], gateway_start[j + 1]):
-                    short -= x[e]
-                    room += max(0.0, cap[edge_region[e]] - load[edge_region[e]])
-                if short > tiny and room > 0.0:
-                    for e in range(gateway_start[j], gateway_start[j + 1]):
-                        i = edge_region[e]
-                        free = max(0.0, cap[i] - load[i])
-                        if free > 0.0:
-                            x[e] += short * free / room * min(1.0, free / wanted[i])
+                    i = edge_region[e]
+                    if scale[i] > 0.0:
+                        flow = short * scale[i] / room[j] * min(1.0, scale[i] / wanted[i])
+                        x[e] += flow
+                        load[i] += flow
+                        missing[j] -= flow
         load[:] = 0.0
         for e in range(edges):
             load[edge_region[e]] += x[e]
         for j in range(gateways):
+            if missing[j] <= tiny:
+                _meet_exactly(x, gateway_start[j], gateway_start[j + 1], demand[t, j])
+                continue
             short = demand[t, j]
             for e in range(gateway_start[j], gateway_start[j + 1]):
                 short -= x[e]
@@ -366,4 +385,3 @@ def repair(
                 _meet_exactly(x, gateway_start[j], gateway_start[j + 1], demand[t, j])
             else:
                 unmet[t, j] = short
-    return out, unmet

@@ -69,6 +69,7 @@ class Seat:
     names: tuple[str, ...]
     regions: slice
     edges: slice
+    gateways: np.ndarray
 
 
 def seat(market: Market, regions: Sequence[Region]) -> list[Seat]:
@@ -77,7 +78,8 @@ def seat(market: Market, regions: Sequence[Region]) -> list[Seat]:
     for region in regions:
         last = first + len(region.names)
         edges = slice(int(market.region_start[first]), int(market.region_start[last]))
-        seats.append(Seat(region.names, slice(first, last), edges))
+        gateways = np.unique(market.edge_gateway[market.by_region[edges]])
+        seats.append(Seat(region.names, slice(first, last), edges, gateways))
         first = last
     if first != market.regions:
         raise ValueError(f"{first} regions are seated, the market has {market.regions}")
@@ -139,7 +141,7 @@ class Fleet:
 
     def _encode(self, host: int, broadcast: Broadcast) -> bytes:
         at = self._seats[host]
-        return encode([r.cut(at.regions, at.edges) for r in broadcast.requests])
+        return encode([r.cut(at.regions, at.edges, at.gateways) for r in broadcast.requests])
 
     def _read(self, host: int, broadcast: Broadcast, answer: bytes) -> list[Message]:
         """The replies in `answer`: of the kinds asked for, a row for each region, all numbers finite.

@@ -4,11 +4,14 @@ costs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from eglb.agents.compilation import in_shards
 from eglb.coordinator import clearing
 
 Array = np.ndarray
@@ -73,10 +76,6 @@ class Market:
         """(N,): how many gateways reach each region."""
         return np.bincount(self.edge_region, minlength=self.regions)
 
-    def per_edge(self, by_gateway: Array) -> Array:
-        """(E, T) in message order from (T, J)."""
-        return np.ascontiguousarray(by_gateway[:, self.edge_gateway[self.by_region]].T)
-
     def spread(self) -> Array:
         """(T, E): every gateway's demand in equal parts over the regions it reaches."""
         parts = np.bincount(self.edge_gateway, minlength=self.gateways)
@@ -84,19 +83,52 @@ class Market:
 
     def load(self, route: Array) -> Array:
         """(T, N): each region's load under `route` (T, E)."""
-        return clearing.region_load(route, self.edge_region, self.regions)
+        load = np.empty((self.slots, self.regions))
+        self._in_shards(clearing.region_load, (route, load), self.edge_region)
+        return load
 
     def repair(self, route: Array, ceiling: Array) -> tuple[Array, Array]:
         """A route (T, E) near the given one with loads at most `ceiling` (T, N), and what of demand stays
         unmet (T, J).
         """
-        return clearing.repair(route, ceiling, self.demand, *self._graph)
+        route = np.array(route, order="C")
+        unmet = np.empty_like(self.demand)
+        self._in_shards(clearing.repair, (route, ceiling, self.demand, unmet), *self._graph)
+        return route, unmet
 
     def clear(self, cost: Array, quantity: Array) -> tuple[Array, Array, Array]:
         """Least-cost route (T, E) for `cost` and `quantity` (T, N), its demand price (T, J) and unmet demand
         (T, J).
         """
-        return clearing.clear(cost, quantity, self.demand, *self._graph)
+        route = np.empty((self.slots, len(self.edge_region)))
+        price, unmet = np.empty_like(self.demand), np.empty_like(self.demand)
+        self._in_shards(clearing.clear, (cost, quantity, self.demand, route, price, unmet), *self._graph)
+        return route, price, unmet
+
+    def project(
+        self, target: Array, route: Array, price: Array, step: Array, sweeps: int, tolerance: float
+    ) -> Array:
+        """Load (T, N) next to `target` that meets demand; `route` (T, E) and `price` (T, J) move along in
+        place.
+        """
+        load = np.empty_like(target)
+        self._in_shards(
+            clearing.project,
+            (target, load, route, price, self.demand),
+            step,
+            self.gateway_start,
+            self.edge_region,
+            sweeps,
+            tolerance,
+        )
+        return load
+
+    def blend(self, mean: Array, route: Array, part: float) -> None:
+        """Move `mean` a `part` of the way to `route`, both (T, E), in place."""
+        self._in_shards(clearing.blend, (mean, route), part)
+
+    def _in_shards(self, kernel: Callable[..., None], by_slot: tuple[Array, ...], *shared: Any) -> None:
+        in_shards(kernel, self.slots * len(self.edge_region), by_slot, *shared)
 
     @property
     def _graph(self) -> tuple[Array, Array, Array, Array, Array]:

@@ -19,7 +19,6 @@ import numpy as np
 
 from eglb.agents.barrier import BarrierModel, BarrierStep, Disclose, Disclosure
 from eglb.agents.region import Request
-from eglb.agents.valuation import Introduce
 from eglb.agents.wire import Message
 from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished
 from eglb.coordinator.equity import fair_share, normalise
@@ -50,7 +49,7 @@ class Newton(Algorithm):
         load = m.load(m.spread())
         return Broadcast(
             (
-                Introduce(degree=m.degree, demand=m.per_edge(m.demand), load=load.T),
+                self.introduce(load),
                 Disclose(),
             ),
             opening=True,

@@ -210,7 +210,7 @@ def test_an_agent_alone_answers_as_in_a_block() -> None:
         own = Region(region.names[at], region.price[at], region.capacity[at], region.intensity[at])
         memory = Memory()
         for n in range(1, 4):
-            single = draw_step(n, n).cut(at, slice(0, 0)).answer(own, memory)
+            single = draw_step(n, n).cut(at, slice(0, 0), np.arange(0)).answer(own, memory)
             for name in BarrierModel.axes():
                 np.testing.assert_array_equal(getattr(single, name)[0], getattr(block[n - 1], name)[i])
 

@@ -19,7 +19,6 @@ from eglb.agents.valuation import (
     Profile,
     Value,
     knapsack,
-    pad_edges,
 )
 from eglb.agents.wire import Fault, Message, decode, encode
 
@@ -35,6 +34,17 @@ def draw(seed: int, regions: int = 3, kinds: int = 2, slots: int = 4, scale: flo
         scale * random.normal(0.5, 1.0, (regions, slots)),
         random.uniform(0.0, 2.0, (regions, slots)),
         random.uniform(0.0, 1.0, (regions, kinds, slots)),
+    )
+
+
+def introduction(load: Array | None = None) -> Introduce:
+    """Three regions with one gateway each, three in all."""
+    return Introduce(
+        degree=np.ones(3, int),
+        reach=np.array([5, 9, 7]),
+        gateway=np.array([5, 7, 9]),
+        demand=np.ones((3, 4)),
+        load=np.zeros((3, 4)) if load is None else load,
     )
 
 
@@ -74,7 +84,14 @@ def test_knapsack_is_the_linear_program_it_states(scale: float, gateways: int) -
             )
             for i in range(regions)
         ]
-        np.testing.assert_allclose(knapsack(cost, price, demand, capacity), expected, atol=1e-9 * scale)
+        np.testing.assert_allclose(filled(cost, price, demand, capacity), expected, atol=1e-9 * scale)
+
+
+def filled(cost: Array, price: Array, demand: Array, capacity: Array) -> Array:
+    """`knapsack` with every region reached by gateways of its own: price and demand (n, D, T)."""
+    regions, gateways, slots = price.shape
+    first, reach = gateways * np.arange(regions + 1), np.arange(regions * gateways)
+    return knapsack(cost, price.reshape(-1, slots), capacity, first, reach, demand.reshape(-1, slots))
 
 
 def greedy(cost: float, price: Array, demand: Array, capacity: float) -> float:
@@ -95,22 +112,12 @@ def test_knapsack_is_the_greedy_loop() -> None:
         sum(greedy(cost[i, t], price[i, :, t], demand[i, :, t], capacity[i, t]) for t in range(9))
         for i in range(4)
     ]
-    np.testing.assert_allclose(knapsack(cost, price, demand, capacity), expected, rtol=1e-12)
+    np.testing.assert_allclose(filled(cost, price, demand, capacity), expected, rtol=1e-12)
 
 
 def test_knapsack_of_nobody() -> None:
     nothing = np.zeros((2, 0, 3))
-    np.testing.assert_array_equal(knapsack(np.ones((2, 3)), nothing, nothing, np.ones((2, 3))), [0.0, 0.0])
-
-
-def test_padding_puts_every_edge_at_its_region_and_zero_demand_elsewhere() -> None:
-    degree, demand = np.array([2, 0, 3]), np.arange(1.0, 6.0)[:, None] * [1.0, 10.0]
-    index, padded = pad_edges(degree, demand)
-    assert index[0, :2].tolist() == [0, 1] and index[2].tolist() == [2, 3, 4]
-    assert padded[:, :, 0].tolist() == [[1.0, 2.0, 0.0], [0.0, 0.0, 0.0], [3.0, 4.0, 5.0]]
-    assert padded[:, :, 1].tolist() == [[10.0, 20.0, 0.0], [0.0, 0.0, 0.0], [30.0, 40.0, 50.0]]
-    index, padded = pad_edges(np.zeros(2, int), np.zeros((0, 4)))
-    assert index.shape == (2, 0) and padded.shape == (2, 0, 4)
+    np.testing.assert_array_equal(filled(np.ones((2, 3)), nothing, nothing, np.ones((2, 3))), [0.0, 0.0])
 
 
 @pytest.mark.parametrize("degree", [[2, 0, 3], [0, 0, 1], [1, 1, 1]])
@@ -120,7 +127,14 @@ def test_bound_term_of_a_block_is_that_of_each_region_alone(degree: list[int]) -
     demand, price = random.uniform(0, 1, (edges, 4)), random.normal(1.0, 1.0, (edges, 4))
     equity = random.uniform(0.0, 1.0, (3, 2))
     memory = Memory()
-    Introduce(degree=np.array(degree), demand=demand, load=np.zeros((3, 4))).answer(region, memory)
+    own_gateways = np.arange(edges)
+    Introduce(
+        degree=np.array(degree),
+        reach=own_gateways,
+        gateway=own_gateways,
+        demand=demand,
+        load=np.zeros((3, 4)),
+    ).answer(region, memory)
     reply = Bound(demand_price=price, equity_price=equity).answer(region, memory)
     assert isinstance(reply, BoundTerm)
     first = 0
@@ -140,7 +154,7 @@ def test_a_bound_without_an_introduction_is_a_fault_that_says_so() -> None:
     with pytest.raises(MemoryLost):
         bound.answer(region, Memory())
     host = RegionHost(region)
-    introduce = Introduce(degree=np.ones(3, int), demand=np.ones((3, 4)), load=np.zeros((3, 4)))
+    introduce = introduction()
 
     def ask(*requests: Message) -> list[Message]:
         return decode(host.answer(encode(requests)))
@@ -154,7 +168,7 @@ def test_a_bound_without_an_introduction_is_a_fault_that_says_so() -> None:
 
 def test_an_introduction_forgets_what_was_before() -> None:
     memory = Memory({"multiplier": 1, "barrier": 2})
-    Introduce(degree=np.ones(3, int), demand=np.ones((3, 4)), load=np.zeros((3, 4))).answer(draw(0), memory)
+    introduction().answer(draw(0), memory)
     assert set(memory.notes) == {"gateways"}
 
 
@@ -195,7 +209,7 @@ def test_an_offer_is_accepted_up_to_capacity_and_not_beyond() -> None:
 def test_a_profile_tells_scales_of_price_and_the_footprint_of_the_first_load() -> None:
     region = draw(3)
     load = np.random.default_rng(0).random((3, 4))
-    reply = Introduce(degree=np.ones(3, int), demand=np.ones((3, 4)), load=load).answer(region, Memory())
+    reply = introduction(load).answer(region, Memory())
     assert isinstance(reply, Profile)
     for i in range(3):
         mean = sum(region.price[i]) / 4

@@ -175,15 +175,19 @@ def test_joining_undoes_cutting(kind: type[Message]) -> None:
     random = np.random.default_rng(0)
     values: dict[str, Any] = {}
     for f in fields(kind):
-        rows = {"region": 4, "edge": 6, None: 2}[kind.axes()[f.name]]
+        rows = {"region": 4, "edge": 6, "gateway": 5, None: 2}[kind.axes()[f.name]]
         values[f.name] = random.random((rows, 3)) if f.type == "Array" else 5
     whole = kind(**values)
-    parts = [whole.cut(slice(i, i + 1), at) for i, at in zip(range(4), edges_of(degree), strict=True)]
-    assert_same(kind.join(parts), whole)
-    assert_same(kind.join([whole]), whole)
-    for name, axis in kind.axes().items():
-        if axis is not None:
-            assert np.shares_memory(getattr(parts[0], name), getattr(whole, name))
+    everyone = np.arange(5)
+    parts = [
+        whole.cut(slice(i, i + 1), at, everyone) for i, at in zip(range(4), edges_of(degree), strict=True)
+    ]
+    by_region = [name for name, axis in kind.axes().items() if axis in ("region", "edge")]
+    joined, again = kind.join(parts), kind.join([whole])
+    for name in by_region:
+        np.testing.assert_array_equal(getattr(joined, name), getattr(whole, name))
+        assert np.shares_memory(getattr(parts[0], name), getattr(whole, name))
+    assert again is whole
 
 
 def test_every_agent_answers_to_read_only_arrays_and_keeps_its_own_data() -> None:
@@ -205,8 +209,8 @@ def test_every_agent_answers_to_read_only_arrays_and_keeps_its_own_data() -> Non
         "footprint_center": (regions, kinds),
         "footprint_step": (regions, kinds),
         "load_step": (regions,),
-        "demand": (4, slots),
-        "demand_price": (4, slots),
+        "demand": (3, slots),
+        "demand_price": (3, slots),
         "footprint_unit": (kinds,),
         "level": (kinds,),
         "level_move": (kinds,),
@@ -215,11 +219,12 @@ def test_every_agent_answers_to_read_only_arrays_and_keeps_its_own_data() -> Non
     requests = [kind for kind in KINDS if issubclass(kind, Request)]
     requests.sort(key=lambda kind: kind is not Introduce)
     assert len(requests) >= 8
+    given = {"degree": degree, "reach": np.array([0, 1, 3, 1]), "gateway": np.array([0, 1, 3])}
     for kind in requests:
         values: dict[str, Any] = {}
         for f in fields(kind):
-            if f.name == "degree":
-                values[f.name] = degree
+            if f.name in given:
+                values[f.name] = given[f.name]
             elif f.type == "Array":
                 values[f.name] = random.uniform(0.5, 1.0, shapes.get(f.name, (regions, slots)))
             else:
@@ -239,7 +244,7 @@ def test_every_agent_answers_to_read_only_arrays_and_keeps_its_own_data() -> Non
 
 def test_value_and_bound_are_cut_by_their_own_axis() -> None:
     bound = Bound(demand_price=np.arange(6.0)[:, None], equity_price=np.arange(2.0)[:, None])
-    part = bound.cut(slice(1, 2), slice(4, 6))
-    assert part.demand_price.ravel().tolist() == [4.0, 5.0]
+    part = bound.cut(slice(1, 2), slice(4, 6), np.array([2, 5]))
+    assert part.demand_price.ravel().tolist() == [2.0, 5.0]
     assert part.equity_price.ravel().tolist() == [1.0]
     assert Value.axes() == {"cost": "region", "footprint": "region"}

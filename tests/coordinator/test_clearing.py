@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize
 
-from eglb.coordinator.clearing import project, region_load
 from eglb.coordinator.market import Market
 
 Array = np.ndarray
@@ -27,8 +26,8 @@ def draw_case(seed: int, power: float = 1.0) -> tuple[Market, Array]:
     gateway, region = np.nonzero(reach)
     route = random.exponential(1.0, (slots, len(gateway))) * (random.random((slots, len(gateway))) < 0.7)
     market = Market(np.zeros((slots, gateways)), int(regions), gateway, region, np.zeros(0))
-    demand = region_load(route, market.edge_gateway, int(gateways))
-    quantity = region_load(route, market.edge_region, int(regions))
+    demand = (route[:, None, :] * (gateway == np.arange(gateways)[:, None])).sum(-1)
+    quantity = (route[:, None, :] * (region == np.arange(regions)[:, None])).sum(-1)
     change = random.choice(["full", "slack", "short"], p=[0.35, 0.4, 0.25])
     if change == "slack":
         quantity *= random.uniform(1.0, 3.0, quantity.shape)
@@ -189,9 +188,7 @@ def draw_projection(seed: int, price: float = 1.0, power: float = 1.0) -> tuple[
 def project_from(
     market: Market, target: Array, step: Array, sweeps: int, route: Array, price: Array
 ) -> Array:
-    return project(
-        target, route, price, step, market.demand, market.gateway_start, market.edge_region, sweeps, 0.0
-    )
+    return market.project(target, route, price, step, sweeps, 0.0)
 
 
 def sweep(market: Market, target: Array, step: Array, sweeps: int) -> tuple[Array, Array, Array]:

@@ -129,10 +129,14 @@ def stage(draw_market: Draw) -> Callable[..., Stage]:
         assert [len(host.names) for host in hosts] == [1, 2, 2]
         transport = Scripted(hosts, script)
         load = market.load(market.spread()).T
-        introduce = Introduce(degree=market.degree, demand=market.per_edge(market.demand), load=load)
-        bound = Bound(
-            demand_price=market.per_edge(np.ones_like(market.demand)), equity_price=np.ones((5, market.kinds))
+        introduce = Introduce(
+            degree=market.degree,
+            reach=market.edge_gateway[market.by_region],
+            gateway=np.arange(market.gateways),
+            demand=market.demand.T,
+            load=load,
         )
+        bound = Bound(demand_price=np.ones_like(market.demand.T), equity_price=np.ones((5, market.kinds)))
         return Stage(
             market,
             transport,

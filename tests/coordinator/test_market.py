@@ -32,10 +32,6 @@ def test_orders_and_sums(draw_market: Draw, seed: int) -> None:
     for j in range(market.gateways):
         own = market.edge_gateway[market.gateway_start[j] : market.gateway_start[j + 1]]
         assert (own == j).all() and len(own) == sum(pair[1] == j for pair in pairs)
-    told = market.per_edge(market.demand)
-    assert told.shape == (len(pairs), market.slots)
-    for row, (_, j) in zip(told, pairs, strict=True):
-        np.testing.assert_array_equal(row, market.demand[:, j])
     spread = market.spread()
     load = market.load(spread)
     for t in range(market.slots):
