@@ -14,6 +14,8 @@ from eglb.sims.scenario import Scenario
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
+    from eglb.coordinator.network import Network
+
 Array = np.ndarray
 
 
@@ -69,7 +71,10 @@ class Audit:
 
 @dataclass(frozen=True)
 class RoundRecord:
-    """Progress after one exchange: best certified objective and bound so far, inf / -inf before the first."""
+    """Progress after one exchange: best certified objective and bound so far, inf / -inf before the first.
+
+    `seconds` are measured; `seconds_network` is what the exchanges so far would take on the solve's network.
+    """
 
     round: int
     seconds: float
@@ -78,6 +83,7 @@ class RoundRecord:
     gap: float
     bytes_up: int
     bytes_down: int
+    seconds_network: float = 0.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -86,7 +92,8 @@ class Solution:
 
     `route` is (E, T) MW on the scenario's reach pairs, `load` (N, T) MW its sum by region,
     `demand_price` (J, T) USD per MW-slot and `equity_price` (K, N) USD per unit the duals behind
-    `audit.lower_bound`. `status` is one of `STATUS_MEANING`.
+    `audit.lower_bound`. `status` is one of `STATUS_MEANING`. On `network`, where one was given, the messages
+    would take `seconds_network` beside the measured seconds.
     Prints as a table, in a terminal and in a notebook.
     """
 
@@ -108,14 +115,21 @@ class Solution:
     seconds_total: float
     peak_rss_mb: float
     trace: tuple[RoundRecord, ...]
+    network: Network | None = None
 
     @property
     def converged(self) -> bool:
         """Whether the certified gap is at most the gap asked for."""
         return self.status == "converged"
 
+    @property
+    def seconds_network(self) -> float:
+        """What all exchanges together would take on `network`; 0 without one."""
+        return self.trace[-1].seconds_network
+
     def to_dict(self) -> dict[str, Any]:
         """The object that ``eglb solve --json`` prints; None stands for a number that is not finite."""
+        on_network = {} if self.network is None else {"network": self.seconds_network}
         return plain(
             {
                 "status": self.status,
@@ -138,6 +152,7 @@ class Solution:
                     "start": self.seconds_start,
                     "solve": self.seconds_solve,
                     "total": self.seconds_total,
+                    **on_network,
                 },
                 "peak_rss_mb": self.peak_rss_mb,
                 "violations": self.audit.violations,

@@ -8,6 +8,7 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from eglb.sims.audit import audit, region_load
 from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
 from eglb.sims.solution import RoundRecord, Solution
+
+if TYPE_CHECKING:
+    from eglb.coordinator.network import Network
 
 Array = np.ndarray
 
@@ -59,6 +63,7 @@ def solve(
     address: str = "local",
     regions_per_actor: int | None = None,
     deadline: float = 20.0,
+    network: Network | None = None,
     on_round: Callable[[RoundRecord], None] | None = None,
 ) -> Solution:
     """One plan for the whole horizon, with a certificate of how far it can be from optimal.
@@ -75,8 +80,10 @@ def solve(
         on to its first feasible plan. The central solver knows no rounds.
     address : ``"local"`` (a private Ray cluster), ``"auto"`` or ``"HOST:PORT"`` (a running one),
     ``"inprocess"``.
-    regions_per_actor : default one, as long as that makes no more than 32 actors; in process, all in one.
+    regions_per_actor : default one, as long as that makes no more than 32 actors; in process, all in one if
+        there is no `network`.
     deadline : seconds within which an agent must answer; asked three times in vain, it fails the solve.
+    network : on which to expect the exchanges, see `eglb.sims.wide_area.lay_network`; nothing waits for it.
     on_round : told the progress after every exchange.
 
     Raises
@@ -100,13 +107,24 @@ def solve(
         problems.append(f"regions_per_actor must be at least 1, not {regions_per_actor!r}")
     if not _names_fleet(address):
         problems.append(f"address {address!r} is none of local, auto, inprocess and HOST:PORT")
+    if network is not None and algorithm == "central":
+        problems.append("the central solver exchanges no messages: it has no use for a network")
     if problems:
         raise InputError(problems)
     if algorithm == "central":
         found = _solve_centrally(scenario, time_limit, on_round)
     else:
         found = _solve_with_agents(
-            scenario, algorithm, gap, max_rounds, time_limit, address, regions_per_actor, deadline, on_round
+            scenario,
+            algorithm,
+            gap,
+            max_rounds,
+            time_limit,
+            address,
+            regions_per_actor,
+            deadline,
+            network,
+            on_round,
         )
     checked = audit(scenario, found.route, found.demand_price, found.equity_price)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
@@ -129,6 +147,7 @@ def solve(
         seconds_total=time.perf_counter() - began,
         peak_rss_mb=own + found.agents_rss_mb,
         trace=found.trace,
+        network=network,
     )
 
 
@@ -148,12 +167,14 @@ def _solve_with_agents(
     address: str,
     regions_per_actor: int | None,
     deadline: float,
+    network: Network | None,
     on_round: Callable[[RoundRecord], None] | None,
 ) -> _Found:
     from eglb.coordinator.admm import Admm
     from eglb.coordinator.algorithm import Algorithm
     from eglb.coordinator.dual import LevelBundle
     from eglb.coordinator.fleet import Fleet, InProcess, Transport, group_regions, seat
+    from eglb.coordinator.network import WideArea
     from eglb.coordinator.newton import Newton
     from eglb.coordinator.run import run
     from eglb.coordinator.subgradient import Subgradient
@@ -171,7 +192,8 @@ def _solve_with_agents(
     parts = partition(scenario)
     count = len(scenario.regions)
     if regions_per_actor is None:
-        regions_per_actor = count if address == "inprocess" else -(-count // _MOST_ACTORS)
+        alone = network is not None or address != "inprocess"
+        regions_per_actor = -(-count // _MOST_ACTORS) if alone else count
     hosts = group_regions(parts.region, regions_per_actor)
     transport: Transport
     if address == "inprocess":
@@ -180,8 +202,10 @@ def _solve_with_agents(
         from eglb.coordinator.ray_fleet import RayActors
 
         transport = RayActors(hosts, address)
+    seats = seat(parts.market, hosts)
+    clock = WideArea(transport, network, seats) if network is not None else None
     try:
-        fleet = Fleet(transport, seat(parts.market, hosts), deadline)
+        fleet = Fleet(clock or transport, seats, deadline)
         method = methods[algorithm](parts.market, gap)
         trace: list[RoundRecord] = []
 
@@ -196,6 +220,7 @@ def _solve_with_agents(
                     gap=best.gap,
                     bytes_up=traffic.bytes_up,
                     bytes_down=traffic.bytes_down,
+                    seconds_network=clock.seconds if clock is not None else 0.0,
                 )
             )
             if on_round is not None:

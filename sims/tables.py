@@ -109,12 +109,18 @@ def effort_lines(solution: Solution) -> list[str]:
     else:
         actors = solution.address
     broken = max(solution.audit.violations.values(), default=0.0)
-    return [
+    lines = [
         f"{solution.rounds} rounds · {actors} · "
         f"{byte_count(solution.bytes_up)} up, {byte_count(solution.bytes_down)} down",
         f"{duration(solution.seconds_solve)} solve, {duration(solution.seconds_start)} start · "
         f"{solution.peak_rss_mb:,.0f} MB peak · largest violation {small(broken)} MW",
     ]
+    if (network := solution.network) is not None:
+        lines.append(
+            f"{duration(solution.seconds_network)} expected for messages on a wide-area network · "
+            f"coordinator {network.coordinator}, {network.rtt_ms.max():.0f} ms at most"
+        )
+    return lines
 
 
 def shown_regions(footprints: dict[str, FootprintTotals], limit: int = REGION_ROWS) -> list[str]:

@@ -40,6 +40,17 @@ class _ListsAlgorithms(click.Command):
 @click.option("--max-rounds", type=click.IntRange(min=1), help="Stop after this many exchanges.")
 @click.option("--time-limit", type=options.positive, metavar="SECONDS", help="Stop after this long.")
 @options.fleet_options
+@click.option(
+    "--network",
+    metavar="measured|modelled|FILE",
+    help="Also say how long the exchanges would take on a wide-area network with these round trips. "
+    "FILE is a table region,rtt_ms[,down_mbit_s,up_mbit_s].",
+)
+@click.option(
+    "--coordinator",
+    metavar="REGION",
+    help="Where the coordinator stands on that network; default where its slowest round trip is shortest.",
+)
 @options.out_option
 @options.output_options
 def solve_command(
@@ -53,6 +64,8 @@ def solve_command(
     weights: tuple[tuple[str, float], ...],
     address: str,
     regions_per_actor: int | None,
+    network: str | None,
+    coordinator: str | None,
     out: Path | None,
     as_json: bool,
     quiet: bool,
@@ -64,9 +77,13 @@ def solve_command(
     """
     from eglb.cli.progress import RoundsShown
     from eglb.sims.solving import solve
+    from eglb.sims.wide_area import lay_network
 
+    if coordinator is not None and network is None:
+        raise click.UsageError("--coordinator says where on a --network: give that too.")
     with streams.stdout_kept_clean(), streams.staging(out) as folder:
         fleet = options.load_weighted(scenario, data, seed, weights)
+        lines = None if network is None else lay_network(fleet, network, coordinator=coordinator, data=data)
         with RoundsShown(gap, quiet=quiet) as shown:
             shown.begin(algorithm, f"starting {len(fleet.regions)} agents ({address})")
             solution = solve(
@@ -77,6 +94,7 @@ def solve_command(
                 time_limit=time_limit,
                 address=address,
                 regions_per_actor=regions_per_actor,
+                network=lines,
                 on_round=shown.round,
             )
         if folder is not None:
