@@ -195,6 +195,7 @@ def _solve_with_agents(
         alone = network is not None or address != "inprocess"
         regions_per_actor = -(-count // _MOST_ACTORS) if alone else count
     hosts = group_regions(parts.region, regions_per_actor)
+    seats = seat(parts.market, hosts)
     transport: Transport
     if address == "inprocess":
         transport = InProcess(hosts)
@@ -202,7 +203,6 @@ def _solve_with_agents(
         from eglb.coordinator.ray_fleet import RayActors
 
         transport = RayActors(hosts, address)
-    seats = seat(parts.market, hosts)
     clock = WideArea(transport, network, seats) if network is not None else None
     try:
         fleet = Fleet(clock or transport, seats, deadline)

@@ -77,13 +77,16 @@ def solve_command(
     """
     from eglb.cli.progress import RoundsShown
     from eglb.sims.solving import solve
-    from eglb.sims.wide_area import lay_network
 
     if coordinator is not None and network is None:
         raise click.UsageError("--coordinator says where on a --network: give that too.")
     with streams.stdout_kept_clean(), streams.staging(out) as folder:
         fleet = options.load_weighted(scenario, data, seed, weights)
-        lines = None if network is None else lay_network(fleet, network, coordinator=coordinator, data=data)
+        lines = None
+        if network is not None:
+            from eglb.sims.wide_area import lay_network
+
+            lines = lay_network(fleet, network, coordinator=coordinator, data=data)
         with RoundsShown(gap, quiet=quiet) as shown:
             shown.begin(algorithm, f"starting {len(fleet.regions)} agents ({address})")
             solution = solve(
