@@ -157,27 +157,32 @@ def _fill(
     """See `knapsack`: all that gains is taken, and where that is too much, the best of it."""
     regions, slots = cost.shape
     gain, wanted = np.empty(slots), np.empty(slots)
+    offer, size = np.empty(len(reach)), np.empty(len(reach))
     for i in range(regions):
         gain[:] = 0.0
         wanted[:] = 0.0
-        own = reach[first[i] : last[i]]
-        for j in own:
+        for q in range(first[i], last[i]):
+            nu, d = demand_price[reach[q]], demand[reach[q]]
             for t in range(slots):
-                reduced = cost[i, t] - demand_price[j, t]
-                if reduced < 0.0:
-                    gain[t] += reduced * demand[j, t]
-                    wanted[t] += demand[j, t]
+                reduced = min(cost[i, t] - nu[t], 0.0)
+                gain[t] += reduced * d[t]
+                wanted[t] += d[t] if reduced < 0.0 else 0.0
         for t in range(slots):
             if wanted[t] > capacity[i, t]:
+                offers = 0
+                for q in range(first[i], last[i]):
+                    reduced = cost[i, t] - demand_price[reach[q], t]
+                    if reduced < 0.0:
+                        place = offers
+                        while place > 0 and offer[place - 1] > reduced:
+                            offer[place], size[place] = offer[place - 1], size[place - 1]
+                            place -= 1
+                        offer[place], size[place] = reduced, demand[reach[q], t]
+                        offers += 1
                 gain[t] = 0.0
                 room = capacity[i, t]
-                offers = np.empty(len(own))
-                for q in range(len(own)):
-                    offers[q] = cost[i, t] - demand_price[own[q], t]
-                for q in np.argsort(offers):
-                    taken = min(demand[own[q], t], room)
-                    if offers[q] >= 0.0 or room <= 0.0:
-                        break
-                    gain[t] += offers[q] * taken
+                for q in range(offers):
+                    taken = min(size[q], room)
+                    gain[t] += offer[q] * taken
                     room -= taken
             value[i] += gain[t]

@@ -46,7 +46,7 @@ _CERTIFY_EVERY = 10
 _BALANCE_UNTIL = 100
 _BALANCE_BIAS = 2.0
 """Plans are first order in the error, bounds second order: the primal residual counts this many times."""
-_SWEEPS, _SWEEP_TOLERANCE = 20, 0.1
+_SWEEPS, _SWEEP_TOLERANCE = 2, 0.1
 """Projections are as exact as the two copies are close: sweeps in a slot go on until they change little."""
 _PLANS_MIXED = 8
 _OFFER_MARGIN = 0.1
@@ -163,7 +163,6 @@ class Admm(Algorithm):
             )
         ]
         if self._round % _CERTIFY_EVERY == 0:
-            requests.append(self.ask_bound(self._demand_price, self._equity_price))
             requests.append(self.ask_bound(self._mean_demand_price, self._mean_equity_price))
             requests.append(self._offer(self.market.load(self._mean_route)))
         elif self._round % _CERTIFY_EVERY == 1:
@@ -179,14 +178,10 @@ class Admm(Algorithm):
 
     def _plans(self) -> list[Request]:
         """Repair under what agents are known to accept; where that is too little, offer more next time."""
-        requests: list[Request] = []
-        for route in (self._route, self._mean_route):
-            plan, unmet = self.market.repair(route, self._ceiling)
-            short = unmet.max(1, keepdims=True) > 0.0
-            self._offer_margin = np.where(short, 3.0 * self._offer_margin + 1.0, self._offer_margin)
-            if not short.any():
-                requests.append(self.ask_plan(plan))
-        return requests
+        plan, unmet = self.market.repair(self._mean_route, self._ceiling)
+        short = unmet.max(1, keepdims=True) > 0.0
+        self._offer_margin = np.where(short, 3.0 * self._offer_margin + 1.0, self._offer_margin)
+        return [] if short.any() else [self.ask_plan(plan)]
 
     def _credit(self, replies: Sequence[Message]) -> None:
         for reply in replies:

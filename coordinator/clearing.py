@@ -157,8 +157,8 @@ def clear(
     route[:] = 0.0
     unmet[:] = demand
     queue = np.empty(regions, np.int64)
-    seen_region = np.empty(regions, np.bool_)
-    seen_gateway = np.empty(gateways, np.bool_)
+    seen_region, seen_gateway = np.zeros(regions, np.int64), np.zeros(gateways, np.int64)
+    search = 0
     gave_up = np.empty(regions, np.int64)
     took_over = np.empty(gateways, np.int64)
     for t in range(slots):
@@ -170,9 +170,8 @@ def clear(
             if left <= tiny:
                 break
             while headroom[i] > tiny:
-                seen_region[:] = False
-                seen_gateway[:] = False
-                seen_region[i] = True
+                search += 1
+                seen_region[i] = search
                 queue[0], head, tail, end = i, 0, 1, -1
                 while head < tail and end < 0:
                     r = queue[head]
@@ -180,17 +179,17 @@ def clear(
                     for q in range(region_start[r], region_start[r + 1]):
                         e = by_region[q]
                         j = edge_gateway[e]
-                        if seen_gateway[j]:
+                        if seen_gateway[j] == search:
                             continue
-                        seen_gateway[j] = True
+                        seen_gateway[j] = search
                         took_over[j] = e
                         if unmet[t, j] > tiny:
                             end = j
                             break
                         for f in range(gateway_start[j], gateway_start[j + 1]):
                             other = edge_region[f]
-                            if not seen_region[other] and route[t, f] > tiny:
-                                seen_region[other] = True
+                            if seen_region[other] != search and route[t, f] > tiny:
+                                seen_region[other] = search
                                 gave_up[other] = f
                                 queue[tail] = other
                                 tail += 1
@@ -213,27 +212,26 @@ def clear(
                     route[t, e] += flow
                     r = edge_region[e]
         # Demand prices: the cheapest region with headroom that a gateway reaches by rerouting others.
-        seen_gateway[:] = False
-        seen_region[:] = False
+        search += 1
         price[t, :] = cost[t].max()
         for i in order:
-            if headroom[i] <= tiny or seen_region[i]:
+            if headroom[i] <= tiny or seen_region[i] == search:
                 continue
-            seen_region[i] = True
+            seen_region[i] = search
             queue[0], head, tail = i, 0, 1
             while head < tail:
                 r = queue[head]
                 head += 1
                 for q in range(region_start[r], region_start[r + 1]):
                     j = edge_gateway[by_region[q]]
-                    if seen_gateway[j]:
+                    if seen_gateway[j] == search:
                         continue
-                    seen_gateway[j] = True
+                    seen_gateway[j] = search
                     price[t, j] = cost[t, i]
                     for f in range(gateway_start[j], gateway_start[j + 1]):
                         other = edge_region[f]
-                        if not seen_region[other] and route[t, f] > tiny:
-                            seen_region[other] = True
+                        if seen_region[other] != search and route[t, f] > tiny:
+                            seen_region[other] = search
                             queue[tail] = other
                             tail += 1
         for j in range(gateways):
@@ -271,8 +269,8 @@ def repair(
     missing = np.empty(gateways)
     room = np.empty(gateways)
     queue = np.empty(gateways, np.int64)
-    seen_region = np.empty(regions, np.bool_)
-    seen_gateway = np.empty(gateways, np.bool_)
+    seen_region, seen_gateway = np.zeros(regions, np.int64), np.zeros(gateways, np.int64)
+    search = 0
     moved_to = np.empty(regions, np.int64)
     moved_from = np.empty(gateways, np.int64)
     for t in range(slots):
@@ -340,18 +338,17 @@ def repair(
             for e in range(gateway_start[j], gateway_start[j + 1]):
                 short -= x[e]
             while short > tiny:
-                seen_region[:] = False
-                seen_gateway[:] = False
-                seen_gateway[j] = True
+                search += 1
+                seen_gateway[j] = search
                 queue[0], head, tail, end = j, 0, 1, -1
                 while head < tail and end < 0:
                     g = queue[head]
                     head += 1
                     for e in range(gateway_start[g], gateway_start[g + 1]):
                         i = edge_region[e]
-                        if seen_region[i]:
+                        if seen_region[i] == search:
                             continue
-                        seen_region[i] = True
+                        seen_region[i] = search
                         moved_to[i] = e
                         if cap[i] - load[i] > tiny:
                             end = i
@@ -359,8 +356,8 @@ def repair(
                         for q in range(region_start[i], region_start[i + 1]):
                             f = by_region[q]
                             other = edge_gateway[f]
-                            if not seen_gateway[other] and x[f] > tiny:
-                                seen_gateway[other] = True
+                            if seen_gateway[other] != search and x[f] > tiny:
+                                seen_gateway[other] = search
                                 moved_from[other] = f
                                 queue[tail] = other
                                 tail += 1
