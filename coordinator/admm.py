@@ -43,9 +43,12 @@ _RELAXATION = 1.7
 _LOAD_PENALTY, _FOOTPRINT_PENALTY = 2.0, 6.0
 """First penalties in units of the instance; chosen on the published case and two synthetic fleets."""
 _CERTIFY_EVERY = 10
-_BALANCE_UNTIL = 100
+_BALANCE_UNTIL = 200
 _BALANCE_BIAS = 2.0
 """Plans are first order in the error, bounds second order: the primal residual counts this many times."""
+_BALANCE_POWER, _BALANCE_MOST = 0.25, 1.25
+_BALANCE_LEAN = 0.1
+"""Part of the fleet's mean in each region's residual: one that nothing happens in would drift off."""
 _SWEEPS, _SWEEP_TOLERANCE = 2, 0.1
 """Projections are as exact as the two copies are close: sweeps in a slot go on until they change little."""
 _PLANS_MIXED = 8
@@ -126,20 +129,21 @@ class Admm(Algorithm):
         self._s_load += _RELAXATION * (self._z - y)
         self._s_footprint += _RELAXATION * (self._g - f)
         if 1 < self._round <= _BALANCE_UNTIL and self._round % _CERTIFY_EVERY == 0:
-            primal = self._norm(self._z - y, self._g - f)
-            dual = self._norm(self._z - z_before, self._g - g_before)
-            self._rescale(y, f, np.clip((_BALANCE_BIAS * primal / max(dual, 1e-300)) ** 0.25, 0.8, 1.25))
+            self._rescale(
+                y,
+                f,
+                penalty_factor(
+                    ((self._z - y) ** 2).sum(0), ((self._z - z_before) ** 2).sum(0), self._load_step
+                ),
+                penalty_factor((self._g - f) ** 2, (self._g - g_before) ** 2, self._footprint_step),
+            )
 
-    def _norm(self, load: Array, footprint: Array) -> float:
-        squares = (load**2 / self._load_step).sum() + (footprint**2 / self._footprint_step).sum()
-        return float(np.sqrt(squares))
-
-    def _rescale(self, y: Array, f: Array, factor: float) -> None:
-        """Multiply the penalty by `factor`, keeping the present primal point and prices."""
-        self._s_load = y + (self._s_load - y) / factor
-        self._s_footprint = f + (self._s_footprint - f) / factor
-        self._load_step = self._load_step / factor
-        self._footprint_step = self._footprint_step / factor
+    def _rescale(self, y: Array, f: Array, load_factor: Array, footprint_factor: Array) -> None:
+        """Multiply the regions' penalties, keeping the present primal point and prices."""
+        self._s_load = y + (self._s_load - y) / load_factor
+        self._s_footprint = f + (self._s_footprint - f) / footprint_factor
+        self._load_step = self._load_step / load_factor
+        self._footprint_step = self._footprint_step / footprint_factor
 
     def _average(self) -> None:
         """Weighted means over about the last tenth of the rounds: the iterate circles, its mean does not."""
@@ -192,3 +196,22 @@ class Admm(Algorithm):
             self._mixture.add(plan)
         if priced:
             self.incumbent.offer_plan(*self._mixture.best())
+
+
+def penalty_factor(primal: Array, dual: Array, step: Array) -> Array:
+    """What to multiply each region's penalty with, so that neither copies nor prices lag behind.
+
+    Residual balancing (He, Yang and Wang 2000), region by region. A penalty that is too low lets the two
+    copies differ, one that is too high lets the coordinator's copy creep.
+
+    Parameters
+    ----------
+    primal, dual : (N,) or (N, K) squared distance of the two copies, and squared move of the coordinator's.
+    step : of the same shape, the inverse penalty.
+    """
+
+    def lean(square: Array) -> Array:
+        return (1.0 - _BALANCE_LEAN) * square + _BALANCE_LEAN * (square / step).mean(0) * step
+
+    ratio = np.sqrt(lean(primal) / np.maximum(lean(dual), 1e-300))
+    return np.clip((_BALANCE_BIAS * ratio) ** _BALANCE_POWER, 1.0 / _BALANCE_MOST, _BALANCE_MOST)
