@@ -81,7 +81,7 @@ class BarrierStep(Request):
     level: Array
     level_move: Array
     load: Array = per_region()
-    capacity_price_move: Array = per_region()
+    capacity_price_move: Array = per_region(single=True)
     equity_price: Array = per_region()
     equity_price_move: Array = per_region()
 

@@ -51,7 +51,7 @@ class ProximalStep(Request):
     Discloses the hourly load the region would choose at given prices, and its footprints.
     """
 
-    load_center: Array = per_region()
+    load_center: Array = per_region(single=True)
     footprint_center: Array = per_region()
     load_step: Array = per_region()
     footprint_step: Array = per_region()

@@ -63,7 +63,7 @@ class Accepted(Message):
 class Offer(Request):
     """Would you carry `load` (N, T) MW? Discloses capacity only where the offer exceeds it."""
 
-    load: Array = per_region()
+    load: Array = per_region(single=True)
 
     def answer(self, region: Region, memory: Memory) -> Accepted:
         return Accepted(load=np.minimum(self.load, region.capacity))

@@ -21,9 +21,12 @@ import numpy as np
 _KINDS: dict[str, type[Message]] = {}
 
 
-def per_region() -> Any:
-    """An array field whose leading axis runs over regions."""
-    return field(metadata={"axis": "region"})
+def per_region(single: bool = False) -> Any:
+    """An array field whose leading axis runs over regions.
+
+    A `single` one may arrive rounded: it travels in single precision, and is double again on arrival.
+    """
+    return field(metadata={"axis": "region", "single": single})
 
 
 def per_edge() -> Any:
@@ -58,6 +61,12 @@ class Message:
     def axes(cls) -> Mapping[str, str | None]:
         """Field name -> ``"region"``, ``"edge"``, ``"gateway"`` or None, in order."""
         return MappingProxyType({f.name: f.metadata.get("axis") for f in fields(cls)})
+
+    @classmethod
+    @cache
+    def singles(cls) -> frozenset[str]:
+        """The fields that travel in single precision."""
+        return frozenset(f.name for f in fields(cls) if f.metadata.get("single"))
 
     def cut(self, regions: slice, edges: slice, gateways: np.ndarray) -> Self:
         """The part of this message that concerns some regions, their edges and the gateways of these."""
@@ -97,13 +106,21 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def encode(messages: Sequence[Message]) -> bytes:
-    """Messages as bytes: msgpack of kind and fields, arrays as dtype, shape and raw little-endian values."""
-    return msgpack.packb([[type(m).__name__, {n: _plain(getattr(m, n)) for n in m.axes()}] for m in messages])
+def encode(messages: Sequence[Message], narrow: bool = True) -> bytes:
+    """Messages as bytes: msgpack of kind and fields, arrays as dtype, shape and raw little-endian values.
+
+    Fields declared `single` are rounded to single precision, unless not `narrow`.
+    """
+
+    def value(message: Message, name: str) -> Any:
+        array = getattr(message, name)
+        return _plain(in_single_precision(array) if narrow and name in message.singles() else array)
+
+    return msgpack.packb([[type(m).__name__, {n: value(m, n) for n in m.axes()}] for m in messages])
 
 
 def decode(data: bytes) -> list[Message]:
-    """The messages that `encode` was given; their arrays are read-only.
+    """The messages that `encode` was given, `single` fields in double precision; arrays are read-only.
 
     Raises
     ------
@@ -112,10 +129,15 @@ def decode(data: bytes) -> list[Message]:
     try:
         messages = []
         for kind, values in msgpack.unpackb(data):
+            singles = _KINDS[kind].singles()
             for name, value in values.items():
                 if isinstance(value, list):
                     dtype, shape, raw = value
-                    values[name] = np.frombuffer(raw, dtype).reshape(shape)
+                    array = np.frombuffer(raw, dtype).reshape(shape)
+                    if name in singles:
+                        array = array.astype(float)
+                        array.setflags(write=False)
+                    values[name] = array
                 elif not isinstance(value, (int, float, str)):
                     raise TypeError(f"{kind}.{name} is a {type(value).__name__}")
             messages.append(_KINDS[kind](**values))

@@ -91,13 +91,16 @@ class Fleet:
 
     A host that fails or does not answer within `deadline_s` is asked again, up to three times in all; one
     that restarted and lost its memory is sent the opening along with the question. A host that stays silent
-    makes the exchange fail.
+    makes the exchange fail. What may be rounded on the way is, unless not `narrow`.
     """
 
-    def __init__(self, transport: Transport, seats: Sequence[Seat], deadline_s: float = 60.0) -> None:
+    def __init__(
+        self, transport: Transport, seats: Sequence[Seat], deadline_s: float = 60.0, narrow: bool = True
+    ) -> None:
         self._transport = transport
         self._seats = seats
         self._deadline_s = deadline_s
+        self._narrow = narrow
         self._opening: Broadcast | None = None
         self.traffic = Traffic(bytes_up_by_host=[0] * len(seats))
 
@@ -141,7 +144,7 @@ class Fleet:
 
     def _encode(self, host: int, broadcast: Broadcast) -> bytes:
         at = self._seats[host]
-        return encode([r.cut(at.regions, at.edges, at.gateways) for r in broadcast.requests])
+        return encode([r.cut(at.regions, at.edges, at.gateways) for r in broadcast.requests], self._narrow)
 
     def _read(self, host: int, broadcast: Broadcast, answer: bytes) -> list[Message]:
         """The replies in `answer`: of the kinds asked for, a row for each region, all numbers finite.

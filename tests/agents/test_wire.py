@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eglb.agents import host, wire
+from eglb.agents.proximal import ProximalStep
 from eglb.agents.region import Memory, Region, Request
 from eglb.agents.valuation import Bound, Evaluate, Introduce, Value
 from eglb.agents.wire import Fault, Message, decode, encode
@@ -45,7 +46,7 @@ def assert_same(got: Message, sent: Message) -> None:
         a, b = getattr(got, f.name), getattr(sent, f.name)
         if isinstance(b, np.ndarray):
             assert a.shape == b.shape
-            assert a.dtype == b.dtype.newbyteorder("<")
+            assert a.dtype == ("<f8" if f.name in type(sent).singles() else b.dtype.newbyteorder("<"))
             np.testing.assert_array_equal(a, b)
         else:
             assert (type(a), a) == (type(b), b)
@@ -65,6 +66,29 @@ def test_round_trip_of_every_message(kind: type[Message], dtype: str, rows: int)
     sent = fill(kind, dtype, rows)
     (got,) = decode(encode([sent]))
     assert_same(got, sent)
+
+
+def test_a_single_field_is_rounded_on_the_way_and_nothing_else_is() -> None:
+    fine = np.array([[1.0 + 1e-12, -1e300, 0.1]])
+    sent = ProximalStep(load_center=fine, footprint_center=fine, load_step=fine[0], footprint_step=fine)
+    (got,) = decode(encode([sent]))
+    assert isinstance(got, ProximalStep)
+    assert got.load_center.tolist() == [[1.0, -float(np.finfo(np.float32).max), float(np.float32(0.1))]]
+    assert got.load_center.dtype == float and not got.load_center.flags.writeable
+    np.testing.assert_array_equal(got.footprint_center, fine)
+    (exact,) = decode(encode([sent], narrow=False))
+    assert isinstance(exact, ProximalStep)
+    np.testing.assert_array_equal(exact.load_center, fine)
+    assert len(encode([sent], narrow=False)) - len(encode([sent])) == 4 * fine.size
+
+
+def test_what_a_certificate_rests_on_is_not_rounded() -> None:
+    rounded = {(kind.__name__, name) for kind in KINDS for name in kind.singles()}
+    assert rounded == {
+        ("ProximalStep", "load_center"),
+        ("BarrierStep", "capacity_price_move"),
+        ("Offer", "load"),
+    }
 
 
 def test_several_messages_keep_their_order() -> None:
