@@ -115,6 +115,12 @@ class Algorithm(ABC):
     def step(self, replies: Sequence[Message]) -> Broadcast | Finished:
         """Digest the replies to the last exchange and say what to ask next."""
 
+    def remembered_equity_prices(self) -> Array:
+        """(R, N, K) equity prices that a later solve of much the same problem may start from; none by
+        default.
+        """
+        return np.zeros((0, self.market.regions, self.market.kinds))
+
     def introduce(self, load: Array) -> Introduce:
         """The opening request, with a first load (T, N)."""
         m = self.market

@@ -4,17 +4,19 @@ footprints.
 The dual function phi(mu) = min { sum_i (price_i + mu_i . intensity_i) . y_i : y serves demand } is concave.
 Clearing the bids computes it exactly: its value is a lower bound, the footprints of the cleared loads are a
 supergradient and the cleared loads are a feasible plan. One iteration is two exchanges: bids, then
-footprints.
+footprints. Both can be about several equity prices at once; a warm start asks for all that mattered before.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from eglb.agents.bidding import Bid, OfferQuantity, PriceFootprints, Quantity
+from eglb.agents.valuation import Evaluate
 from eglb.agents.wire import Message
 from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, WarmStart
 from eglb.coordinator.equity import fair_share
@@ -22,6 +24,15 @@ from eglb.coordinator.market import Market
 from eglb.coordinator.mixture import PricedPlan
 
 Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Cleared:
+    """phi(`equity_price`) = `bound`, USD, and the plan that attains it; `equity_price` (N, K)."""
+
+    equity_price: Array
+    bound: float
+    plan: PricedPlan
 
 
 class Auction(Algorithm):
@@ -34,36 +45,63 @@ class Auction(Algorithm):
 
     def __init__(self, market: Market, gap: float, warm: WarmStart | None = None) -> None:
         super().__init__(market, gap, warm)
-        self.equity_price = fair_share(market.equity_weight, market.regions)
+        self._asked = [fair_share(market.equity_weight, market.regions)]
+        if warm is not None:
+            self._asked = [warm.equity_price, *self.further_start(warm)]
+        self._demand_price: list[Array] = []
         self._quantity = np.zeros((market.slots, market.regions))
 
     @abstractmethod
-    def announce(self, bound: float, plan: PricedPlan) -> Array | None:
-        """Use phi(mu) = `bound` and the plan cleared at mu; offer plans; the next mu (N, K), or None if
-        stuck.
-        """
+    def announce(self, cleared: Sequence[Cleared]) -> Array | None:
+        """Use what the agents answered to; offer plans; the next mu (N, K), or None if stuck."""
+
+    def further_start(self, warm: WarmStart) -> Sequence[Array]:
+        """Equity prices (N, K) to ask for at once at a warm start, beside the one it ended with."""
+        return ()
+
+    def use_earlier(self, plan: PricedPlan) -> None:
+        """Use the plan of the warm start, feasible and priced anew, before anything is announced."""
 
     def start(self) -> Broadcast:
-        return Broadcast((OfferQuantity(), PriceFootprints(equity_price=self.equity_price)))
+        return Broadcast((OfferQuantity(), *self._ask_bids()))
 
     def step(self, replies: Sequence[Message]) -> Broadcast | Finished:
         if isinstance(replies[0], Quantity):
             self._quantity = np.array(replies[0].quantity.T, order="C")
-        last = replies[-1]
-        if isinstance(last, Bid):
-            return self._clear(last.price.T)
-        (plan,) = self.digest(replies)
-        bound = plan.cost + float((self.equity_price * plan.footprint).sum())
-        self.incumbent.offer_bound(bound, self._demand_price, self.equity_price)
-        following = self.announce(bound, plan)
+        bids = [reply for reply in replies if isinstance(reply, Bid)]
+        if bids:
+            opening = isinstance(replies[0], Quantity)
+            return Broadcast((*map(self._clear, bids), *(self._ask_earlier() if opening else ())))
+        plans = self.digest(replies)
+        cleared = []
+        for equity_price, demand_price, plan in zip(self._asked, self._demand_price, plans, strict=False):
+            bound = plan.cost + float((equity_price * plan.footprint).sum())
+            self.incumbent.offer_bound(bound, demand_price, equity_price)
+            cleared.append(Cleared(equity_price, bound, plan))
+        for earlier in plans[len(cleared) :]:
+            self.use_earlier(earlier)
+        following = self.announce(cleared)
         if self.incumbent.gap <= self.gap:
             return Finished()
         if following is None:
             return Finished(stalled=True)
-        self.equity_price = following
-        return Broadcast((PriceFootprints(equity_price=self.equity_price),))
+        self._asked = [following]
+        return Broadcast(self._ask_bids())
 
-    def _clear(self, cost: Array) -> Broadcast:
+    def _ask_bids(self) -> tuple[PriceFootprints, ...]:
+        self._demand_price = []
+        return tuple(PriceFootprints(equity_price=price) for price in self._asked)
+
+    def _clear(self, bid: Bid) -> Evaluate:
         # A copy: what agents sent is read-only, which a transpose of one row would keep.
-        plan, self._demand_price, _ = self.market.clear(np.array(cost, order="C"), self._quantity)
-        return Broadcast((self.ask_plan(plan),))
+        cost = np.array(bid.price.T, order="C")
+        plan, demand_price, _ = self.market.clear(cost, self._quantity)
+        self._demand_price.append(demand_price)
+        return self.ask_plan(plan)
+
+    def _ask_earlier(self) -> tuple[Evaluate, ...]:
+        """The price of the warm start's plan, as far as it can be repaired; nothing if there is none."""
+        if self.warm is None:
+            return ()
+        plan, unmet = self.market.repair(self.warm.route, self._quantity)
+        return () if unmet.any() else (self.ask_plan(plan),)

@@ -9,11 +9,13 @@ no tuning with the instance.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.optimize import nnls
 
 from eglb.coordinator.algorithm import WarmStart
-from eglb.coordinator.auction import Auction
+from eglb.coordinator.auction import Auction, Cleared
 from eglb.coordinator.equity import normalise
 from eglb.coordinator.market import Market
 from eglb.coordinator.mixture import Mixture, PricedPlan
@@ -32,20 +34,31 @@ class LevelBundle(Auction):
     def __init__(self, market: Market, gap: float, warm: WarmStart | None = None) -> None:
         super().__init__(market, gap, warm)
         self._mixture = Mixture(market.equity_weight, keep=_PLANES)
-        self._planes: list[tuple[float, Array]] = []
+        self._planes: list[Cleared] = []
 
-    def announce(self, bound: float, plan: PricedPlan) -> Array | None:
-        weight = self.market.equity_weight
+    def further_start(self, warm: WarmStart) -> Sequence[Array]:
+        return list(warm.equity_prices)
+
+    def remembered_equity_prices(self) -> Array:
+        used = [c.equity_price for c in self._planes if c.plan in self._mixture.used]
+        return np.array(used).reshape(len(used), self.market.regions, self.market.kinds)
+
+    def use_earlier(self, plan: PricedPlan) -> None:
         self._mixture.add(plan)
-        self._planes = [*self._planes, (plan.cost, plan.footprint)][-_PLANES:]
+
+    def announce(self, cleared: Sequence[Cleared]) -> Array | None:
+        weight = self.market.equity_weight
+        for each in cleared:
+            self._mixture.add(each.plan)
+        self._planes = [*self._planes, *cleared][-_PLANES:]
         self.incumbent.offer_plan(*self._mixture.best())
         center = self.incumbent.equity_price
         assert center is not None
         if not len(weight):
             return None
         level = self.incumbent.bound + _LEVEL * (self.incumbent.objective - self.incumbent.bound)
-        slopes = np.array([(footprint * weight).T.ravel() for _, footprint in self._planes])
-        heights = np.array([cost for cost, _ in self._planes])
+        slopes = np.array([(c.plan.footprint * weight).T.ravel() for c in self._planes])
+        heights = np.array([c.plan.cost for c in self._planes])
         share = nearest_in_level_set((center / weight).T, slopes, level - heights)
         return None if share is None else normalise(share.T * weight, weight)
 

@@ -35,6 +35,8 @@ class Mixture:
     def __init__(self, equity_weight: Array, keep: int) -> None:
         self._weight = equity_weight
         self._plans: deque[PricedPlan] = deque(maxlen=keep)
+        self.used: list[PricedPlan] = []
+        """Those with a weight in the best mixture, once `best` was asked for."""
 
     def add(self, plan: PricedPlan) -> None:
         """Remember a plan, forgetting the oldest beyond `keep`."""
@@ -47,6 +49,7 @@ class Mixture:
             np.array([p.cost for p in plans]), np.array([p.footprint for p in plans]), self._weight
         )
         used = [(w, p) for w, p in zip(weights, plans, strict=True) if w > 0.0]
+        self.used = [p for _, p in used]
         cost = sum(w * p.cost for w, p in used)
         footprint = sum(w * p.footprint for w, p in used)
         route = sum(w * p.route for w, p in used)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from eglb.coordinator.algorithm import WarmStart
-from eglb.coordinator.auction import Auction
+from eglb.coordinator.auction import Auction, Cleared
 from eglb.coordinator.equity import project_simplex
 from eglb.coordinator.market import Market
 from eglb.coordinator.mixture import PricedPlan
@@ -24,9 +26,10 @@ class Subgradient(Auction):
     def __init__(self, market: Market, gap: float, warm: WarmStart | None = None) -> None:
         super().__init__(market, gap, warm)
         self._iteration = 0
-        self._mean = PricedPlan(np.zeros_like(market.spread()), 0.0, np.zeros_like(self.equity_price))
+        self._mean = PricedPlan(np.zeros_like(market.spread()), 0.0, np.zeros((market.regions, market.kinds)))
 
-    def announce(self, bound: float, plan: PricedPlan) -> Array | None:
+    def announce(self, cleared: Sequence[Cleared]) -> Array | None:
+        equity_price, plan = cleared[-1].equity_price, cleared[-1].plan
         weight = self.market.equity_weight
         self._iteration += 1
         step = 1.0 / np.sqrt(self._iteration)
@@ -37,10 +40,10 @@ class Subgradient(Auction):
             self._mean.footprint + share * (plan.footprint - self._mean.footprint),
         )
         self.incumbent.offer_plan(self._mean.objective(weight), self._mean.route)
-        following = np.empty_like(self.equity_price)
+        following = np.empty_like(equity_price)
         for k in range(len(weight)):
             uphill = plan.footprint[:, k] - plan.footprint[:, k].mean()
             length = float(np.sqrt((uphill**2).sum()))
             move = step * weight[k] / np.sqrt(len(uphill)) / length * uphill if length > 0.0 else 0.0
-            following[:, k] = project_simplex(self.equity_price[:, k] + move, weight[k])
+            following[:, k] = project_simplex(equity_price[:, k] + move, weight[k])
         return following

@@ -42,9 +42,9 @@ class Partition:
         return np.ascontiguousarray(price.T[self.pairs.group])
 
     def expand_equity_price(self, price: Array) -> Array:
-        """(K, N) over all kinds of the scenario from (N, K') over the priced ones."""
-        out = np.zeros((len(self.scenario.footprints), self.market.regions))
-        out[self.kinds] = price.T
+        """(..., K, N) over all kinds of the scenario from (..., N, K') over the priced ones."""
+        out = np.zeros((*price.shape[:-2], len(self.scenario.footprints), self.market.regions))
+        out[..., self.kinds, :] = price.swapaxes(-1, -2)
         return out
 
 

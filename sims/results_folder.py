@@ -3,6 +3,7 @@
     run.json          what ``--json`` prints, and the equity prices
     plan.parquet      time_utc, gateway, region, mw: one row per pair and slot that carries load
     prices.parquet    time_utc, gateway, usd_per_mw_slot: the demand prices behind the lower bound
+    equity_prices.parquet  plan, footprint, region, usd_per_unit: those whose plans make up the plan (`dual`)
     rounds.jsonl      one line per exchange with the agents: the best plan and bound so far
     convergence.svg   and .png, after a comparison: certified gap against rounds and seconds
 
@@ -42,6 +43,7 @@ class StoredRun:
     run: dict[str, Any]
     plan: pa.Table | None
     prices: pa.Table | None
+    equity_prices: pa.Table | None
     rounds: tuple[dict[str, Any], ...]
 
 
@@ -166,6 +168,17 @@ def _write_tables(solution: Solution, folder: Path) -> None:
         }
     )
     pq.write_table(prices, folder / "prices.parquet")
+    if len(solution.equity_prices):
+        plan_index, kind, region = (index.ravel() for index in np.indices(solution.equity_prices.shape))
+        remembered = pa.table(
+            {
+                "plan": pa.array(plan_index),
+                "footprint": _names(tuple(k.name for k in scenario.footprints), kind),
+                "region": _names(scenario.regions, region),
+                "usd_per_unit": pa.array(solution.equity_prices.ravel()),
+            }
+        )
+        pq.write_table(remembered, folder / "equity_prices.parquet")
 
 
 def _times(scenario: Scenario, slots: Array) -> pa.Array:
@@ -194,11 +207,11 @@ def read(folder: Path) -> StoredRun:
     tables: dict[str, pa.Table | None] = {}
     try:
         run = json.loads((folder / "run.json").read_text("utf-8"))
-        for name in ("plan", "prices"):
+        for name in ("plan", "prices", "equity_prices"):
             path = folder / f"{name}.parquet"
             tables[name] = pq.read_table(path) if path.exists() else None
         lines = (folder / "rounds.jsonl").read_text("utf-8").splitlines()
         rounds = tuple(json.loads(line) for line in lines)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{folder}: not a results folder: {error}") from None
-    return StoredRun(run=run, plan=tables["plan"], prices=tables["prices"], rounds=rounds)
+    return StoredRun(run=run, rounds=rounds, **tables)

@@ -95,3 +95,25 @@ class Scenario:
             raise KeyError(unknown[0])
         kinds = tuple(replace(k, weight=float(weights.get(k.name, k.weight))) for k in self.footprints)
         return replace(self, footprints=kinds)
+
+    def window(self, start: int, slots: int) -> Scenario:
+        """The same fleet over `slots` slots from slot `start` on.
+
+        Raises
+        ------
+        IndexError : the window does not lie within the horizon.
+        """
+        if start < 0 or slots < 1 or start + slots > self.slots:
+            raise IndexError(f"slots {start} to {start + slots} are not among {self.slots}")
+        part = slice(start, start + slots)
+        kinds = tuple(
+            replace(k, intensity=np.ascontiguousarray(k.intensity[:, part])) for k in self.footprints
+        )
+        return replace(
+            self,
+            times=self.times[part],
+            capacity=np.ascontiguousarray(self.capacity[:, part]),
+            demand=np.ascontiguousarray(self.demand[:, part]),
+            price=np.ascontiguousarray(self.price[:, part]),
+            footprints=kinds,
+        )

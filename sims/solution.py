@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,7 +92,8 @@ class Solution:
 
     `route` is (E, T) MW on the scenario's reach pairs, `load` (N, T) MW its sum by region,
     `demand_price` (J, T) USD per MW-slot and `equity_price` (K, N) USD per unit the duals behind
-    `audit.lower_bound`. `status` is one of `STATUS_MEANING`. On `network`, where one was given, the messages
+    `audit.lower_bound`; `equity_prices` (R, K, N) are further ones that a later
+    solve may start from. `status` is one of `STATUS_MEANING`. On `network`, where one was given, the messages
     would take `seconds_network` beside the measured seconds.
     Prints as a table, in a terminal and in a notebook.
     """
@@ -115,6 +116,7 @@ class Solution:
     seconds_total: float
     peak_rss_mb: float
     trace: tuple[RoundRecord, ...]
+    equity_prices: Array = field(default_factory=lambda: np.zeros((0, 0, 0)))
     network: Network | None = None
 
     @property

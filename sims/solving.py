@@ -8,6 +8,7 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ from eglb.sims.solution import RoundRecord, Solution
 
 if TYPE_CHECKING:
     from eglb.coordinator.network import Network
+    from eglb.sims.warm_start import WarmStartSource
 
 Array = np.ndarray
 
@@ -51,6 +53,7 @@ class _Found:
     seconds_solve: float
     agents_rss_mb: float
     trace: tuple[RoundRecord, ...]
+    equity_prices: Array
 
 
 def solve(
@@ -64,6 +67,7 @@ def solve(
     regions_per_actor: int | None = None,
     deadline: float = 20.0,
     network: Network | None = None,
+    warm_start: str | Path | Solution | WarmStartSource | None = None,
     on_round: Callable[[RoundRecord], None] | None = None,
 ) -> Solution:
     """One plan for the whole horizon, with a certificate of how far it can be from optimal.
@@ -84,6 +88,7 @@ def solve(
         there is no `network`.
     deadline : seconds within which an agent must answer; asked three times in vain, it fails the solve.
     network : on which to expect the exchanges, see `eglb.sims.wide_area.lay_network`; nothing waits for it.
+    warm_start : an earlier results folder or solution of much the same fleet, to start from where it ended.
     on_round : told the progress after every exchange.
 
     Raises
@@ -109,8 +114,15 @@ def solve(
         problems.append(f"address {address!r} is none of local, auto, inprocess and HOST:PORT")
     if network is not None and algorithm == "central":
         problems.append("the central solver exchanges no messages: it has no use for a network")
+    if warm_start is not None and algorithm == "central":
+        problems.append("the central solver starts afresh: it has no use for a warm start")
     if problems:
         raise InputError(problems)
+    source = None
+    if warm_start is not None:
+        from eglb.sims.warm_start import find_source
+
+        source = find_source(warm_start, scenario)
     if algorithm == "central":
         found = _solve_centrally(scenario, time_limit, on_round)
     else:
@@ -124,6 +136,7 @@ def solve(
             regions_per_actor,
             deadline,
             network,
+            source,
             on_round,
         )
     checked = audit(scenario, found.route, found.demand_price, found.equity_price)
@@ -147,6 +160,7 @@ def solve(
         seconds_total=time.perf_counter() - began,
         peak_rss_mb=own + found.agents_rss_mb,
         trace=found.trace,
+        equity_prices=found.equity_prices,
         network=network,
     )
 
@@ -168,6 +182,7 @@ def _solve_with_agents(
     regions_per_actor: int | None,
     deadline: float,
     network: Network | None,
+    source: WarmStartSource | None,
     on_round: Callable[[RoundRecord], None] | None,
 ) -> _Found:
     from eglb.coordinator.admm import Admm
@@ -180,6 +195,7 @@ def _solve_with_agents(
     from eglb.coordinator.subgradient import Subgradient
     from eglb.sims.feasibility import require_feasible
     from eglb.sims.partition import partition
+    from eglb.sims.warm_start import align
 
     methods: dict[str, type[Algorithm]] = {
         "admm": Admm,
@@ -206,7 +222,7 @@ def _solve_with_agents(
     clock = WideArea(transport, network, seats) if network is not None else None
     try:
         fleet = Fleet(clock or transport, seats, deadline)
-        method = methods[algorithm](parts.market, gap)
+        method = methods[algorithm](parts.market, gap, align(source, parts) if source is not None else None)
         trace: list[RoundRecord] = []
 
         def record(seconds: float) -> None:
@@ -247,6 +263,7 @@ def _solve_with_agents(
         seconds_solve=seconds_solve,
         agents_rss_mb=agents_rss_mb,
         trace=tuple(trace),
+        equity_prices=parts.expand_equity_price(method.remembered_equity_prices()),
     )
 
 
@@ -281,4 +298,5 @@ def _solve_centrally(
         seconds_solve=record.seconds,
         agents_rss_mb=0.0,
         trace=(record,),
+        equity_prices=np.zeros((0, 0, 0)),
     )

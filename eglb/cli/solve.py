@@ -51,6 +51,12 @@ class _ListsAlgorithms(click.Command):
     metavar="REGION",
     help="Where the coordinator stands on that network; default where its slowest round trip is shortest.",
 )
+@click.option(
+    "--warm-start",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Start where an earlier solve of much the same fleet ended: its results folder.",
+)
 @options.out_option
 @options.output_options
 def solve_command(
@@ -66,6 +72,7 @@ def solve_command(
     regions_per_actor: int | None,
     network: str | None,
     coordinator: str | None,
+    warm_start: Path | None,
     out: Path | None,
     as_json: bool,
     quiet: bool,
@@ -98,6 +105,7 @@ def solve_command(
                 address=address,
                 regions_per_actor=regions_per_actor,
                 network=lines,
+                warm_start=warm_start,
                 on_round=shown.round,
             )
         if folder is not None:
