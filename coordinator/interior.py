@@ -13,17 +13,88 @@ M is an M-matrix; its diagonal is formed from row sums, never by subtraction, an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from eglb.agents.compilation import compiled, cube, indices, matrix, nothing, number, several
+from eglb.coordinator.market import Market
 
 Array = np.ndarray
 
-_ROUTE_FLOOR = 1e-7
-_PRICE_FLOOR = 1e-7
+ROUTE_FLOOR = 1e-7
+PRICE_FLOOR = 1e-7
 _SMALL = 64
 """Up to this many gateways the factorisation is written out; beyond, LAPACK is faster."""
+
+
+class Moves(NamedTuple):
+    """Newton moves of `demand_price` (T, J), `route` and `reduced_cost` (T, E) and `capacity_price` (T, N).
+
+    `route_room` and `cost_room`: how far routes and reduced costs may go along them without reaching zero.
+    """
+
+    demand_price: Array
+    route: Array
+    reduced_cost: Array
+    capacity_price: Array
+    route_room: float
+    cost_room: float
+
+
+class DenseSlots:
+    """The systems of all slots as full matrices, quickest for some tens of gateways: `reduce`, then
+    `solve_border`, then `expand`.
+
+    Parameters
+    ----------
+    intensity : (T, K, N) in units of order one. demand : (T, J).
+    """
+
+    def __init__(self, market: Market, intensity: Array, demand: Array) -> None:
+        self._graph = market.gateway_start, market.edge_region
+        self._intensity, self._demand = intensity, demand
+
+    def reduce(
+        self,
+        route: Array,
+        reduced_cost: Array,
+        demand_price: Array,
+        slope: Array,
+        curvature: Array,
+        tau: float,
+    ) -> Array:
+        """Eliminate routes and demand prices; (T, N) the change of load at unchanged equity prices.
+
+        Parameters
+        ----------
+        route, reduced_cost : (T, E) x and its price, > 0. demand_price : (T, J).
+        slope, curvature : (T, N) of the regions' barriers at the present load.
+        """
+        self._point = route, reduced_cost
+        self._tau = tau
+        self._reduction = reduce_slots(
+            self._graph,
+            route,
+            reduced_cost,
+            demand_price,
+            slope,
+            curvature,
+            self._intensity,
+            self._demand,
+            tau,
+        )
+        return self._reduction.shift
+
+    def solve_border(
+        self, compliance: Array, side: Array, mass: Array, guess: Array, enough: float
+    ) -> tuple[Array, Array]:
+        """The bordered system of the equity prices, exactly; see the function of the same name."""
+        return solve_border(self._reduction.border, compliance, side, mass)
+
+    def expand(self, equity_cost: Array) -> Moves:
+        """Go back from the equity prices to everything else; see `expand_slots`."""
+        return expand_slots(self._graph, *self._point, self._reduction, equity_cost, self._tau)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +182,7 @@ def _assemble(
             for e in range(gateway_start[j], gateway_start[j + 1]):
                 i = edge_region[e]
                 inverse = 1.0 / route[t, e]
-                d = 1.0 / (reduced_cost[t, e] * inverse + _ROUTE_FLOOR)
+                d = 1.0 / (reduced_cost[t, e] * inverse + ROUTE_FLOOR)
                 r = demand_price[t, j] + tau * inverse - slope[t, i]
                 weight[t, e] = d
                 rest[t, e] = r
@@ -132,7 +203,7 @@ def _assemble(
                 for other in range(j):
                     system[j, other] -= stiff * dense[other, i]
                 response[t, j, 1 + i] = d * damped[i]
-            system[j, j] = row + _PRICE_FLOOR
+            system[j, j] = row + PRICE_FLOOR
             response[t, j, 0] = side
         for j in range(gateways):
             for other in range(j):
@@ -240,20 +311,17 @@ def expand_slots(
     reduction: Reduction,
     equity_cost: Array,
     tau: float,
-) -> tuple[Array, Array, Array, Array, float, float]:
+) -> Moves:
     """Go back from the equity prices to everything else.
 
     `equity_cost` (T, N) is the change of each region's cost by the change of its equity prices; the rest as
     in `reduce_slots`.
-
-    Returns
-    -------
-    demand_price (T, J), route (T, E), reduced_cost (T, E) and capacity_price (T, N) moves, and how far routes
-    and reduced costs may go towards them without reaching zero.
     """
     r = reduction
-    return _expand(
-        route, reduced_cost, r.curvature, equity_cost, tau, *graph, r.weight, r.rest, r.total, r.response
+    return Moves(
+        *_expand(
+            route, reduced_cost, r.curvature, equity_cost, tau, *graph, r.weight, r.rest, r.total, r.response
+        )
     )
 
 

@@ -22,13 +22,16 @@ from eglb.agents.region import Request
 from eglb.agents.wire import Message
 from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished
 from eglb.coordinator.equity import fair_share, normalise
-from eglb.coordinator.interior import expand_slots, reduce_slots, solve_border
+from eglb.coordinator.interior import DenseSlots
+from eglb.coordinator.sparse_interior import SparseSlots
 
 Array = np.ndarray
 
 _NEWTON_STEPS = 3
 _CENTRING, _CENTRING_LATE, _LATE_GAP = 0.3, 0.1, 1e-3
 """Part of the complementarity aimed for next; below the late gap steps are nearly full and may aim lower."""
+_BORDER_TOLERANCE = 1e-3
+_FEW_GATEWAYS = 40
 _BOUNDARY = 0.99
 _LEVEL_FLOOR = 1e-3
 _CERTIFY_EVERY, _NEAR = 3, 100.0
@@ -95,6 +98,8 @@ class Newton(Algorithm):
             self._raw_intensity.transpose(2, 1, 0) / self._footprint_unit[:, None]
         )
         self._demand = m.demand / self._load_unit
+        kind = DenseSlots if m.gateways <= _FEW_GATEWAYS else SparseSlots
+        self._slots = kind(m, self._intensity, self._demand)
         self._mu = fair_share(self._mass, m.regions).T
         self._unit_cost = self._cost(fair_share(m.equity_weight, m.regions)) / self._price_unit
         cost = self._unit_cost + 0.5
@@ -116,27 +121,17 @@ class Newton(Algorithm):
         curvature = np.ascontiguousarray(model.curvature.T, dtype=float)
         self._mu = model.equity_price.T
         mass = self._mass - self._mu.sum(1)
-        graph = (m.gateway_start, m.edge_region)
         moved, raised = np.zeros_like(slope), np.zeros(m.kinds)
+        dmu = np.zeros_like(self._mu)
+        enough = _BORDER_TOLERANCE**2 * float((model.level_compliance.T * self._mu**2).sum())
         for _ in range(_NEWTON_STEPS):
-            reduction = reduce_slots(
-                graph,
-                self._x,
-                self._z,
-                self._nu,
-                slope + curvature * moved,
-                curvature,
-                self._intensity,
-                self._demand,
-                self._tau,
+            shift = self._slots.reduce(
+                self._x, self._z, self._nu, slope + curvature * moved, curvature, self._tau
             )
-            side = model.level_residual.T - raised[:, None]
-            side = side + self._footprint(moved + reduction.shift)
-            dmu, ds = solve_border(reduction.border, model.level_compliance.T, side, mass)
+            side = model.level_residual.T - raised[:, None] + self._footprint(moved + shift)
+            dmu, ds = self._slots.solve_border(model.level_compliance.T, side, mass, dmu, enough)
             equity_cost = (dmu * self._intensity).sum(1)
-            dnu, dx, dz, capacity_price, route_room, cost_room = expand_slots(
-                graph, self._x, self._z, reduction, equity_cost, self._tau
-            )
+            dnu, dx, dz, capacity_price, route_room, cost_room = self._slots.expand(equity_cost)
             full_capacity_price = capacity_price + curvature * moved
             full_rise = raised + ds
             primal, dual = min(1.0, _BOUNDARY * route_room), min(1.0, _BOUNDARY * cost_room)
