@@ -15,6 +15,10 @@ from eglb.coordinator.mixture import PricedPlan
 Array = np.ndarray
 
 
+_EARLIER_ITERATIONS = 10
+"""For how many iterations a warm start's plan stands, in the mean and in the length of the steps."""
+
+
 class Subgradient(Auction):
     """mu_k <- projection of mu_k + step * f_k onto the simplex of mass lambda_k, step falling with 1 /
     sqrt(iteration).
@@ -27,6 +31,10 @@ class Subgradient(Auction):
         super().__init__(market, gap, warm)
         self._iteration = 0
         self._mean = PricedPlan(np.zeros_like(market.spread()), 0.0, np.zeros((market.regions, market.kinds)))
+
+    def use_earlier(self, plan: PricedPlan) -> None:
+        self._mean = plan
+        self._iteration = _EARLIER_ITERATIONS
 
     def announce(self, cleared: Sequence[Cleared]) -> Array | None:
         equity_price, plan = cleared[-1].equity_price, cleared[-1].plan
