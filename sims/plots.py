@@ -29,7 +29,7 @@ def draw_convergence(comparison: Comparison, folder: Path) -> None:
     message, start-up of the agents apart. Rounds before an algorithm has both a plan and a bound have no gap
     and are not drawn.
     """
-    _keep_home_clean()
+    keep_home_clean()
     import matplotlib
 
     matplotlib.use("Agg")
@@ -79,7 +79,7 @@ def draw_convergence(comparison: Comparison, folder: Path) -> None:
         plt.close(figure)
 
 
-def _keep_home_clean() -> None:
+def keep_home_clean() -> None:
     """Point matplotlib's font cache, else written into the home directory, to a private temporary folder."""
     if "MPLCONFIGDIR" in os.environ:
         return

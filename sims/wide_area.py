@@ -80,7 +80,7 @@ def measured_between(scenario: Scenario, data: Path | None = None) -> tuple[Arra
     ------
     InputError : a table is missing or wrong.
     """
-    lat, lon, table = _measured_places(data_directory(data))
+    _, lat, lon, table = measured_places(data_directory(data))
     rtt_ms = modelled_between(scenario)
     away_km = _distance_km(lat, lon, scenario).T
     place, off_km = away_km.argmin(axis=1), away_km.min(axis=1)
@@ -136,8 +136,14 @@ def _distance_km(lat: Array, lon: Array, scenario: Scenario) -> Array:
     return great_circle_km(lat[:, None], lon[:, None], scenario.region_lat[None], scenario.region_lon[None])
 
 
-def _measured_places(folder: Path) -> tuple[Array, Array, Array]:
-    """Latitude, longitude (M,) and round trips (M, M) ms of the measured cloud regions, NaN to themselves."""
+def measured_places(folder: Path) -> tuple[tuple[str, ...], Array, Array, Array]:
+    """Names, latitude, longitude (M,) and round trips (M, M) ms of the measured cloud regions, NaN to
+    themselves.
+
+    Raises
+    ------
+    InputError : a table is missing or wrong.
+    """
     paths = folder / "latency" / "gcp_rtt_ms.csv", folder / "regions" / "cloud_regions.csv"
     if missing := [path for path in paths if not path.is_file()]:
         raise InputError(
@@ -166,4 +172,4 @@ def _measured_places(folder: Path) -> tuple[Array, Array, Array]:
             lat, lon = places.numbers(["lat", "lon"], findings)[[here[name] for name in names]].T
     if findings.messages():
         raise InputError(f"{folder}: {problem}" for problem in findings.messages())
-    return lat, lon, rtt_ms
+    return tuple(names), lat, lon, rtt_ms
