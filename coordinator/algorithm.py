@@ -81,8 +81,7 @@ class WarmStart:
     ----------
     route : (T, E) MW. demand_price : (T, J) USD per MW-slot. equity_price : (N, K) USD per unit.
     known : (T,) whether the earlier solve covered the slot; other slots hold its nearest guess.
-    equity_prices : (R, N, K) further equity prices whose cleared plans mixed into the earlier plan; R may be
-    zero.
+    equity_prices : (R, N, K) further equity prices that the earlier solve remembered; R may be zero.
     """
 
     route: Array

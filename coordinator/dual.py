@@ -24,6 +24,8 @@ Array = np.ndarray
 
 _LEVEL = 0.4
 _PLANES = 150
+_OTHERS_REMEMBERED = 10
+"""Latest equity prices to remember beside those in the mixture; without them one roll in twenty is slow."""
 
 
 class LevelBundle(Auction):
@@ -41,7 +43,9 @@ class LevelBundle(Auction):
 
     def remembered_equity_prices(self) -> Array:
         used = [c.equity_price for c in self._planes if c.plan in self._mixture.used]
-        return np.array(used).reshape(len(used), self.market.regions, self.market.kinds)
+        others = [c.equity_price for c in self._planes if c.plan not in self._mixture.used]
+        prices = used + others[-_OTHERS_REMEMBERED:]
+        return np.array(prices).reshape(len(prices), self.market.regions, self.market.kinds)
 
     def use_earlier(self, plan: PricedPlan) -> None:
         self._mixture.add(plan)

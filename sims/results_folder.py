@@ -3,7 +3,7 @@
     run.json          what ``--json`` prints, and the equity prices
     plan.parquet      time_utc, gateway, region, mw: one row per pair and slot that carries load
     prices.parquet    time_utc, gateway, usd_per_mw_slot: the demand prices behind the lower bound
-    equity_prices.parquet  plan, footprint, region, usd_per_unit: those whose plans make up the plan (`dual`)
+    equity_prices.parquet  plan, footprint, region, usd_per_unit: further ones to start from (`dual`)
     rounds.jsonl      one line per exchange with the agents: the best plan and bound so far
     convergence.svg   and .png, after a comparison: certified gap against rounds and seconds
 

@@ -43,7 +43,7 @@ class WarmStartSource:
     times : (T,) datetime64[s], ascending. gateways, regions, kinds : J, N and K names.
     flow_slot, flow_gateway, flow_region : (M,) indices of what carries load. flow : (M,) MW.
     demand_price : (J, T) USD per MW-slot. equity_price : (K, N) USD per unit.
-    equity_prices : (R, K, N) those whose cleared plans mixed into the plan; R may be zero.
+    equity_prices : (R, K, N) further ones that it remembered; R may be zero.
     """
 
     where: str
