@@ -45,15 +45,15 @@ class Auction(Algorithm):
 
     def __init__(self, market: Market, gap: float, warm: WarmStart | None = None) -> None:
         super().__init__(market, gap, warm)
-        self._asked = [fair_share(market.equity_weight, market.regions)]
+        self._asked: list[Array] = [fair_share(market.equity_weight, market.regions)]
         if warm is not None:
             self._asked = [warm.equity_price, *self.further_start(warm)]
         self._demand_price: list[Array] = []
         self._quantity = np.zeros((market.slots, market.regions))
 
     @abstractmethod
-    def announce(self, cleared: Sequence[Cleared]) -> Array | None:
-        """Use what the agents answered to; offer plans; the next mu (N, K), or None if stuck."""
+    def announce(self, cleared: Sequence[Cleared]) -> Sequence[Array]:
+        """Use what the agents answered; offer plans; the next mu (N, K), one or several, none if stuck."""
 
     def further_start(self, warm: WarmStart) -> Sequence[Array]:
         """Equity prices (N, K) to ask for at once at a warm start, beside the one it ended with."""
@@ -83,9 +83,9 @@ class Auction(Algorithm):
         following = self.announce(cleared)
         if self.incumbent.gap <= self.gap:
             return Finished()
-        if following is None:
+        if not following:
             return Finished(stalled=True)
-        self._asked = [following]
+        self._asked = list(following)
         return Broadcast(self._ask_bids())
 
     def _ask_bids(self) -> tuple[PriceFootprints, ...]:

@@ -36,7 +36,7 @@ class Subgradient(Auction):
         self._mean = plan
         self._iteration = _EARLIER_ITERATIONS
 
-    def announce(self, cleared: Sequence[Cleared]) -> Array | None:
+    def announce(self, cleared: Sequence[Cleared]) -> Sequence[Array]:
         equity_price, plan = cleared[-1].equity_price, cleared[-1].plan
         weight = self.market.equity_weight
         self._iteration += 1
@@ -54,4 +54,4 @@ class Subgradient(Auction):
             length = float(np.sqrt((uphill**2).sum()))
             move = step * weight[k] / np.sqrt(len(uphill)) / length * uphill if length > 0.0 else 0.0
             following[:, k] = project_simplex(equity_price[:, k] + move, weight[k])
-        return following
+        return [following]
