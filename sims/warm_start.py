@@ -243,7 +243,9 @@ def _stored_equity_prices(path: Path, run: object) -> dict[str, dict[str, float]
     if not isinstance(prices, dict):
         raise InputError(f"{path}: has no equity_price: not left by a solve, so nothing to start from")
     for kind, row in prices.items():
-        for region, value in row.items() if isinstance(row, dict) else [("every region", row)]:
+        if not isinstance(row, dict):
+            raise InputError(f"{path}: equity_price of {kind}: {row!r} is not a price for each region")
+        for region, value in row.items():
             if not isinstance(value, (int, float)) or not 0.0 <= value < np.inf:
                 raise InputError(f"{path}: equity_price of {kind} in {region}: {value!r} is no price")
     return prices

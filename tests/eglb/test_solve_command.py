@@ -123,6 +123,18 @@ def test_the_results_folder_is_the_json_and_every_round(
     assert again.code == 2 and "exists and is not empty" in again.err
 
 
+def test_a_results_folder_is_a_place_to_start_from(eglb: Run, fleet_folder: Path, tmp_path: Path) -> None:
+    words = ("solve", fleet_folder, "--algorithm", "dual", "--address", "inprocess", "--json")
+    cold = eglb(*words, "--out", tmp_path / "cold")
+    warm = eglb(*words, "--warm-start", tmp_path / "cold")
+    assert cold.code == warm.code == 0
+    assert warm.json()["gap"] <= 1e-4 and warm.json()["rounds"] < cold.json()["rounds"]
+    (tmp_path / "cold" / "plan.parquet").write_text("damaged")
+    refused = eglb(*words, "--warm-start", tmp_path / "cold", "--out", tmp_path / "warm")
+    assert refused.code == 2 and "plan.parquet" in refused.json()["problems"][0]
+    assert not (tmp_path / "warm").exists()
+
+
 def test_weights_of_the_command_line_are_those_solved_for(eglb: Run, fleet_folder: Path) -> None:
     words = ["solve", fleet_folder, "--address", "inprocess", "--json", "--quiet"]
     free = eglb(*words, "--weight", "water=0", "--weight", "carbon=0").json()
