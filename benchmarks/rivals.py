@@ -58,7 +58,7 @@ class Rival:
 
 
 _LOOSE = (1e-3, 1e-4, 1e-5, 1e-6)
-_INTERIOR = (1e-2, 1e-3, 1e-4, 1e-6, 1e-8)
+_INTERIOR = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8)
 OURS = {
     "admm": Rival("", "inprocess", "eglb", GAPS, "own"),
     "newton": Rival("", "inprocess", "eglb", GAPS, "own"),
@@ -327,7 +327,8 @@ def main() -> None:
             method = " ".join(__doc__.split("\n\n", 2)[2].split())
             (options.out / "rivals.md").write_text(
                 f"# {__doc__.splitlines()[0]}\n\n{method}\n\n{processor()}. "
-                "Best gap: the smallest certified by any setting. x ours: times `admm` in process; `>`: the limit was reached first. "
+                "Best gap: the smallest certified by any setting. x ours: times `admm` in process; "
+                "`>`: the limit was reached first. "
                 f"Versions and every run: `rivals.csv`.\n\n{table(rows)}"
             )
     if options.smoke and any(row["status"].startswith(("failed", "killed")) for row in rows):
