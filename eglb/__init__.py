@@ -5,6 +5,7 @@
     fleet = eglb.load("world10")          # a folder or a built-in name -> Scenario
     plan = eglb.solve(fleet)              # agents and a coordinator -> Solution with a certificate
     table = eglb.compare(fleet)           # every policy and algorithm, beside the central solver
+    growth = eglb.scale((10, 50, 200))    # fleets of growing size
 
 The verbs are those of the ``eglb`` command. What is wrong with an input is raised as `InputError` (wrong)
 or `InfeasibleError` (no feasible plan exists), each with every message in ``.problems``.
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from eglb.sims.catalog import load
     from eglb.sims.comparison import Comparison, compare
     from eglb.sims.problems import InfeasibleError, InputError
+    from eglb.sims.scaling import Scaling, scale
     from eglb.sims.scenario import Scenario
     from eglb.sims.solution import Solution
     from eglb.sims.solving import solve
@@ -30,11 +32,13 @@ __all__ = [
     "Comparison",
     "InfeasibleError",
     "InputError",
+    "Scaling",
     "Scenario",
     "Solution",
     "__version__",
     "compare",
     "load",
+    "scale",
     "solve",
 ]
 
@@ -42,10 +46,12 @@ _HOMES = {
     "Comparison": "eglb.sims.comparison",
     "InfeasibleError": "eglb.sims.problems",
     "InputError": "eglb.sims.problems",
+    "Scaling": "eglb.sims.scaling",
     "Scenario": "eglb.sims.scenario",
     "Solution": "eglb.sims.solution",
     "compare": "eglb.sims.comparison",
     "load": "eglb.sims.catalog",
+    "scale": "eglb.sims.scaling",
     "solve": "eglb.sims.solving",
 }
 

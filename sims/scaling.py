@@ -165,8 +165,8 @@ def scale(
 
     Parameters
     ----------
-    regions, hours, seeds, reach, utilisation : of the generated fleets; a `reach` of None is 8, or all regions
-        where there are fewer.
+    regions, hours, seeds, reach, utilisation : of the generated fleets; a `reach` of None is 8, or all of
+        fewer regions.
     algorithms : names out of `eglb.sims.solving.ALGORITHMS`.
     weight_scale : multiplies all equity weights.
     gap, max_rounds, address, regions_per_actor : of every run, as in `eglb.solve`.

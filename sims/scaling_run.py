@@ -35,7 +35,7 @@ GAPS = {"1e-2": 1e-2, "1e-3": 1e-3, "1e-4": 1e-4, "1e-6": 1e-6}
 PACKAGES = ("eglb", "numpy", "scipy", "numba", "ray", "highspy")
 _SHOWN_EVERY_S = 0.1
 _GRACE_S = 60.0
-"""Beyond twice the time limit, for generating the fleet, starting agents and auditing: then a run is ended."""
+"""Beyond twice the time limit, to generate the fleet, start agents and audit: then a run is ended."""
 _END_S = 15.0
 _MB = 1024.0
 
@@ -90,7 +90,7 @@ def blank_row(case: Case, status: str) -> Row:
 
 
 def machine() -> Row:
-    """What the figures were measured with and on."""
+    """What the figures were measured with and on; looked up outside the process that is measured."""
     from eglb.agents.compilation import threads
 
     return {
@@ -111,7 +111,7 @@ def _processor() -> str:
 
 
 def measure(case: Case, on_round: Callable[[RoundRecord], None] | None = None) -> Row:
-    """Generate the fleet, solve it and make the row, in this process.
+    """Generate the fleet, solve it and measure, in this process; the row without its head and `machine`.
 
     ``gap``, ``objective`` and ``lower_bound`` are the audited ones. ``seconds`` run from the first message to
     the certified plan, for the central solver from building its model to the repaired plan; ``seconds_start``
@@ -120,7 +120,6 @@ def measure(case: Case, on_round: Callable[[RoundRecord], None] | None = None) -
     """
     from eglb.sims.solving import solve
 
-    row = blank_row(case, "")
     scenario = generate(case.fleet)
     scenario = scenario.with_weights({k.name: case.weight_scale * k.weight for k in scenario.footprints})
     cpu = time.process_time()
@@ -134,7 +133,7 @@ def measure(case: Case, on_round: Callable[[RoundRecord], None] | None = None) -
         regions_per_actor=case.regions_per_actor,
         on_round=on_round,
     )
-    row |= {
+    measured = {
         "status": solution.status,
         "seconds_cpu": time.process_time() - cpu,
         "edges": len(scenario.reach_region),
@@ -149,7 +148,7 @@ def measure(case: Case, on_round: Callable[[RoundRecord], None] | None = None) -
         "bytes_down": solution.bytes_down,
         "actors": solution.actors,
     }
-    return plain({**row, **first_at(solution)})
+    return dict(plain({**measured, **first_at(solution)}))
 
 
 def first_at(solution: Solution) -> Row:
@@ -211,7 +210,7 @@ def run_apart(case: Case, on_round: Callable[[RoundRecord], None] | None = None)
         said.seek(0)
         last_words = (said.read().strip().splitlines() or [""])[-1][:200]
     if "row" in answer:
-        return dict(answer["row"])
+        return blank_row(case, "") | answer["row"]
     if answer.get("error") == "wrong_input":
         raise InputError(answer["problems"])
     if "error" in answer:
@@ -271,8 +270,6 @@ def _main() -> None:
 
 
 def _answer(case: Case, answers: IO[str]) -> Row:
-    from eglb.coordinator.fleet import FleetError
-
     shown_at = -_SHOWN_EVERY_S
 
     def show(record: RoundRecord) -> None:
@@ -287,8 +284,13 @@ def _answer(case: Case, answers: IO[str]) -> Row:
         return {"error": "wrong_input", "problems": error.problems}
     except InfeasibleError as error:
         return {"error": "infeasible", "problems": error.problems}
-    except FleetError as error:
-        return {"error": "cluster_failed", "problems": [str(error)]}
+    except Exception as error:
+        # Only now: the fleet's modules would count into the memory of a central run.
+        from eglb.coordinator.fleet import FleetError
+
+        if isinstance(error, FleetError):
+            return {"error": "cluster_failed", "problems": [str(error)]}
+        raise
 
 
 def _say(answers: IO[str], message: Row) -> None:

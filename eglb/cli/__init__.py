@@ -17,6 +17,7 @@ import click
 
 from eglb import __version__
 from eglb.cli.compare import compare_command
+from eglb.cli.scale import scale_command
 from eglb.cli.scenario import scenario_group
 from eglb.cli.solve import solve_command
 
@@ -37,6 +38,7 @@ def cli() -> None:
 
 cli.add_command(solve_command)
 cli.add_command(compare_command)
+cli.add_command(scale_command)
 cli.add_command(scenario_group)
 
 
@@ -54,8 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.ClickException as error:
         error.show()
         code = _report(given, "wrong_input", [error.format_message()], error.exit_code, shown=True)
-    except click.Abort:
-        code = _report(given, "interrupted", ["interrupted; nothing was written"], EXIT_INTERRUPTED)
+    except click.Abort as error:
+        said = str(error.__cause__ or "") or "interrupted; nothing was written"
+        code = _report(given, "interrupted", [said], EXIT_INTERRUPTED)
     except Exception as error:
         # Compiled code that a signal interrupts may raise an error of its own instead.
         if signal.SIGTERM in _arrived:
