@@ -75,7 +75,6 @@ RIVALS = {
     "highs-pdlp": Rival("highs", "pdlp", "highspy", _LOOSE, "own"),
     "ortools-pdlp": Rival("pdlp", "", "ortools", _LOOSE),
     "ortools-pdlp-2": Rival("pdlp", "", "ortools", _LOOSE, threads=2),
-    "ortools-pdlp-polish": Rival("pdlp", "polish", "ortools", _LOOSE),
     "clarabel-qdldl": Rival("conic", "clarabel-qdldl", "clarabel", _INTERIOR),
     "clarabel-faer": Rival("conic", "clarabel-faer", "clarabel", _INTERIOR),
     "clarabel-faer-2": Rival("conic", "clarabel-faer", "clarabel", _INTERIOR, threads=2),

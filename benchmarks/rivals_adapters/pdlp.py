@@ -16,12 +16,12 @@ from rivals_adapters import Point
 
 
 def solve(option: str, model: LinearModel, setting: float, threads: int, limit: float) -> Iterator[Point]:
-    """`setting` is the absolute and relative tolerance; `option` "polish" asks for feasibility polishing."""
+    """`setting` is the absolute and relative tolerance; there is no `option`."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
-        yield apart.submit(_solve, option == "polish", model, setting, threads, limit).result()
+        yield apart.submit(_solve, model, setting, threads, limit).result()
 
 
-def _solve(polish: bool, model: LinearModel, setting: float, threads: int, limit: float) -> Point:
+def _solve(model: LinearModel, setting: float, threads: int, limit: float) -> Point:
     from ortools.pdlp import solve_log_pb2, solvers_pb2
     from ortools.pdlp.python import pdlp
 
@@ -31,11 +31,7 @@ def _solve(polish: bool, model: LinearModel, setting: float, threads: int, limit
     program.constraint_matrix = model.matrix
     program.constraint_lower_bounds, program.constraint_upper_bounds = model.row_lower, model.row_upper
     program.variable_lower_bounds, program.variable_upper_bounds = model.lower, model.upper
-    parameters = solvers_pb2.PrimalDualHybridGradientParams(
-        num_threads=threads,
-        use_feasibility_polishing=polish,
-        handle_some_primal_gradients_on_finite_bounds_as_residuals=not polish,
-    )
+    parameters = solvers_pb2.PrimalDualHybridGradientParams(num_threads=threads)
     criteria = parameters.termination_criteria
     criteria.time_sec_limit = limit
     criteria.simple_optimality_criteria.eps_optimal_absolute = setting
