@@ -39,8 +39,8 @@ _MEASURES = ("rounds", "seconds", "peak_rss_mb")
 class Growth:
     """How one quantity of one algorithm grows with the number of regions: quantity ~ regions^exponent.
 
-    Least squares on logarithms of medians over the seeds, from rows that reached the gap asked for;
-    `error` is the exponent's standard error, and `sizes` the numbers of regions it rests on.
+    Least squares on logarithms of medians over the seeds, from sizes at which every run reached the gap
+    asked for; `error` is the exponent's standard error, and `sizes` the numbers of regions it rests on.
     """
 
     family: tuple[Any, ...]
@@ -87,8 +87,9 @@ class Scaling:
         """Every fit for which there are three sizes or more."""
         fits = []
         for kind, name, quantity in product(self.families(), self.algorithms(), _MEASURES):
-            rows = [r for r in self.select(family=kind, algorithm=name) if r["status"] == "converged"]
-            sizes = sorted({row["regions"] for row in rows if row[quantity]})
+            rows = self.select(family=kind, algorithm=name)
+            short = {row["regions"] for row in rows if row["status"] != "converged" or not row[quantity]}
+            sizes = sorted({row["regions"] for row in rows} - short)
             if len(sizes) >= _FEWEST_SIZES:
                 values = [median(r[quantity] for r in rows if r["regions"] == n) for n in sizes]
                 fits.append(Growth(kind, name, quantity, *fit_exponent(sizes, values), tuple(sizes)))

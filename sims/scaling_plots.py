@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from eglb.sims.scaling import Scaling
 
 PANELS = {"seconds": "seconds", "rounds": "rounds", "peak_rss_mb": "peak memory, MB"}
+_DECADE = 10.0
+"""Less than that leaves a log axis with hardly a number on it."""
 
 
 def draw_scaling(scaling: Scaling, folder: Path) -> None:
-    """scaling.svg and scaling.png: seconds, rounds and memory against regions, log axes.
+    """scaling.svg and scaling.png: seconds, rounds and memory against regions; mostly on log axes.
 
     Lines join the medians of the runs that reached the gap asked for, one line for each class of fleets; dots
     are single runs, crosses those that stopped short of the gap. The central solver has no rounds.
@@ -56,16 +58,18 @@ def draw_scaling(scaling: Scaling, folder: Path) -> None:
                             markersize=6 if marker == "x" else 3.5,
                         )
             axis.set_xscale("log")
-            axis.set_yscale("log")
+            values = [row[quantity] for row in scaling.rows if row[quantity]]
+            if quantity == "seconds" or max(values, default=0.0) > _DECADE * min(values, default=0.0):
+                axis.set_yscale("log")
+                axis.yaxis.set_minor_formatter(FuncFormatter(_round_number))
+            else:
+                axis.set_ylim(bottom=0.0)
             axis.set_xlabel("regions")
             axis.set_ylabel(label)
             axis.xaxis.set_major_locator(FixedLocator(_ticks({row["regions"] for row in scaling.rows})))
             axis.xaxis.set_minor_locator(NullLocator())
             for part in (axis.xaxis, axis.yaxis):
                 part.set_major_formatter(FuncFormatter(lambda value, place: f"{value:,.6g}"))
-            if quantity != "seconds":
-                # Less than a decade leaves a log axis with hardly a number on it.
-                axis.yaxis.set_minor_formatter(FuncFormatter(_round_number))
             axis.tick_params(axis="y", which="minor", labelsize="small")
             axis.grid(True, which="major", color="0.9")
             axis.spines[["top", "right"]].set_visible(False)

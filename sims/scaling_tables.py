@@ -13,11 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from eglb.sims.scaling_run import GAPS, Row
+from eglb.sims.tables import small
 
 if TYPE_CHECKING:
-    from eglb.sims.scaling import Scaling
+    from eglb.sims.scaling import Growth, Scaling
 
-_WIDTH_WITHOUT_GAPS, _WIDTH_OF_GAP = 58, 16
+_WIDTH_WITHOUT_GAPS, _WIDTH_OF_GAP = 57, 17
 _QUANTITIES = {"rounds": "rounds", "seconds": "seconds", "peak_rss_mb": "memory"}
 
 
@@ -39,25 +40,24 @@ def scaling_table(scaling: Scaling, width: int) -> Iterator[RenderableType]:
         )
         yield Padding(title, (1 if number else 0, 0, 1, 0))
         yield _table(scaling, kind, (shown or list(GAPS)[:1])[-room:])
+        yield from _notes(scaling.select(family=kind))
+        if (growth := _growth_table(scaling, kind)) is not None:
+            yield Padding(growth, (1, 0, 0, 0))
     if "central" in scaling.algorithms():
         yield Padding(
             Text("The central solver goes on to the optimum, whatever gap is asked.", style="dim"),
             (1, 0, 0, 0),
         )
-    yield from _notes(scaling)
-    if lines := growth_lines(scaling):
-        yield Text()
-        yield from (Text(line) for line in lines)
 
 
 def _table(scaling: Scaling, kind: tuple[Any, ...], gaps: Sequence[str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
+    table = _bare_table()
     for name in ("regions", "algorithm"):
         table.add_column(f"\n{name}", justify="right" if name == "regions" else "left", no_wrap=True)
     for gap in gaps:
         table.add_column(f"{gap}\nrounds", justify="right", no_wrap=True)
         table.add_column("\nseconds", justify="right", no_wrap=True)
-    for name in ("peak\nMB", "kB/agent\n& round", "× central's\nspeed"):
+    for name in ("peak\nMB", "kB/agent\n& round", "x speed\nof central"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("\nstatus", no_wrap=True)
     rows = scaling.select(family=kind)
@@ -84,6 +84,10 @@ def _table(scaling: Scaling, kind: tuple[Any, ...], gaps: Sequence[str]) -> Tabl
             ]
             table.add_row(*cells, style="dim" if name == "central" else "")
     return table
+
+
+def _bare_table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
 
 
 def _of(rows: Sequence[Row], algorithm: str) -> list[Row]:
@@ -121,29 +125,32 @@ def _seconds(value: float | None) -> str:
     return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
 
 
-def _notes(scaling: Scaling) -> Iterator[Text]:
-    """What kept runs from their end, each reason once."""
-    said = [row["status"].replace("_", " ") for row in scaling.rows if ":" in row["status"]]
-    if said:
-        yield Text()
-    for note in dict.fromkeys(said):
-        yield Text(f"{note} ({said.count(note)} runs)" if said.count(note) > 1 else note, style="yellow")
+def _notes(rows: Sequence[Row]) -> Iterator[Text]:
+    """Where runs stopped short of the gap asked for, or why they never got anywhere."""
+    stopped = [row for row in rows if row["status"] != "converged"]
+    for count, name, status in dict.fromkeys((r["regions"], r["algorithm"], r["status"]) for r in stopped):
+        same = [r for r in stopped if (r["regions"], r["algorithm"], r["status"]) == (count, name, status)]
+        worst = max((row["gap"] for row in same if row["gap"] is not None), default=None)
+        said = f"{name}, {count:,} regions: {status.replace('_', ' ')}"
+        yield Text(said + (f" at gap {small(worst)}" if worst is not None else ""), style="yellow")
 
 
-def growth_lines(scaling: Scaling) -> list[str]:
-    """``admm  rounds ~ N^0.31 +-0.05, ...``: one line for each algorithm and class of fleets."""
-    lines: dict[tuple[Any, ...], list[str]] = {}
-    sizes = {}
+def _growth_table(scaling: Scaling, kind: tuple[Any, ...]) -> Table | None:
+    """Exponents by algorithm for one class of fleets; None where there is no fit."""
+    fits: dict[str, dict[str, Growth]] = {}
     for fit in scaling.growth():
-        place = (fit.family, fit.algorithm)
-        lines.setdefault(place, []).append(
-            f"{_QUANTITIES[fit.quantity]} ~ N^{fit.exponent:.2f} (±{fit.error:.2f})"
-        )
-        sizes[place] = f"N = {fit.sizes[0]:,} to {fit.sizes[-1]:,}"
-    several = len({place[0] for place in lines}) > 1
-    return [
-        f"{place[1]:<11}"
-        + ", ".join(parts)
-        + (f", {sizes[place]}" if not several else f", T={place[0][0]} K={place[0][1]} u={place[0][2]:g}")
-        for place, parts in lines.items()
-    ]
+        if fit.family == kind:
+            fits.setdefault(fit.algorithm, {})[fit.quantity] = fit
+    if not fits:
+        return None
+    table = _bare_table()
+    for name in ("growth", *_QUANTITIES.values(), "regions N"):
+        table.add_column(name, no_wrap=True)
+    for algorithm, by_quantity in fits.items():
+        cells = [algorithm]
+        for quantity in _QUANTITIES:
+            found = by_quantity.get(quantity)
+            cells.append(f"N^{found.exponent:.2f} ± {found.error:.2f}" if found else "-")
+        sizes = next(iter(by_quantity.values())).sizes
+        table.add_row(*cells, f"{sizes[0]:,} to {sizes[-1]:,}")
+    return table
