@@ -71,7 +71,7 @@ class Offer(Request):
 
 @dataclass(frozen=True, eq=False)
 class Value(Message):
-    """Answer to `Evaluate`: `cost` (n,) USD, `footprint` (n, K)."""
+    """Answer to `Evaluate`: `cost` (n, P) USD, `footprint` (n, P, K), by part of the horizon."""
 
     cost: Array = per_region()
     footprint: Array = per_region()
@@ -79,12 +79,20 @@ class Value(Message):
 
 @dataclass(frozen=True, eq=False)
 class Evaluate(Request):
-    """What would `load` (N, T) MW cost you and what would its footprints be? Discloses totals only."""
+    """What would `load` (N, T) MW cost you and what would its footprints be? Discloses sums only.
 
+    `part` (P,) are the first slots of the parts of the horizon that are summed up; the first is zero.
+    """
+
+    part: Array
     load: Array = per_region()
 
     def answer(self, region: Region, memory: Memory) -> Value:
-        return Value(cost=(region.price * self.load).sum(1), footprint=region.footprint(self.load))
+        footprint = np.add.reduceat(region.intensity * self.load[:, None, :], self.part, axis=2)
+        return Value(
+            cost=np.add.reduceat(region.price * self.load, self.part, axis=1),
+            footprint=np.moveaxis(footprint, 2, 1),
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,25 +33,33 @@ from eglb.agents.region import Request
 from eglb.agents.valuation import Accepted, Offer, Profile
 from eglb.agents.wire import Message
 from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, WarmStart
-from eglb.coordinator.equity import fair_share, prox_worst
+from eglb.coordinator.equity import fair_share, normalise, prox_worst
 from eglb.coordinator.market import Market
 from eglb.coordinator.mixture import Mixture
 
 Array = np.ndarray
 
-_RELAXATION = 1.7
+_RELAXATION = 1.75
 _LOAD_PENALTY, _FOOTPRINT_PENALTY = 2.0, 6.0
 """First penalties in units of the instance; chosen on the published case and two synthetic fleets."""
 _CERTIFY_EVERY = 10
+_WARM_ROUNDS, _WARM_CERTIFY_EVERY = 30, 2
+"""A warm start is near the end at once: in its first rounds certificates are due more often."""
+_WARM_WEIGHT = 20
+"""Rounds that the earlier solve counts for in the averages."""
+_WARM_PENALTY_WORST, _WARM_PENALTY = 4.0, 2.0
+"""What balancing multiplies footprint penalties by, in the end, where the equity price is above zero, and
+elsewhere."""
 _BALANCE_UNTIL = 200
-_BALANCE_BIAS = 2.0
-"""Plans are first order in the error, bounds second order: the primal residual counts this many times."""
+_NEGLIGIBLE_PRICE = 1e-6
 _BALANCE_POWER, _BALANCE_MOST = 0.25, 1.25
 _BALANCE_LEAN = 0.1
 """Part of the fleet's mean in each region's residual: one that nothing happens in would drift off."""
-_SWEEPS, _SWEEP_TOLERANCE = 2, 0.1
-"""Projections are as exact as the two copies are close: sweeps in a slot go on until they change little."""
+_SWEEPS = 2
+"""Of each projection, from where the last one ended; more of them save no rounds."""
 _PLANS_MIXED = 8
+_PARTS, _SLOTS_OF_PART = 24, 8
+"""Agents price repaired plans by at most so many parts of the horizon, none shorter than so many slots."""
 _OFFER_MARGIN = 0.1
 
 
@@ -61,22 +69,30 @@ class Admm(Algorithm):
     def __init__(self, market: Market, gap: float, warm: WarmStart | None = None) -> None:
         super().__init__(market, gap, warm)
         self._round = 0
-        self._mixture = Mixture(market.equity_weight, keep=_PLANS_MIXED)
-        self._route = market.spread()
+        parts = max(1, min(_PARTS, market.slots // _SLOTS_OF_PART))
+        self.part = np.linspace(0, market.slots, parts, endpoint=False).astype(np.int64)
+        self._mixture = Mixture(market.equity_weight, _PLANS_MIXED, self.part)
+        if warm is None:
+            self._route = market.spread()
+            self._demand_price = np.zeros_like(market.demand)
+            self._equity_price = fair_share(market.equity_weight, market.regions)
+        else:
+            self._route = market.meet(warm.route)
+            self._demand_price = warm.demand_price.copy()
+            self._equity_price = normalise(warm.equity_price, market.equity_weight)
         self._z = market.load(self._route)
-        self._g = np.zeros((market.regions, market.kinds))
-        self._s_load, self._s_footprint = self._z.copy(), self._g
-        self._demand_price = np.zeros_like(market.demand)
-        self._equity_price = fair_share(market.equity_weight, market.regions)
+        self._s_load = self._z.copy()
         self._mean_route = self._route.copy()
         self._mean_demand_price = self._demand_price.copy()
         self._mean_equity_price = self._equity_price.copy()
-        self._residual = np.inf
         self._ceiling = np.zeros_like(self._z)
         self._offer_margin = np.full((market.slots, 1), _OFFER_MARGIN)
 
     def start(self) -> Broadcast:
-        return Broadcast((self.introduce(self._z), self._offer(self._z)), opening=True)
+        requests: list[Request] = [self.introduce(self._z), self._offer(self._z)]
+        if self.warm is not None:
+            requests.append(self.ask_bound(self._demand_price, self._equity_price))
+        return Broadcast(tuple(requests), opening=True)
 
     def step(self, replies: Sequence[Message]) -> Broadcast | Finished:
         first, extras = replies[0], replies[1:]
@@ -102,23 +118,21 @@ class Admm(Algorithm):
         self._footprint_step = np.tile(
             level * m.regions / m.equity_weight / _FOOTPRINT_PENALTY, (m.regions, 1)
         )
-        self._s_footprint = profile.footprint.copy()
         self._g = profile.footprint.copy()
+        self._s_footprint = self._g.copy()
+        if self.warm is not None:
+            worst = self._equity_price > _NEGLIGIBLE_PRICE * self._equity_price.max(0, initial=0.0)
+            self._footprint_step /= np.where(worst, _WARM_PENALTY_WORST, _WARM_PENALTY)
+            # The centers whose proximal points are these loads at these prices.
+            self._s_load += self._load_step * m.best_price(self._demand_price)
+            self._s_footprint -= self._footprint_step * self._equity_price
 
     def _couple(self, y: Array, f: Array) -> None:
         """The coordinator's half of a round."""
         m = self.market
         self._ceiling = np.maximum(self._ceiling, y)
         z_before, g_before = self._z, self._g
-        self._z = m.project(
-            2.0 * y - self._s_load,
-            self._route,
-            self._demand_price,
-            self._load_step,
-            _SWEEPS,
-            _SWEEP_TOLERANCE * self._residual,
-        )
-        self._residual = float(np.abs(self._z - y).max())
+        self._z = m.project(2.0 * y - self._s_load, self._route, self._demand_price, self._load_step, _SWEEPS)
         self._g = np.empty_like(f)
         self._equity_price = np.empty_like(f)
         target = 2.0 * f - self._s_footprint
@@ -147,7 +161,8 @@ class Admm(Algorithm):
 
     def _average(self) -> None:
         """Weighted means over about the last tenth of the rounds: the iterate circles, its mean does not."""
-        tail = 11.0 / (self._round + 10.0)
+        earlier = 0 if self.warm is None else _WARM_WEIGHT
+        tail = 11.0 / (self._round + earlier + 10.0)
         self.market.blend(self._mean_route, self._route, tail)
         self._mean_demand_price = self._mean_demand_price + tail * (
             self._demand_price - self._mean_demand_price
@@ -166,10 +181,12 @@ class Admm(Algorithm):
                 footprint_step=self._footprint_step,
             )
         ]
-        if self._round % _CERTIFY_EVERY == 0:
+        fresh = self.warm is None or self._round >= _WARM_ROUNDS
+        every = _CERTIFY_EVERY if fresh else _WARM_CERTIFY_EVERY
+        if self._round % every == 0:
             requests.append(self.ask_bound(self._mean_demand_price, self._mean_equity_price))
             requests.append(self._offer(self.market.load(self._mean_route)))
-        elif self._round % _CERTIFY_EVERY == 1:
+        elif self._round % every == 1:
             requests += self._plans()
         return tuple(requests)
 
@@ -214,4 +231,4 @@ def penalty_factor(primal: Array, dual: Array, step: Array) -> Array:
         return (1.0 - _BALANCE_LEAN) * square + _BALANCE_LEAN * (square / step).mean(0) * step
 
     ratio = np.sqrt(lean(primal) / np.maximum(lean(dual), 1e-300))
-    return np.clip((_BALANCE_BIAS * ratio) ** _BALANCE_POWER, 1.0 / _BALANCE_MOST, _BALANCE_MOST)
+    return np.clip(ratio**_BALANCE_POWER, 1.0 / _BALANCE_MOST, _BALANCE_MOST)

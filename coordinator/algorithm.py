@@ -103,6 +103,8 @@ class Algorithm(ABC):
         self.gap = gap
         self.warm = warm
         self.incumbent = Incumbent()
+        self.part = np.zeros(1, np.int64)
+        """First slots of the parts of the horizon by which agents price plans: one, unless a method says."""
         self._bounds_asked: deque[tuple[Array, Array]] = deque()
         self._plans_asked: deque[Array] = deque()
 
@@ -141,7 +143,7 @@ class Algorithm(ABC):
     def ask_plan(self, route: Array) -> Evaluate:
         """Ask what a feasible plan (T, E) costs; it is kept as it is, so give away the array."""
         self._plans_asked.append(route)
-        return Evaluate(load=self.market.load(route).T)
+        return Evaluate(part=self.part, load=self.market.load(route).T)
 
     def digest(self, replies: Sequence[Message]) -> list[PricedPlan]:
         """Credit the answers to `ask_bound` and `ask_plan` to the incumbent; the plans that were priced."""
@@ -152,7 +154,8 @@ class Algorithm(ABC):
                 bound = float((demand_price * self.market.demand).sum() + reply.value.sum())
                 self.incumbent.offer_bound(bound, demand_price, equity_price)
             elif isinstance(reply, Value):
-                plan = PricedPlan(self._plans_asked.popleft(), float(reply.cost.sum()), reply.footprint)
+                footprint = np.moveaxis(reply.footprint, 1, 0)
+                plan = PricedPlan(self._plans_asked.popleft(), reply.cost.sum(0), footprint)
                 self.incumbent.offer_plan(plan.objective(self.market.equity_weight), plan.route)
                 priced.append(plan)
         return priced

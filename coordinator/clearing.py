@@ -30,7 +30,7 @@ def region_load(route: Array, load: Array, edge_region: Array) -> None:
             load[t, edge_region[e]] += route[t, e]
 
 
-@compiled(nothing(matrix, matrix, matrix, matrix, matrix, vector, indices, indices, count, number))
+@compiled(nothing(matrix, matrix, matrix, matrix, matrix, vector, indices, indices, count))
 def project(
     target: Array,
     load: Array,
@@ -41,15 +41,13 @@ def project(
     gateway_start: Array,
     edge_region: Array,
     sweeps: int,
-    tolerance: float,
 ) -> None:
     """Load nearest to `target` among those that meet demand: Gauss-Seidel sweeps of exact water filling.
 
     Minimises sum_i (z_i - target_i)^2 / (2 step_i) over z = sum_j x_ij, x >= 0, sum_i x_ij = demand_j, one
-    gateway after the other, from the given `route` (T, E) and `price` (T, J), both updated in place. A slot
-    is done after `sweeps` or when one sweep moves no pair by more than `tolerance` MW; with a single gateway
-    one sweep is exact. At the end every gateway's demand is met exactly; `price` is the multiplier of that
-    constraint, the demand price, and `load` (T, N) is z.
+    gateway after the other, from the given `route` (T, E) and `price` (T, J), both updated in place. With a
+    single gateway one sweep is exact. At the end every gateway's demand is met exactly; `price` is the
+    multiplier of that constraint, the demand price, and `load` (T, N) is z.
     """
     slots, regions = target.shape
     gateways = demand.shape[1]
@@ -65,7 +63,6 @@ def project(
         for e in range(edge_region.shape[0]):
             missing[edge_region[e]] -= x[e]
         for _ in range(sweeps):
-            change = 0.0
             for j in range(gateways):
                 first, d, theta = gateway_start[j], demand[t, j], nu[j]
                 reached = gateway_start[j + 1] - first
@@ -96,9 +93,8 @@ def project(
                     value = exact * level[q]
                     move = value - x[first + q]
                     missing[edge_region[first + q]] -= move
-                    change = max(change, abs(move))
                     x[first + q] = value
-            if gateways == 1 or change <= tolerance:
+            if gateways == 1:
                 break
         for i in range(regions):
             load[t, i] = target[t, i] - missing[i]

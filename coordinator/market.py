@@ -87,6 +87,25 @@ class Market:
         self._in_shards(clearing.region_load, (route, load), self.edge_region)
         return load
 
+    def meet(self, route: Array) -> Array:
+        """(T, E): `route` scaled so that every gateway's demand is met, in equal parts where it carries
+        nothing.
+        """
+        served = np.add.reduceat(np.maximum(route, 0.0), self.gateway_start[:-1], axis=1)
+        factor = np.divide(self.demand, served, out=np.zeros_like(served), where=served > 0.0)
+        scaled = np.maximum(route, 0.0) * factor[:, self.edge_gateway]
+        return np.where((served > 0.0)[:, self.edge_gateway], scaled, self.spread())
+
+    def best_price(self, demand_price: Array) -> Array:
+        """(T, N): the highest of the demand prices (T, J) of the gateways that reach a region; 0 if none
+        does.
+        """
+        best = np.zeros((self.slots, self.regions))
+        reached = self.degree > 0
+        offered = demand_price[:, self.edge_gateway[self.by_region]]
+        best[:, reached] = np.maximum.reduceat(offered, self.region_start[:-1][reached], axis=1)
+        return best
+
     def repair(self, route: Array, ceiling: Array) -> tuple[Array, Array]:
         """A route (T, E) near the given one with loads at most `ceiling` (T, N), and what of demand stays
         unmet (T, J).
@@ -105,9 +124,7 @@ class Market:
         self._in_shards(clearing.clear, (cost, quantity, self.demand, route, price, unmet), *self._graph)
         return route, price, unmet
 
-    def project(
-        self, target: Array, route: Array, price: Array, step: Array, sweeps: int, tolerance: float
-    ) -> Array:
+    def project(self, target: Array, route: Array, price: Array, step: Array, sweeps: int) -> Array:
         """Load (T, N) next to `target` that meets demand; `route` (T, E) and `price` (T, J) move along in
         place.
         """
@@ -119,7 +136,6 @@ class Market:
             self.gateway_start,
             self.edge_region,
             sweeps,
-            tolerance,
         )
         return load
 

@@ -30,7 +30,9 @@ class Subgradient(Auction):
     def __init__(self, market: Market, gap: float, warm: WarmStart | None = None) -> None:
         super().__init__(market, gap, warm)
         self._iteration = 0
-        self._mean = PricedPlan(np.zeros_like(market.spread()), 0.0, np.zeros((market.regions, market.kinds)))
+        self._mean = PricedPlan(
+            np.zeros_like(market.spread()), np.zeros(1), np.zeros((1, market.regions, market.kinds))
+        )
 
     def use_earlier(self, plan: PricedPlan) -> None:
         self._mean = plan
@@ -44,8 +46,8 @@ class Subgradient(Auction):
         share = 2.0 / (self._iteration + 1.0)
         self._mean = PricedPlan(
             self._mean.route + share * (plan.route - self._mean.route),
-            self._mean.cost + share * (plan.cost - self._mean.cost),
-            self._mean.footprint + share * (plan.footprint - self._mean.footprint),
+            self._mean.part_cost + share * (plan.part_cost - self._mean.part_cost),
+            self._mean.part_footprint + share * (plan.part_footprint - self._mean.part_footprint),
         )
         self.incumbent.offer_plan(self._mean.objective(weight), self._mean.route)
         following = np.empty_like(equity_price)

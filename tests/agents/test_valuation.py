@@ -186,15 +186,17 @@ def test_what_is_not_a_request_is_refused() -> None:
 def test_evaluate_adds_up(scale: float) -> None:
     region = draw(8, scale=scale)
     load = np.random.default_rng(9).uniform(0.0, 3.0, (3, 4))
-    value = Evaluate(load=load).answer(region, Memory())
+    value = Evaluate(part=np.array([0, 3]), load=load).answer(region, Memory())
     assert isinstance(value, Value)
+    assert value.cost.shape == (3, 2) and value.footprint.shape == (3, 2, 2)
     for i in range(3):
-        assert value.cost[i] == pytest.approx(
-            sum(region.price[i, t] * load[i, t] for t in range(4)), rel=1e-12
-        )
-        for k in range(2):
-            expected = sum(region.intensity[i, k, t] * load[i, t] for t in range(4))
-            assert value.footprint[i, k] == pytest.approx(expected, rel=1e-12)
+        for p, slots in enumerate((range(3), range(3, 4))):
+            assert value.cost[i, p] == pytest.approx(
+                sum(region.price[i, t] * load[i, t] for t in slots), rel=1e-12
+            )
+            for k in range(2):
+                expected = sum(region.intensity[i, k, t] * load[i, t] for t in slots)
+                assert value.footprint[i, p, k] == pytest.approx(expected, rel=1e-12)
 
 
 def test_an_offer_is_accepted_up_to_capacity_and_not_beyond() -> None:

@@ -92,7 +92,7 @@ def test_what_a_certificate_rests_on_is_not_rounded() -> None:
 
 
 def test_several_messages_keep_their_order() -> None:
-    sent = [Fault("a"), Evaluate(load=np.ones((2, 3))), Fault("b")]
+    sent = [Fault("a"), Evaluate(part=WHOLE, load=np.ones((2, 3))), Fault("b")]
     got = decode(encode(sent))
     assert len(got) == 3
     for a, b in zip(got, sent, strict=True):
@@ -114,7 +114,7 @@ def test_several_messages_keep_their_order() -> None:
     ids=["transposed", "strided", "reversed", "broadcast", "0-d", "empty", "special"],
 )
 def test_arrays_of_any_layout(view: np.ndarray) -> None:
-    (got,) = decode(encode([Evaluate(load=view)]))
+    (got,) = decode(encode([Evaluate(part=WHOLE, load=view)]))
     assert isinstance(got, Evaluate)
     assert got.load.shape == view.shape and got.load.dtype == view.dtype
     assert got.load.tobytes() == view.tobytes()
@@ -128,13 +128,14 @@ def test_scalars_of_numpy_arrive_as_python_numbers_and_others_are_refused() -> N
 
 
 def test_what_arrives_is_read_only() -> None:
-    (got,) = decode(encode([Evaluate(load=np.ones((1, 2)))]))
+    (got,) = decode(encode([Evaluate(part=WHOLE, load=np.ones((1, 2)))]))
     assert isinstance(got, Evaluate)
     with pytest.raises(ValueError, match="read-only"):
         got.load[0, 0] = 2.0
 
 
-ONE = encode([Evaluate(load=np.ones((2, 3)))])
+WHOLE = np.zeros(1, int)
+ONE = encode([Evaluate(part=WHOLE, load=np.ones((2, 3)))])
 
 
 @pytest.mark.parametrize(
@@ -243,7 +244,7 @@ def test_every_agent_answers_to_read_only_arrays_and_keeps_its_own_data() -> Non
     requests = [kind for kind in KINDS if issubclass(kind, Request)]
     requests.sort(key=lambda kind: kind is not Introduce)
     assert len(requests) >= 8
-    given = {"degree": degree, "reach": np.array([0, 1, 3, 1]), "gateway": np.array([0, 1, 3])}
+    given = {"degree": degree, "reach": np.array([0, 1, 3, 1]), "gateway": np.array([0, 1, 3]), "part": WHOLE}
     for kind in requests:
         values: dict[str, Any] = {}
         for f in fields(kind):

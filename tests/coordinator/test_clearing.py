@@ -188,7 +188,7 @@ def draw_projection(seed: int, price: float = 1.0, power: float = 1.0) -> tuple[
 def project_from(
     market: Market, target: Array, step: Array, sweeps: int, route: Array, price: Array
 ) -> Array:
-    return market.project(target, route, price, step, sweeps, 0.0)
+    return market.project(target, route, price, step, sweeps)
 
 
 def sweep(market: Market, target: Array, step: Array, sweeps: int) -> tuple[Array, Array, Array]:

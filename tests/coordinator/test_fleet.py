@@ -142,7 +142,7 @@ def stage(draw_market: Draw) -> Callable[..., Stage]:
             transport,
             Fleet(transport, seat(market, hosts)),
             Broadcast((introduce,), opening=True),
-            Broadcast((bound, Evaluate(load=load))),
+            Broadcast((bound, Evaluate(part=np.zeros(1, int), load=load))),
         )
 
     return build

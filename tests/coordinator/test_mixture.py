@@ -15,14 +15,16 @@ Array = np.ndarray
 SCALES = [1e-6, 1.0, 1e9]
 
 
-def draw_plans(seed: int, kinds: int, money: float, units: float) -> tuple[list[PricedPlan], Array]:
+def draw_plans(
+    seed: int, kinds: int, money: float, units: float, parts: int
+) -> tuple[list[PricedPlan], Array]:
     random = np.random.default_rng(seed)
     count, regions = int(random.integers(1, 7)), int(random.integers(1, 5))
     plans = [
         PricedPlan(
-            random.random((2, 3)),
-            money * float(random.normal(1.0, 1.0)),
-            units * random.uniform(0.0, 1.0, (regions, kinds)),
+            random.random((5, 3)),
+            money * random.normal(1.0, 1.0, parts),
+            units * random.uniform(0.0, 1.0, (parts, regions, kinds)),
         )
         for _ in range(count)
     ]
@@ -31,51 +33,71 @@ def draw_plans(seed: int, kinds: int, money: float, units: float) -> tuple[list[
 
 def best_value(plans: list[PricedPlan], weight: Array, money: float, units: float) -> float:
     """The mixture's program as it is stated, in units of one."""
-    count, kinds = len(plans), len(weight)
-    footprint = np.array([p.footprint for p in plans]) / units
+    count, parts, kinds = len(plans), len(plans[0].part_cost), len(weight)
+    footprint = np.array([p.part_footprint for p in plans]) / units
     rows = [
-        np.concatenate([footprint[:, i, k], -np.eye(kinds)[k]])
+        np.concatenate([footprint[:, :, i, k].ravel(), -np.eye(kinds)[k]])
         for k in range(kinds)
-        for i in range(footprint.shape[1])
+        for i in range(footprint.shape[2])
     ]
+    one = np.zeros((parts, count, parts))
+    for part in range(parts):
+        one[part, :, part] = 1.0
     found = linprog(
-        np.concatenate([[p.cost / money for p in plans], weight * units / money]),
+        np.concatenate([np.array([p.part_cost for p in plans]).ravel() / money, weight * units / money]),
         A_ub=np.array(rows) if rows else None,
         b_ub=np.zeros(len(rows)) if rows else None,
-        A_eq=np.concatenate([np.ones(count), np.zeros(kinds)])[None],
-        b_eq=[1.0],
+        A_eq=np.hstack([one.reshape(parts, -1), np.zeros((parts, kinds))]),
+        b_eq=np.ones(parts),
         method="highs",
     )
     assert found.status == 0
     return float(found.fun) * money
 
 
+@pytest.mark.parametrize("parts", [1, 3])
 @pytest.mark.parametrize("kinds", [0, 1, 2])
 @pytest.mark.parametrize("money", SCALES)
 @pytest.mark.parametrize("units", SCALES)
-def test_the_best_mixture_is_the_linear_program_it_states(kinds: int, money: float, units: float) -> None:
+def test_the_best_mixture_is_the_linear_program_it_states(
+    kinds: int, money: float, units: float, parts: int
+) -> None:
+    first = np.array([0, 1, 4][:parts])
+    part_of_slot = np.searchsorted(first, np.arange(5), side="right") - 1
     for seed in range(8):
-        plans, weight = draw_plans(seed, kinds, money, units)
-        mixture = Mixture(weight, keep=10)
+        plans, weight = draw_plans(seed, kinds, money, units, parts)
+        mixture = Mixture(weight, 10, first)
         for plan in plans:
             mixture.add(plan)
         objective, route = mixture.best()
         assert objective == pytest.approx(best_value(plans, weight, money, units), abs=1e-7 * money)
         assert objective <= min(plan.objective(weight) for plan in plans) + 1e-9 * money
         # The route is a mixture with exactly that objective.
-        w = Mixture.weights(np.array([p.cost for p in plans]), np.array([p.footprint for p in plans]), weight)
-        assert (w >= 0.0).all() and w.sum() == pytest.approx(1.0, rel=1e-12)
-        np.testing.assert_allclose(route, sum(a * p.route for a, p in zip(w, plans, strict=True)), atol=1e-12)
-        mixed = sum(a * p.footprint for a, p in zip(w, plans, strict=True))
-        cost = sum(a * p.cost for a, p in zip(w, plans, strict=True))
+        w = Mixture.weights(
+            np.array([p.part_cost for p in plans]), np.array([p.part_footprint for p in plans]), weight
+        )
+        assert (w >= 0.0).all()
+        np.testing.assert_allclose(w.sum(0), np.ones(parts), rtol=1e-12)
+        by_slot = w[:, part_of_slot]
+        expected = sum(a[:, None] * p.route for a, p in zip(by_slot, plans, strict=True))
+        np.testing.assert_allclose(route, expected, atol=1e-12)
+        mixed = sum(a[q] * p.part_footprint[q] for a, p in zip(w, plans, strict=True) for q in range(parts))
+        cost = sum(a @ p.part_cost for a, p in zip(w, plans, strict=True))
         assert objective == pytest.approx(cost + sum(weight * mixed.max(0, initial=0.0)), rel=1e-12)
+
+
+def test_rows_that_turn_out_worst_are_added() -> None:
+    """Each of two plans is worst elsewhere by far; in between a third region is, that neither looks at."""
+    footprint = np.array([[10.0, 0.0, 6.0], [0.0, 10.0, 6.0]])[:, None, :, None]
+    w = Mixture.weights(np.zeros((2, 1)), footprint, np.ones(1))
+    assert np.tensordot(w, footprint, 2).max() == pytest.approx(6.0)
 
 
 def test_old_plans_are_forgotten() -> None:
     weight = np.ones(1)
     mixture = Mixture(weight, keep=2)
     for cost in (1.0, 5.0, 3.0):
-        mixture.add(PricedPlan(np.full((1, 1), cost), cost, np.zeros((2, 1))))
+        mixture.add(PricedPlan(np.full((1, 1), cost), np.array([cost]), np.zeros((1, 2, 1))))
     objective, route = mixture.best()
     assert objective == pytest.approx(3.0) and route[0, 0] == pytest.approx(3.0)
 
@@ -83,17 +105,19 @@ def test_old_plans_are_forgotten() -> None:
 def test_two_mirrored_plans_mix_in_halves() -> None:
     weight = np.array([2.0])
     mixture = Mixture(weight, keep=5)
-    mixture.add(PricedPlan(np.array([[1.0, 0.0]]), 1.0, np.array([[1.0], [0.0]])))
-    mixture.add(PricedPlan(np.array([[0.0, 1.0]]), 1.0, np.array([[0.0], [1.0]])))
+    mixture.add(PricedPlan(np.array([[1.0, 0.0]]), np.ones(1), np.array([[[1.0], [0.0]]])))
+    mixture.add(PricedPlan(np.array([[0.0, 1.0]]), np.ones(1), np.array([[[0.0], [1.0]]])))
     objective, route = mixture.best()
     assert objective == pytest.approx(2.0)
     np.testing.assert_allclose(route, [[0.5, 0.5]])
 
 
 def test_an_objective_is_cost_and_the_worst_of_each_kind() -> None:
-    plan = PricedPlan(np.zeros((1, 1)), 7.0, np.array([[1.0, 5.0], [3.0, 2.0]]))
+    plan = PricedPlan(
+        np.zeros((2, 1)), np.array([3.0, 4.0]), np.array([[[0.0, 4.0], [1.0, 2.0]], [[1.0, 1.0], [2.0, 0.0]]])
+    )
     assert plan.objective(np.array([10.0, 100.0])) == 7.0 + 30.0 + 500.0
-    assert PricedPlan(np.zeros((1, 1)), -7.0, np.zeros((2, 0))).objective(np.zeros(0)) == -7.0
+    assert PricedPlan(np.zeros((1, 1)), np.array([-7.0]), np.zeros((1, 2, 0))).objective(np.zeros(0)) == -7.0
 
 
 def draw_level_set(seed: int) -> tuple[Array, Array, Array]:
