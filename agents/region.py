@@ -47,6 +47,8 @@ class Memory:
     """What an agent remembers between messages of one solve; empty again after a restart."""
 
     notes: dict[str, Any] = field(default_factory=dict)
+    large: bool = False
+    """The fleet is so large that compiled code is worth the time and memory of loading it."""
 
 
 class MemoryLost(Exception):

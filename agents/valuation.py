@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eglb.agents.compilation import compiled, given_indices, given_matrix, in_shards, nothing, vector
 from eglb.agents.region import Array, Memory, MemoryLost, Region, Request
 from eglb.agents.wire import Message, per_edge, per_gateway, per_region
 
@@ -33,6 +32,8 @@ class Introduce(Request):
     degree : (N,) number of gateways that reach the region. reach : (E,) which, by identity.
     gateway : (J,) identities, ascending. demand : (J, T) MW.
     load : (N, T) MW.
+    large : whether the fleet is so large that agents load compiled code; not each by its own size, so that
+    the answers do not depend on which regions share a host.
     """
 
     degree: Array = per_region()
@@ -40,9 +41,11 @@ class Introduce(Request):
     gateway: Array = per_gateway()
     demand: Array = per_gateway()
     load: Array = per_region()
+    large: bool = False
 
     def answer(self, region: Region, memory: Memory) -> Profile:
         memory.notes.clear()
+        memory.large = self.large
         first = np.concatenate([[0], np.cumsum(self.degree)]).astype(np.int64)
         memory.notes["gateways"] = (first, np.searchsorted(self.gateway, self.reach), self.demand)
         return Profile(
@@ -122,7 +125,10 @@ class Bound(Request):
         if "gateways" not in memory.notes:
             raise MemoryLost
         cost = region.marginal_cost(self.equity_price)
-        return BoundTerm(value=knapsack(cost, self.demand_price, region.capacity, *memory.notes["gateways"]))
+        fill = knapsack
+        if memory.large:
+            from eglb.agents.kernels import knapsack as fill
+        return BoundTerm(value=fill(cost, self.demand_price, region.capacity, *memory.notes["gateways"]))
 
 
 def knapsack(
@@ -133,64 +139,20 @@ def knapsack(
     Shapes: `cost`, `capacity` (n, T); `demand_price`, `demand` (J, T); the gateways of region i are
     ``reach[first[i]:first[i + 1]]``.
     """
-    value = np.zeros(len(cost))
-    rows = (cost, capacity, first[:-1], first[1:], value)
-    shared = (reach, np.asarray(demand_price, dtype=float), demand)
-    in_shards(_fill, len(reach) * cost.shape[1], rows, *(np.ascontiguousarray(a) for a in shared))
-    return value
-
-
-@compiled(
-    nothing(
-        given_matrix,
-        given_matrix,
-        given_indices,
-        given_indices,
-        vector,
-        given_indices,
-        given_matrix,
-        given_matrix,
-    )
-)
-def _fill(
-    cost: Array,
-    capacity: Array,
-    first: Array,
-    last: Array,
-    value: Array,
-    reach: Array,
-    demand_price: Array,
-    demand: Array,
-) -> None:
-    """See `knapsack`: all that gains is taken, and where that is too much, the best of it."""
-    regions, slots = cost.shape
-    gain, wanted = np.empty(slots), np.empty(slots)
-    offer, size = np.empty(len(reach)), np.empty(len(reach))
-    for i in range(regions):
-        gain[:] = 0.0
-        wanted[:] = 0.0
-        for q in range(first[i], last[i]):
-            nu, d = demand_price[reach[q]], demand[reach[q]]
-            for t in range(slots):
-                reduced = min(cost[i, t] - nu[t], 0.0)
-                gain[t] += reduced * d[t]
-                wanted[t] += d[t] if reduced < 0.0 else 0.0
-        for t in range(slots):
-            if wanted[t] > capacity[i, t]:
-                offers = 0
-                for q in range(first[i], last[i]):
-                    reduced = cost[i, t] - demand_price[reach[q], t]
-                    if reduced < 0.0:
-                        place = offers
-                        while place > 0 and offer[place - 1] > reduced:
-                            offer[place], size[place] = offer[place - 1], size[place - 1]
-                            place -= 1
-                        offer[place], size[place] = reduced, demand[reach[q], t]
-                        offers += 1
-                gain[t] = 0.0
-                room = capacity[i, t]
-                for q in range(offers):
-                    taken = min(size[q], room)
-                    gain[t] += offer[q] * taken
-                    room -= taken
-            value[i] += gain[t]
+    degree = np.diff(first)
+    column = np.arange(degree.max(initial=0))
+    real = column < degree[:, None]
+    own = reach[np.where(real, first[:-1, None] + column, 0)] if len(reach) else np.zeros(real.shape, int)
+    demand = np.where(real[:, :, None], demand[own], 0.0)
+    reduced = np.minimum(cost[:, None, :] - demand_price[own], 0.0)
+    wanted = np.where(reduced < 0.0, demand, 0.0)
+    value = (reduced * demand).sum(1)
+    full = wanted.sum(1) > capacity
+    if full.any():
+        region, slot = np.nonzero(full)
+        gains, amounts = reduced[region, :, slot], wanted[region, :, slot]
+        rows, order = np.arange(len(gains))[:, None], np.argsort(gains, axis=1)
+        filled = np.minimum(np.cumsum(amounts[rows, order], axis=1), capacity[full][:, None])
+        filled[:, 1:] -= filled[:, :-1].copy()
+        value[full] = (gains[rows, order] * filled).sum(1)
+    return value.sum(1)

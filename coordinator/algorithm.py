@@ -18,6 +18,9 @@ from eglb.coordinator.mixture import PricedPlan
 
 Array = np.ndarray
 
+_LARGE = 10_000
+"""Regions times slots from which on agents use compiled code: 0.5 s and 130 MB to load for every process."""
+
 
 @dataclass(frozen=True, eq=False)
 class Broadcast:
@@ -127,7 +130,14 @@ class Algorithm(ABC):
         m = self.market
         reach = m.edge_gateway[m.by_region]
         gateway = np.arange(m.gateways)
-        return Introduce(degree=m.degree, reach=reach, gateway=gateway, demand=m.demand.T, load=load.T)
+        return Introduce(
+            degree=m.degree,
+            reach=reach,
+            gateway=gateway,
+            demand=m.demand.T,
+            load=load.T,
+            large=m.regions * m.slots >= _LARGE,
+        )
 
     def ask_bound(self, demand_price: Array, equity_price: Array) -> Bound:
         """Ask for the Lagrangian bound at these prices, (T, J) and (N, K), or rather at valid ones next to

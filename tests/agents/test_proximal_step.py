@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,12 +11,21 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import minimize
 
-from eglb.agents.proximal import Proposal, ProximalStep, proximal_load, round_down
+from eglb.agents import kernels, proximal
+from eglb.agents.proximal import Proposal, ProximalStep, round_down
 from eglb.agents.region import Memory, Region
 
 Array = np.ndarray
 
 SCALES = [1e-6, 1.0, 1e9]
+
+Solve = Callable[..., tuple[Array, Array]]
+
+
+@pytest.fixture(params=[proximal, kernels], ids=["numpy", "compiled"])
+def proximal_load(request: pytest.FixtureRequest) -> Solve:
+    solve: Solve = request.param.proximal_load
+    return solve
 
 
 def draw(seed: int, regions: int, kinds: int, slots: int, price: float, power: float) -> tuple[Region, ...]:
@@ -60,7 +71,9 @@ def slope(y: Array, region: Region, i: int, center: Array, target: Array, step: 
 @pytest.mark.parametrize("kinds", [0, 1, 2, 3])
 @pytest.mark.parametrize("price", SCALES)
 @pytest.mark.parametrize("power", SCALES)
-def test_optimality_conditions_at_any_scale(kinds: int, price: float, power: float) -> None:
+def test_optimality_conditions_at_any_scale(
+    proximal_load: Solve, kinds: int, price: float, power: float
+) -> None:
     for seed in range(8):
         arguments = draw(seed, 4, kinds, 7, price, power)
         region = arguments[0]
@@ -78,7 +91,7 @@ def test_optimality_conditions_at_any_scale(kinds: int, price: float, power: flo
 
 
 @pytest.mark.parametrize("kinds", [0, 1, 2, 3])
-def test_same_as_a_general_solver(kinds: int) -> None:
+def test_same_as_a_general_solver(proximal_load: Solve, kinds: int) -> None:
     for seed in range(4):
         arguments = draw(100 + seed, 3, kinds, 5, 1.0, 1.0)
         region = arguments[0]
@@ -99,7 +112,7 @@ def test_same_as_a_general_solver(kinds: int) -> None:
 
 
 @pytest.mark.parametrize("kinds", [1, 3])
-def test_the_guess_does_not_change_the_answer(kinds: int) -> None:
+def test_the_guess_does_not_change_the_answer(proximal_load: Solve, kinds: int) -> None:
     random = np.random.default_rng(5)
     for seed in range(5):
         arguments = draw(seed, 4, kinds, 6, 1.0, 1.0)
@@ -110,7 +123,7 @@ def test_the_guess_does_not_change_the_answer(kinds: int) -> None:
             np.testing.assert_allclose(again, price, atol=1e-9)
 
 
-def test_a_far_target_of_a_closed_or_clean_region() -> None:
+def test_a_far_target_of_a_closed_or_clean_region(proximal_load: Solve) -> None:
     region = Region(
         ("closed", "clean"), np.ones((2, 3)), np.array([[0.0] * 3, [5.0] * 3]), np.zeros((2, 1, 3))
     )
@@ -131,11 +144,12 @@ def ask(region: Region, arguments: tuple[Array, ...], memory: Memory) -> Proposa
     return reply
 
 
+@pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize("kinds", [0, 1, 2, 3])
-def test_alone_or_in_a_block_the_answer_is_the_same_to_the_bit(kinds: int) -> None:
+def test_alone_or_in_a_block_the_answer_is_the_same_to_the_bit(kinds: int, large: bool) -> None:
     region, *arguments = draw(7, 5, kinds, 9, 1.0, 1.0)
-    together = Memory()
-    alone = [Memory() for _ in range(5)]
+    together = Memory(large=large)
+    alone = [Memory(large=large) for _ in range(5)]
     for turn in range(3):  # also with the guess that memory holds
         moved = (arguments[0] + 0.1 * turn, arguments[1], arguments[2], arguments[3])
         block = ask(region, moved, together)
@@ -183,3 +197,16 @@ def test_proposals_respect_capacity_whatever_the_request(seed: int, power: float
     region, *arguments = draw(seed, 3, kinds, 4, 1.0, power)
     load = ask(region, tuple(arguments), Memory()).load.astype(float)
     assert (load >= 0.0).all() and (load <= region.capacity).all()
+
+
+@pytest.mark.parametrize("kinds", [0, 1, 2, 3])
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_compiled_twin_gives_the_same_loads(kinds: int, scale: float) -> None:
+    for seed in range(5):
+        arguments = draw(seed, 6, kinds, 30, 1.0, scale)
+        guess = np.zeros((6, kinds))
+        plain, price = proximal.proximal_load(*arguments, guess)
+        fast, same_price = kernels.proximal_load(*arguments, guess)
+        np.testing.assert_allclose(fast, plain, atol=1e-10 * scale)
+        np.testing.assert_allclose(same_price, price, atol=1e-10)
+    assert not guess.any()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy.optimize import linprog
 
+from eglb.agents import kernels, valuation
 from eglb.agents.bidding import Bid, OfferQuantity, PriceFootprints, Quantity
 from eglb.agents.host import RegionHost
 from eglb.agents.region import Memory, MemoryLost, Region
@@ -18,7 +21,6 @@ from eglb.agents.valuation import (
     Offer,
     Profile,
     Value,
-    knapsack,
 )
 from eglb.agents.wire import Fault, Message, decode, encode
 
@@ -64,7 +66,9 @@ def slot_minimum(reduced: Array, demand: Array, capacity: float) -> float:
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("gateways", [1, 2, 5])
-def test_knapsack_is_the_linear_program_it_states(scale: float, gateways: int) -> None:
+def test_knapsack_is_the_linear_program_it_states(
+    knapsack: Callable[..., Array], scale: float, gateways: int
+) -> None:
     random = np.random.default_rng(gateways)
     for _ in range(6):
         regions, slots = 2, 3
@@ -84,10 +88,20 @@ def test_knapsack_is_the_linear_program_it_states(scale: float, gateways: int) -
             )
             for i in range(regions)
         ]
-        np.testing.assert_allclose(filled(cost, price, demand, capacity), expected, atol=1e-9 * scale)
+        np.testing.assert_allclose(
+            filled(knapsack, cost, price, demand, capacity), expected, atol=1e-9 * scale
+        )
 
 
-def filled(cost: Array, price: Array, demand: Array, capacity: Array) -> Array:
+@pytest.fixture(params=[valuation, kernels], ids=["numpy", "compiled"])
+def knapsack(request: pytest.FixtureRequest) -> Callable[..., Array]:
+    fill: Callable[..., Array] = request.param.knapsack
+    return fill
+
+
+def filled(
+    knapsack: Callable[..., Array], cost: Array, price: Array, demand: Array, capacity: Array
+) -> Array:
     """`knapsack` with every region reached by gateways of its own: price and demand (n, D, T)."""
     regions, gateways, slots = price.shape
     first, reach = gateways * np.arange(regions + 1), np.arange(regions * gateways)
@@ -104,7 +118,7 @@ def greedy(cost: float, price: Array, demand: Array, capacity: float) -> float:
     return value
 
 
-def test_knapsack_is_the_greedy_loop() -> None:
+def test_knapsack_is_the_greedy_loop(knapsack: Callable[..., Array]) -> None:
     random = np.random.default_rng(1)
     cost, capacity = random.normal(size=(4, 9)), random.uniform(0.0, 3.0, (4, 9))
     price, demand = random.normal(size=(4, 7, 9)), random.uniform(0.0, 1.0, (4, 7, 9))
@@ -112,16 +126,19 @@ def test_knapsack_is_the_greedy_loop() -> None:
         sum(greedy(cost[i, t], price[i, :, t], demand[i, :, t], capacity[i, t]) for t in range(9))
         for i in range(4)
     ]
-    np.testing.assert_allclose(filled(cost, price, demand, capacity), expected, rtol=1e-12)
+    np.testing.assert_allclose(filled(knapsack, cost, price, demand, capacity), expected, rtol=1e-12)
 
 
-def test_knapsack_of_nobody() -> None:
+def test_knapsack_of_nobody(knapsack: Callable[..., Array]) -> None:
     nothing = np.zeros((2, 0, 3))
-    np.testing.assert_array_equal(filled(np.ones((2, 3)), nothing, nothing, np.ones((2, 3))), [0.0, 0.0])
+    np.testing.assert_array_equal(
+        filled(knapsack, np.ones((2, 3)), nothing, nothing, np.ones((2, 3))), [0.0, 0.0]
+    )
 
 
+@pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize("degree", [[2, 0, 3], [0, 0, 1], [1, 1, 1]])
-def test_bound_term_of_a_block_is_that_of_each_region_alone(degree: list[int]) -> None:
+def test_bound_term_of_a_block_is_that_of_each_region_alone(degree: list[int], large: bool) -> None:
     region, random = draw(4), np.random.default_rng(5)
     edges = sum(degree)
     demand, price = random.uniform(0, 1, (edges, 4)), random.normal(1.0, 1.0, (edges, 4))
@@ -134,7 +151,9 @@ def test_bound_term_of_a_block_is_that_of_each_region_alone(degree: list[int]) -
         gateway=own_gateways,
         demand=demand,
         load=np.zeros((3, 4)),
+        large=large,
     ).answer(region, memory)
+    assert memory.large is large
     reply = Bound(demand_price=price, equity_price=equity).answer(region, memory)
     assert isinstance(reply, BoundTerm)
     first = 0

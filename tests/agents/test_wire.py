@@ -36,7 +36,9 @@ def fill(kind: type[Message], dtype: str, rows: int) -> Message:
         if f.type == "Array":
             values[f.name] = (np.arange(rows * 3).reshape(rows, 3) + at).astype(dtype)
         else:
-            values[f.name] = {"int": 7 + at, "float": 0.1 + at, "str": f"why {at}"}[str(f.type)]
+            values[f.name] = {"int": 7 + at, "float": 0.1 + at, "str": f"why {at}", "bool": at % 2 == 0}[
+                str(f.type)
+            ]
     return kind(**values)
 
 
