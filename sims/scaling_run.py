@@ -192,13 +192,16 @@ def run_apart(case: Case, on_round: Callable[[RoundRecord], None] | None = None)
             text=True,
             start_new_session=True,
         )
-        overtime: list[str] = []
+        overtime: list[float] = []
+
+        def stop(allowed: float) -> None:
+            overtime.append(allowed)
+            _end(process)
+
         timer = None
         if case.time_limit is not None:
             allowed = 2.0 * case.time_limit + _GRACE_S
-            timer = Timer(
-                allowed, lambda: (overtime.append(f"no end after {allowed:g} s"), process.terminate())
-            )
+            timer = Timer(allowed, stop, [allowed])
             timer.start()
         try:
             answer = _converse(process, case, on_round)
@@ -207,6 +210,8 @@ def run_apart(case: Case, on_round: Callable[[RoundRecord], None] | None = None)
             if timer is not None:
                 timer.cancel()
             _end(process)
+            if process.stdout is not None:
+                process.stdout.close()
         said.seek(0)
         last_words = (said.read().strip().splitlines() or [""])[-1][:200]
     if "row" in answer:
@@ -216,7 +221,7 @@ def run_apart(case: Case, on_round: Callable[[RoundRecord], None] | None = None)
     if "error" in answer:
         return blank_row(case, f"{answer['error']}: {answer['problems'][0]}")
     if overtime:
-        return blank_row(case, f"killed: {overtime[0]}")
+        return blank_row(case, f"killed: no end after {overtime[0]:g} s")
     if process.returncode < 0:
         return blank_row(case, f"failed: ended by {signal.Signals(-process.returncode).name}")
     return blank_row(case, f"failed: {last_words or f'exit code {process.returncode}'}")
@@ -248,8 +253,6 @@ def _end(process: subprocess.Popen[str]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
 
 
 def _main() -> None:
