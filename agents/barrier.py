@@ -19,6 +19,10 @@ from eglb.agents.wire import Message, in_single_precision, per_region
 _BOUNDARY = 0.99
 _SLACK_FLOOR = 1e-3
 """Of the first slack where capacity is small or none, in units of load; the same whoever shares the host."""
+_TINY = 1e-30
+"""Least slack and price, so that their quotients stay finite in a run that has stalled."""
+_NEAR_FLOOR = 0.15
+"""Of slacks and their prices at a start close to the end, in units of the root of the centring."""
 _CAPACITY_MARGIN = 1e-9
 """Capacity is relaxed this much inside the method only, so that a full or closed slot has an interior."""
 
@@ -67,6 +71,7 @@ class BarrierStep(Request):
     number : of this step; a step received twice is answered twice alike.
     load : (N, T) MW after the move. capacity_price_move : (N, T) the coordinator's change of the capacity
     prices.
+    near : start close to the end, with capacity prices at `capacity_price_move` (only used to start).
     equity_price : (N, K) where the coordinator sees mu (only used to start), equity_price_move its change.
     level : (K,) footprint level after the move; level_move the full Newton move, of which a part was taken.
     centring : tau of the next model.
@@ -84,6 +89,7 @@ class BarrierStep(Request):
     capacity_price_move: Array = per_region(single=True)
     equity_price: Array = per_region()
     equity_price_move: Array = per_region()
+    near: bool = False
 
     def answer(self, region: Region, memory: Memory) -> BarrierModel:
         model = memory.notes.get("barrier")
@@ -91,7 +97,11 @@ class BarrierStep(Request):
             model = model.before
         load = self.load / self.load_unit
         before = model if model is None else replace(model, before=None)
-        model = Barrier.start(region, self, load) if before is None else before.follow(self, load)
+        if before is None:
+            model = Barrier.start(region, self, load)
+            model = model.settle(self) if self.near else model
+        else:
+            model = before.follow(self, load)
         memory.notes["barrier"] = replace(model, number=self.number, centring=self.centring, before=before)
         return model.describe(self.centring)
 
@@ -131,6 +141,20 @@ class Barrier:
             slack_price=np.full_like(load, 0.5),
             room=np.maximum(level - footprint, 0.05 * level),
             room_price=step.equity_price.copy(),
+        )
+
+    def settle(self, step: BarrierStep) -> Barrier:
+        """The point on the central path, at the step's centring, that its prices and load tell of."""
+        tau = step.centring
+        slack_price = np.maximum(step.capacity_price_move, np.sqrt(tau) * _NEAR_FLOOR)
+        footprint = (self.intensity * self.load[:, None, :]).sum(-1)
+        return replace(
+            self,
+            slack_price=slack_price,
+            slack=np.maximum(
+                np.maximum(self.capacity - self.load, tau / slack_price), _NEAR_FLOOR * np.sqrt(tau)
+            ),
+            room=np.maximum(self.level - footprint, tau / self.room_price),
         )
 
     def _residuals(self) -> tuple[Array, Array]:
@@ -175,8 +199,8 @@ class Barrier:
             self,
             load=load,
             level=step.level,
-            slack=u + fraction_to_boundary(u, du) * du,
-            slack_price=z + fraction_to_boundary(z, dz) * dz,
+            slack=np.maximum(u + fraction_to_boundary(u, du) * du, _TINY),
+            slack_price=np.maximum(z + fraction_to_boundary(z, dz) * dz, _TINY),
             room=w + fraction_to_boundary(w, dw).min(1, keepdims=True, initial=1.0) * dw,
             room_price=mu + fraction_to_boundary(mu, dmu).min(1, keepdims=True, initial=1.0) * dmu,
             before=None,

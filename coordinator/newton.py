@@ -13,6 +13,7 @@ prices of repaired plans come from the agents, and a run that no longer improves
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,43 +21,54 @@ import numpy as np
 from eglb.agents.barrier import BarrierModel, BarrierStep, Disclose, Disclosure
 from eglb.agents.region import Request
 from eglb.agents.wire import Message
-from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished
+from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, WarmStart
 from eglb.coordinator.equity import fair_share, normalise
 from eglb.coordinator.interior import DenseSlots
+from eglb.coordinator.mixture import Mixture, PricedPlan
 from eglb.coordinator.sparse_interior import SparseSlots
 
 Array = np.ndarray
 
-_NEWTON_STEPS = 3
-_CENTRING, _CENTRING_LATE, _LATE_GAP = 0.3, 0.1, 1e-3
+_NEWTON_STEPS = 6
+_CENTRING, _CENTRING_LATE, _LATE_GAP = 0.3, 0.2, 1e-3
 """Part of the complementarity aimed for next; below the late gap steps are nearly full and may aim lower."""
-_BORDER_TOLERANCE = 1e-3
-_FEW_GATEWAYS = 40
+_LEAST_CENTRING = 1e-13
 _BOUNDARY = 0.99
+_BORDER_TOLERANCE = 1e-3
+"""Of the footprint equations, relative to the barrier terms of the levels."""
+_FEW_GATEWAYS = 40
+"""Up to so many, full matrices are quicker than sparse ones."""
 _LEVEL_FLOOR = 1e-3
-_CERTIFY_EVERY, _NEAR = 3, 100.0
+_CERTIFY_EVERY, _NEAR = 2, 100.0
 """Certificates come in one round of so many, and in all once the gap may be so near to the one asked for."""
-_LAG, _PATIENCE = 4, 12
-"""Rounds without a tenth less gap: after so many a clearing helps the bound, after so many it is over."""
+_PATIENCE = 12
+"""Rounds without a tenth less gap after which it is over."""
+_PLANS_MIXED, _FEWEST_PARTS, _REGION_PARTS = 8, 24, 40_000
+"""Parts of the horizon in which plans are mixed: every slot, unless that is too many for so many regions."""
+_REMEMBERED = 14
+_SHARE_KEPT, _GAP_TO_CENTRING, _WARM_CENTRING = 0.95, 0.1, (1e-6, 1e-3)
+"""A warm start keeps so much of its equity prices, the rest is spread evenly, and starts at a centring that
+goes with the gap of what it was told.
+"""
 
 
 class Newton(Algorithm):
-    """Interior point with agents' own barriers; see the module's docstring. Coordinator's work grows with
-    J^3 T.
-    """
+    """Interior point with agents' own barriers; see the module's docstring."""
 
     def start(self) -> Broadcast:
         m = self.market
         self._number = 0
+        self._remembered: deque[Array] = deque(maxlen=_REMEMBERED)
+        parts = min(m.slots, max(_FEWEST_PARTS, _REGION_PARTS // max(m.regions, 1)))
+        self._part = np.linspace(0, m.slots, parts, endpoint=False).astype(np.int64)
+        self._plan_known = False
+        told = 0 if self.warm is None else len(self.warm.equity_prices)
+        self._plans = Mixture(m.equity_weight, _PLANS_MIXED + told, self._part)
         self._best_gap, self._best_round = np.inf, 0
-        load = m.load(m.spread())
-        return Broadcast(
-            (
-                self.introduce(load),
-                Disclose(),
-            ),
-            opening=True,
-        )
+        requests: list[Request] = [self.introduce(m.load(m.spread())), Disclose()]
+        if self.warm is not None:
+            requests.append(self.ask_bound(self.warm.demand_price, self.warm.equity_price))
+        return Broadcast(tuple(requests), opening=True)
 
     def step(self, replies: Sequence[Message]) -> Broadcast | Finished:
         first = replies[0]
@@ -70,21 +82,28 @@ class Newton(Algorithm):
                 return Finished(stalled=True)
             try:
                 move = self._newton(first)
-            except np.linalg.LinAlgError:
+            except (np.linalg.LinAlgError, RuntimeError):  # the latter from the sparse factorisation
                 return Finished(stalled=True)
             if not np.isfinite(move.load).all() or not np.isfinite(move.capacity_price_move).all():
                 return Finished(stalled=True)
         else:
             disclosure = replies[1]
             assert isinstance(disclosure, Disclosure)
-            move = self._begin(disclosure)
+            self.digest(replies[2:])
+            self._learn(disclosure)
+            move = self._begin() if self.warm is None else self._resume(self.warm)
         # Far from the end a certificate would cost more time than it is worth.
-        late = self._guessed_gap <= _NEAR * self.gap or self._number - self._best_round >= _LAG
-        due = late or self._number % _CERTIFY_EVERY == 1
+        late = self.warm is not None or self._guessed_gap <= _NEAR * self.gap
+        due = late or self._number % _CERTIFY_EVERY == 0
         return Broadcast((move, *self._certificate()) if due else (move,))
 
-    def _begin(self, known: Disclosure) -> BarrierStep:
-        """Units of order one, and a roomy interior point."""
+    def remembered_equity_prices(self) -> Array:
+        """(R, N, K) those of the last certificates."""
+        m = self.market
+        return np.array(self._remembered).reshape(len(self._remembered), m.regions, m.kinds)
+
+    def _learn(self, known: Disclosure) -> None:
+        """Choose units of order one."""
         m = self.market
         self._capacity = np.array(known.capacity.T, order="C")
         self._price = np.array(known.price.T, order="C")
@@ -100,7 +119,11 @@ class Newton(Algorithm):
         self._demand = m.demand / self._load_unit
         kind = DenseSlots if m.gateways <= _FEW_GATEWAYS else SparseSlots
         self._slots = kind(m, self._intensity, self._demand)
-        self._mu = fair_share(self._mass, m.regions).T
+
+    def _begin(self) -> BarrierStep:
+        """A roomy interior point."""
+        m = self.market
+        self._mu = self._mu_ahead = fair_share(self._mass, m.regions).T
         self._unit_cost = self._cost(fair_share(m.equity_weight, m.regions)) / self._price_unit
         cost = self._unit_cost + 0.5
         self._x = np.maximum(m.spread() / self._load_unit, 1e-3 * float(self._demand.mean()))
@@ -113,6 +136,63 @@ class Newton(Algorithm):
         self._aim()
         nothing = np.zeros_like(self._mu)
         return self._step(self._y, np.zeros_like(self._y), nothing, np.zeros(m.kinds))
+
+    def _resume(self, warm: WarmStart) -> BarrierStep:
+        """An interior point near where an earlier solve ended, about as far as its plan is from optimal."""
+        m = self.market
+        equity_price = normalise(warm.equity_price, m.equity_weight)
+        for earlier in warm.equity_prices:
+            self._consider(m.clear(self._cost(earlier), self._capacity)[0])
+        cheapest, demand_price, _ = m.clear(self._cost(equity_price), self._capacity)
+        known = warm.known[:, None]
+        self._consider(np.where(known, warm.route, cheapest))
+        self._nu = np.where(known, warm.demand_price, demand_price) / self._price_unit
+        objective, plan = self._plans.best() if self._plan_known else (np.inf, cheapest)
+        gap = (objective - self.incumbent.bound) / abs(objective) if objective < np.inf else 1.0
+        scaled = (equity_price * (self._footprint_unit / self._price_unit)).T
+        self._mu = _SHARE_KEPT * scaled + (1.0 - _SHARE_KEPT) * fair_share(self._mass, m.regions).T
+        self._mu_ahead = scaled
+        self._unit_cost = self._price / self._price_unit + (self._mu * self._intensity).sum(1)
+        self._y = m.load(plan) / self._load_unit
+        spent = float(np.abs(self._unit_cost * self._y).sum())
+        self._tau = float(np.clip(_GAP_TO_CENTRING * gap * spent / plan.size, *_WARM_CENTRING))
+        root = np.sqrt(self._tau)
+        x = np.maximum(plan / self._load_unit, 0.3 * root)
+        served = np.add.reduceat(x, m.gateway_start[:-1], axis=1)
+        self._x = np.maximum(x * (self._demand / served)[:, m.edge_gateway], 0.03 * root)
+        self._y = m.load(self._x)
+        gain = self._nu[:, m.edge_gateway] - self._unit_cost[:, m.edge_region]
+        best = np.zeros_like(self._y)
+        np.maximum.at(best, (slice(None), m.edge_region), gain)
+        capacity_price = 0.5 * (best + np.sqrt(best**2 + 4.0 * self._tau))
+        self._z = np.maximum(capacity_price[:, m.edge_region] - gain, self._tau / self._x)
+        footprint = self._footprint(self._y)
+        kinds = np.arange(m.kinds)
+        worst = footprint.argmax(1)
+        self._level = np.maximum(footprint[kinds, worst] + self._tau / self._mu[kinds, worst], _LEVEL_FLOOR)
+        self._guessed_gap = gap
+        return self._step(self._y, capacity_price, np.zeros_like(self._mu), np.zeros(m.kinds), near=True)
+
+    def _offer(self, route: Array, equity_price: Array) -> Array:
+        """Consider `route` and the cheapest one at `equity_price`; the demand price (T, J) of the latter."""
+        cheapest, demand_price, _ = self.market.clear(self._cost(equity_price), self._capacity)
+        self._consider(cheapest)
+        self._consider(route)
+        return demand_price
+
+    def _consider(self, route: Array) -> None:
+        """Repair a route and, if that makes it feasible, have it among the plans to mix."""
+        plan, unmet = self.market.repair(route, self._capacity)
+        if unmet.max(initial=0.0) == 0.0:
+            self._plans.add(self._priced(plan))
+            self._plan_known = True
+
+    def _priced(self, route: Array) -> PricedPlan:
+        """A feasible plan with what it would cost by the disclosed series, slot by slot."""
+        load = self.market.load(route)
+        cost = np.add.reduceat((self._price * load).sum(1), self._part)
+        footprint = self._raw_intensity.transpose(2, 0, 1) * load[:, :, None]
+        return PricedPlan(route, cost, np.add.reduceat(footprint, self._part, axis=0))
 
     def _newton(self, model: BarrierModel) -> BarrierStep:
         """A few Newton steps on the agents' fixed models, each to just inside the boundary."""
@@ -150,10 +230,10 @@ class Newton(Algorithm):
         """(K, N) of `load` (T, N), in units of order one."""
         return (self._intensity * load[:, None, :]).sum(0)
 
-    def _step(self, load: Array, capacity_price: Array, equity_move: Array, rise: Array) -> BarrierStep:
+    def _step(
+        self, load: Array, capacity_price: Array, equity_move: Array, rise: Array, near: bool = False
+    ) -> BarrierStep:
         self._number += 1
-        if self._number == 1:
-            self._mu_ahead = self._mu
         return BarrierStep(
             number=self._number,
             centring=self._tau,
@@ -166,6 +246,7 @@ class Newton(Algorithm):
             capacity_price_move=capacity_price.T,
             equity_price=self._mu.T,
             equity_price_move=equity_move.T,
+            near=near,
         )
 
     def _cost(self, equity_price: Array) -> Array:
@@ -178,21 +259,25 @@ class Newton(Algorithm):
         spent = float((self._unit_cost * self._y).sum())
         self._guessed_gap = 2.0 * float(products.sum()) / max(abs(spent), 1e-300)
         centring = _CENTRING_LATE if self.incumbent.gap < _LATE_GAP else _CENTRING
-        self._tau = centring * float(products.mean())
+        self._tau = max(centring * float(products.mean()), _LEAST_CENTRING)
 
     def _certificate(self) -> list[Request]:
-        """Bound at the prices just reached, and the plan just reached, repaired.
+        """Bounds at the prices just reached and at the demand prices that are optimal for the equity prices
+        among them, and the best mixture of late plans.
 
-        A slot at exactly full load has no interior, and its demand price wanders off. When the gap no longer
-        falls, the demand price that is optimal for the present equity price, from a clearing, is tried too.
+        Among those plans are the one just reached, repaired, and the one that is cheapest at its equity
+        prices. The coordinator mixes them by the disclosed series; what counts is the agents' own price.
         """
-        plan, unmet = self.market.repair(self._load_unit * self._x, self._capacity)
-        equity_price = self._mu_ahead.T * (self._price_unit / self._footprint_unit)
-        requests: list[Request] = [self.ask_bound(self._price_unit * self._nu, equity_price)]
-        if self._number - self._best_round >= _LAG:
-            cost = self._cost(normalise(equity_price, self.market.equity_weight))
-            demand_price = self.market.clear(cost, self._capacity)[1]
-            requests.append(self.ask_bound(demand_price, equity_price))
-        if unmet.max(initial=0.0) == 0.0:
-            requests.append(self.ask_plan(plan))
+        m = self.market
+        equity_price = normalise(
+            self._mu_ahead.T * (self._price_unit / self._footprint_unit), m.equity_weight
+        )
+        self._remembered.append(equity_price)
+        demand_price = self._offer(self._load_unit * self._x, equity_price)
+        requests: list[Request] = [
+            self.ask_bound(self._price_unit * self._nu, equity_price),
+            self.ask_bound(demand_price, equity_price),
+        ]
+        if self._plan_known:
+            requests.append(self.ask_plan(self._plans.best()[1]))
         return requests

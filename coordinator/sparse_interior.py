@@ -114,7 +114,7 @@ class SparseSlots:
     def solve_border(
         self, compliance: Array, side: Array, mass: Array, guess: Array, enough: float
     ) -> tuple[Array, Array]:
-        """The bordered system of the equity prices, until what is left is `enough`; see `interior.solve_border`."""
+        """The bordered system of the equity prices, up to a residual of `enough`; see `projected_cg`."""
         lumped = self._mesh.lump(self._weight, self._damped)
         if self._exact:
             binding = np.flatnonzero((compliance < lumped.own).any(0))
