@@ -65,7 +65,8 @@ class SparseSlots:
         self._own = np.zeros((market.slots, market.gateways))
         self._work = market.slots * (plan.fill + len(gateway))
         self._exact = False
-        self._mesh = StarMesh(market, self._intensity)
+        if market.kinds:
+            self._mesh = StarMesh(market, self._intensity)
 
     def reduce(
         self,
@@ -115,6 +116,8 @@ class SparseSlots:
         self, compliance: Array, side: Array, mass: Array, guess: Array, enough: float
     ) -> tuple[Array, Array]:
         """The bordered system of the equity prices, up to a residual of `enough`; see `projected_cg`."""
+        if not len(mass):
+            return guess, mass
         lumped = self._mesh.lump(self._weight, self._damped)
         if self._exact:
             binding = np.flatnonzero((compliance < lumped.own).any(0))
