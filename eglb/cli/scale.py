@@ -171,7 +171,7 @@ def scale_command(
         with rows as log, RoundsShown(gap, quiet or not console.is_terminal, console) as shown:
 
             def start(case: Case) -> None:
-                shown.begin(f"{case.algorithm}, {case.fleet.regions} regions", "starting")
+                shown.begin(f"{case.algorithm} {case.fleet.regions}", "starting")
 
             def keep(row: Row) -> None:
                 if log is not None:
