@@ -40,14 +40,15 @@ def test_sparse_slots_reach_the_optimum_of_random_fleets(
 
 def test_sparse_and_dense_slots_take_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
     scenario = eglb.load("synthetic:30x24")
-    rounds = {}
+    gaps = {}
     for few in (0, 1000):
         monkeypatch.setattr(newton, "_FEW_GATEWAYS", few)
         solution = solve(scenario, 1e-6)
         assert solution.status == "converged"
-        rounds[few] = solution.rounds, [f"{record.gap:.1e}" for record in solution.trace[:7]]
-    assert rounds[0][1] == rounds[1000][1]
-    assert abs(rounds[0][0] - rounds[1000][0]) <= 1
+        gaps[few] = [record.gap for record in solution.trace]
+    # The sparse way solves for the equity prices only as exactly as is of use.
+    assert len(gaps[0]) == pytest.approx(len(gaps[1000]), abs=1)
+    np.testing.assert_allclose(gaps[0][2:6], gaps[1000][2:6], rtol=0.02)
 
 
 @pytest.mark.parametrize("regions", [8, 30])
