@@ -5,7 +5,9 @@ and takes its own step lengths. The coordinator holds routes and prices, takes a
 agents' fixed models (they are cheap, a round is not) and announces where loads, levels and prices moved.
 
 What the coordinator learns: price, capacity and intensity series of every region once (from slope and
-curvature of the barriers it could infer them anyway). Use `admm` where that must not be.
+curvature of the barriers it could infer them anyway). Use `admm` where that must not be. It uses them to
+propose plans and prices for the certificate as well: mixtures of the plans passed, slot by slot, and demand
+prices that are optimal for the equity prices; the agents put the prices on them.
 
 Block-wise step lengths carry no convergence proof. The certificate does not depend on them: bounds and the
 prices of repaired plans come from the agents, and a run that no longer improves says so.
@@ -162,8 +164,7 @@ class Newton(Algorithm):
         self._x = np.maximum(x * (self._demand / served)[:, m.edge_gateway], 0.03 * root)
         self._y = m.load(self._x)
         gain = self._nu[:, m.edge_gateway] - self._unit_cost[:, m.edge_region]
-        best = np.zeros_like(self._y)
-        np.maximum.at(best, (slice(None), m.edge_region), gain)
+        best = np.maximum(m.best_price(self._nu) - self._unit_cost, 0.0)
         capacity_price = 0.5 * (best + np.sqrt(best**2 + 4.0 * self._tau))
         self._z = np.maximum(capacity_price[:, m.edge_region] - gain, self._tau / self._x)
         footprint = self._footprint(self._y)
