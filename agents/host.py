@@ -18,12 +18,21 @@ class RegionHost:
     A plain class: the in-process fleet calls it directly and the Ray fleet wraps it as an actor at launch.
     """
 
-    def __init__(self, region: Region) -> None:
+    def __init__(self, region: Region | None = None) -> None:
         self._region = region
         self._memory = Memory()
 
-    def answer(self, data: bytes) -> bytes:
-        """The encoded replies to the encoded requests in `data`, one for one and in order, or one `Fault`."""
+    def hold(self, region: Region) -> None:
+        """Take private data, in a process that was started without."""
+        self._region = region
+
+    def answer(self, data: bytes) -> bytes | None:
+        """The encoded replies to the encoded requests in `data`, one for one and in order, or one `Fault`.
+
+        None from a host that holds no data, because its process was started again.
+        """
+        if self._region is None:
+            return None
         replies = []
         try:
             for request in decode(data):
@@ -33,10 +42,6 @@ class RegionHost:
         except MemoryLost:
             return encode([Fault("restarted and lost its memory")])
         return encode(replies)
-
-    def ready(self) -> tuple[str, ...]:
-        """The names of the regions held here."""
-        return self._region.names
 
     def peak_rss_mb(self) -> float:
         """Largest resident memory of this process so far."""

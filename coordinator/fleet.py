@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from eglb.coordinator.algorithm import Broadcast, Traffic
 from eglb.coordinator.market import Market
 
 _TRIES = 3
+_MOST_ALONE = 32
+_SECONDS_PER_HOST, _SECONDS_PER_REGION_SLOT, _BYTES_PER_HOST = 1e-3, 5e-8, 300e6
+"""Measured with ADMM on Ray actors: a call, an agent's part of a round, and a process with its libraries."""
 
 
 class FleetError(Exception):
@@ -176,6 +180,20 @@ class Fleet:
                 self.traffic.bytes_up += len(answer)
                 self.traffic.bytes_up_by_host[h] += len(answer)
         return answers
+
+
+def regions_per_host(regions: int, slots: int, cores: int, memory: float) -> int:
+    """How many regions should share a host.
+
+    Up to `_MOST_ALONE` regions every one is alone. Beyond, h hosts take about work / h + overhead * h seconds
+    for a round, which is least at the root of work / overhead, and more hosts than `cores` never help. Nor
+    may they take more than half of the `memory` (bytes).
+    """
+    if regions <= _MOST_ALONE:
+        return 1
+    best = math.sqrt(_SECONDS_PER_REGION_SLOT * regions * slots / _SECONDS_PER_HOST)
+    hosts = max(1, min(round(best), cores, int(memory / 2 / _BYTES_PER_HOST)))
+    return -(-regions // hosts)
 
 
 def group_regions(region: Region, per_host: int) -> list[Region]:

@@ -10,7 +10,7 @@ import socket
 import tempfile
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,8 @@ _PRIVATE_ENVIRONMENT = {
 }
 _PRIVATE_SETTINGS = {"event_stats": False, "enable_metrics_collection": False}
 """Book-keeping that nobody reads on a private cluster, and that costs time in every round."""
-_OBJECT_STORE_BYTES = 100 * 2**20
+_OBJECT_STORE_BYTES, _IN_STORE = 100 * 2**20, 6
+"""Shared memory of a private cluster: so much, and so many times the private data, for messages in flight."""
 _HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _HTTP2_SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 """RFC 9113, sections 3.4 and 6.5: how either side begins; the fourth byte of a frame is its type."""
@@ -51,7 +52,7 @@ class RayActors(Transport):
 
     Parameters
     ----------
-    regions : private data of each host.
+    deal : given cores and memory (bytes) of the cluster, the private data of each host.
     address : ``"local"`` starts a private cluster and ends it with `close`; ``"auto"`` joins the one this
         process is in, else the one that RAY_ADDRESS names or Ray finds on this machine; ``"HOST:PORT"`` joins
         that one. A cluster that was joined is left running, only the actors end.
@@ -61,17 +62,19 @@ class RayActors(Transport):
     FleetError : the cluster cannot be started or reached, or the actors do not come up.
     """
 
-    def __init__(self, regions: Sequence[Region], address: str) -> None:
+    def __init__(self, deal: Callable[[int, float], Sequence[Region]], address: str) -> None:
         with interrupts_held():  # an import that was cut short cannot be repeated
             import ray
         self._ray = ray
         self._actors: list[Any] = []
+        self._data: list[Any] = []
         cluster = _Cluster(ray)
         # Also ends the cluster where an interrupt keeps the caller from ever holding this object.
         self._end = weakref.finalize(self, cluster.end)
         try:
             with interrupts_held():
-                cluster.enter(address, len(regions))
+                cluster.enter(address, deal)
+            self.regions = cluster.regions
             actor = ray.remote(RegionHost).options(
                 num_cpus=0 if address == "local" else _SHARE_OF_CPU,
                 max_restarts=_RESTARTS,
@@ -80,10 +83,11 @@ class RayActors(Transport):
                 scheduling_strategy="SPREAD",
             )
             with interrupts_held():
-                for region in regions:
-                    cluster.actors.append(actor.remote(region))
-            self._actors = cluster.actors
-            self._wait_until_ready(regions)
+                for region in self.regions:
+                    cluster.actors.append(actor.remote())
+                    cluster.data.append(ray.put(region))
+            self._actors, self._data = cluster.actors, cluster.data
+            self._wait_until_ready()
         except BaseException:
             self.close()
             raise
@@ -92,9 +96,10 @@ class RayActors(Transport):
         with interrupts_held() as arrived:
             refs = [self._actors[h].answer.remote(data) for h, data in payloads.items()]
             answers = self._gather(refs, deadline_s, arrived)
-            for h, answer in zip(payloads, answers, strict=True):
-                if isinstance(answer, _LostActor):
+            for a, h in enumerate(payloads):
+                if answers[a] is None or isinstance(answers[a], _LostActor):
                     self._wait_until_back(h, deadline_s, arrived)
+                    answers[a] = answers[a] or _LostActor("restarted")
         return dict(zip(payloads, answers, strict=True))
 
     def peak_rss_mb(self) -> float:
@@ -103,16 +108,21 @@ class RayActors(Transport):
         return float(sum(size for size in sizes if not isinstance(size, Exception)))
 
     def close(self) -> None:
-        self._actors = []
+        self._actors, self._data = [], []
         self._end()
 
-    def _wait_until_ready(self, regions: Sequence[Region]) -> None:
+    def _wait_until_ready(self) -> None:
         with interrupts_held() as arrived:
-            answers = self._gather([actor.ready.remote() for actor in self._actors], _START_S, arrived)
-        late = {r.names[0]: a for r, a in zip(regions, answers, strict=True) if isinstance(a, Exception)}
+            calls = [self._hold(h) for h in range(len(self._actors))]
+            answers = self._gather(calls, _START_S, arrived)
+        late = {r.names[0]: a for r, a in zip(self.regions, answers, strict=True) if isinstance(a, Exception)}
         if late:
             names = ", ".join(list(late)[:5]) + (" ..." if len(late) > 5 else "")
             raise FleetError(f"the actors of {names} did not start: {next(iter(late.values()))}")
+
+    def _hold(self, host: int) -> Any:
+        """Give an actor its data; not to its constructor, where Ray may lose them before a restart."""
+        return self._actors[host].hold.remote(self._data[host])
 
     def _gather(self, refs: Sequence[Any], deadline_s: float, arrived: Sequence[object]) -> list[Any]:
         """What each call returned or how it failed; cut short by an interrupt, which is delivered soon after.
@@ -140,12 +150,12 @@ class RayActors(Transport):
             return RuntimeError(_brief(error))
 
     def _wait_until_back(self, host: int, deadline_s: float, arrived: Sequence[object]) -> None:
-        """Until a lost actor runs again: asked before that it would only fail again, at once."""
+        """Until a lost actor runs and has its data again: asked before that it would only fail, at once."""
         ray = self._ray
         deadline = time.monotonic() + deadline_s
         while not arrived and time.monotonic() < deadline:
             try:
-                ray.get(self._actors[host].ready.remote(), timeout=_LOOK_S)
+                ray.get(self._hold(host), timeout=_LOOK_S)
                 return
             except ray.exceptions.ActorDiedError:
                 return  # for good
@@ -164,19 +174,25 @@ class _Cluster:
 
     def __init__(self, ray: Any) -> None:
         self.actors: list[Any] = []
+        self.data: list[Any] = []
+        self.regions: Sequence[Region] = ()
         self._ray = ray
         self._entered = False
         self._folder: Path | None = None
         self._environment: dict[str, str | None] = {}
 
-    def enter(self, address: str, hosts: int) -> None:
-        """Start or join; what was started when this fails is ended by `end`."""
+    def enter(self, address: str, deal: Callable[[int, float], Sequence[Region]]) -> None:
+        """Start or join, and deal the regions; what was started when this fails is ended by `end`."""
+        if address == "local" and not self._ray.is_initialized():
+            self.regions = deal(len(os.sched_getaffinity(0)), _free_memory())
+            self._start()
+            return
         if self._ray.is_initialized():
             self._share(address)
-        elif address == "local":
-            self._start(hosts)
         else:
             self._join(address)
+        has = self._ray.cluster_resources()
+        self.regions = deal(max(1, int(has.get("CPU", 1))), float(has.get("memory", 0.0)))
 
     def end(self) -> None:
         """Leave nothing of ours: no actor, and where the cluster was private no process, file or variable."""
@@ -186,7 +202,7 @@ class _Cluster:
                     for actor in self.actors:
                         with suppress(Exception):  # whatever is wrong with a cluster, we are leaving it
                             self._ray.kill(actor)
-                self.actors = []
+                self.actors, self.data = [], []
                 if self._entered:
                     self._ray.shutdown()
             finally:
@@ -214,19 +230,19 @@ class _Cluster:
         if address not in ("auto", here):
             raise FleetError(f"Ray is connected to {here} in this process already: it cannot join {address}")
 
-    def _start(self, hosts: int) -> None:
+    def _start(self) -> None:
         self._environment = {name: os.environ.get(name) for name in _PRIVATE_ENVIRONMENT}
         os.environ.update(_PRIVATE_ENVIRONMENT)
         _reread_authentication(self._ray)
         self._entered = True
         try:
             self._folder = _short_folder()
-            with _bare_start(self._ray):
+            with _bare_start(self._ray), _one_thread_each():
                 self._init(
                     address="local",
-                    num_cpus=hosts,
+                    num_cpus=len(self.regions),
                     include_dashboard=False,
-                    object_store_memory=_OBJECT_STORE_BYTES,
+                    object_store_memory=_OBJECT_STORE_BYTES + _IN_STORE * sum(map(_size, self.regions)),
                     _temp_dir=str(self._folder),
                     _system_config=dict(_PRIVATE_SETTINGS),  # Ray writes into it
                 )
@@ -251,10 +267,36 @@ class _Cluster:
             self._ray.init(log_to_driver=False, logging_level="ERROR", configure_logging=False, **options)
 
 
+def _free_memory() -> float:
+    """Bytes that this machine can still give."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return 1024.0 * float(line.split()[1])
+    return 0.0
+
+
+def _size(region: Region) -> int:
+    return region.price.nbytes + region.capacity.nbytes + region.intensity.nbytes
+
+
 def _reread_authentication(ray: Any) -> None:
     """Make Ray forget what it read of RAY_AUTH_MODE and RAY_AUTH_TOKEN, which it does once for a process."""
     ray._raylet.Config.initialize("")
     ray._raylet.AuthenticationTokenLoader.instance().reset_cache()
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes that start meanwhile, and theirs, compute on one thread: there is one for every core."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
 
 
 @contextmanager

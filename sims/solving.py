@@ -4,10 +4,13 @@ number.
 
 from __future__ import annotations
 
+import math
+import os
 import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +22,7 @@ from eglb.sims.scenario import Scenario
 from eglb.sims.solution import RoundRecord, Solution
 
 if TYPE_CHECKING:
+    from eglb.agents.region import Region
     from eglb.coordinator.network import Network
     from eglb.sims.warm_start import WarmStartSource
 
@@ -28,12 +32,13 @@ ALGORITHMS: dict[str, str] = {
     "admm": "ADMM on the hourly loads; agents tell only the load they would choose (default)",
     "dual": "dual decomposition by a level bundle method; agents bid a price for every slot",
     "newton": "decentralised interior point; fewest rounds, agents disclose their series",
+    "crossover": "admm to a gap of 1e-3, then newton from there: less time for large fleets",
     "subgradient": "textbook dual decomposition; the yardstick, slow",
     "central": "the central solver (HiGHS); one party sees everything",
 }
 """Name and one line on each; `central` is not decentralised and starts no agents."""
 
-_MOST_ACTORS = 32
+_HAND_OVER_GAP = 1e-3
 _CENTRAL_STATUS = {"optimal": "converged", "time_limit": "time_limit", "imprecise": "stalled"}
 
 
@@ -188,39 +193,48 @@ def _solve_with_agents(
     from eglb.coordinator.admm import Admm
     from eglb.coordinator.algorithm import Algorithm
     from eglb.coordinator.dual import LevelBundle
-    from eglb.coordinator.fleet import Fleet, InProcess, Transport, group_regions, seat
+    from eglb.coordinator.fleet import Fleet, InProcess, Transport, group_regions, regions_per_host, seat
     from eglb.coordinator.network import WideArea
     from eglb.coordinator.newton import Newton
+    from eglb.coordinator.relay import Relay
     from eglb.coordinator.run import run
     from eglb.coordinator.subgradient import Subgradient
     from eglb.sims.feasibility import require_feasible
     from eglb.sims.partition import partition
     from eglb.sims.warm_start import align
 
-    methods: dict[str, type[Algorithm]] = {
+    methods: dict[str, Callable[..., Algorithm]] = {
         "admm": Admm,
         "dual": LevelBundle,
-        "newton": Newton,
+        "newton": partial(Relay, first=Newton, second=Admm),
+        "crossover": partial(Relay, first=Admm, second=Newton, hand_over_gap=_HAND_OVER_GAP),
         "subgradient": Subgradient,
     }
     require_feasible(scenario)
     began = time.perf_counter()
     parts = partition(scenario)
-    count = len(scenario.regions)
-    if regions_per_actor is None:
-        alone = network is not None or address != "inprocess"
-        regions_per_actor = -(-count // _MOST_ACTORS) if alone else count
-    hosts = group_regions(parts.region, regions_per_actor)
-    seats = seat(parts.market, hosts)
+
+    def deal(cores: int, memory: float) -> list[Region]:
+        """The regions in groups, each for one host."""
+        return group_regions(
+            parts.region,
+            regions_per_actor or regions_per_host(len(scenario.regions), scenario.slots, cores, memory),
+        )
+
     transport: Transport
     if address == "inprocess":
+        # In one process several hosts are only more work, save where a network lies between them.
+        together = regions_per_actor is None and network is None
+        hosts = [parts.region] if together else deal(len(os.sched_getaffinity(0)), math.inf)
         transport = InProcess(hosts)
     else:
         from eglb.coordinator.ray_fleet import RayActors
 
-        transport = RayActors(hosts, address)
-    clock = WideArea(transport, network, seats) if network is not None else None
+        transport = actors = RayActors(deal, address)
+        hosts = list(actors.regions)
     try:
+        seats = seat(parts.market, hosts)
+        clock = WideArea(transport, network, seats) if network is not None else None
         fleet = Fleet(clock or transport, seats, deadline)
         method = methods[algorithm](parts.market, gap, align(source, parts) if source is not None else None)
         trace: list[RoundRecord] = []

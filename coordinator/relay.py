@@ -1,0 +1,65 @@
+"""Two algorithms one after the other: the second starts from the point, and goes on from the certificate, of
+the first.
+
+Interior point after ADMM (crossover): ADMM is quick to a gap of 1e-3 at any size, interior point from there
+on. ADMM after interior point: where the latter stops making progress, plan and bound are kept and improved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from eglb.agents.wire import Message
+from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, WarmStart
+from eglb.coordinator.market import Market
+
+Array = np.ndarray
+
+
+class Relay(Algorithm):
+    """`first` until it stops or reaches `hand_over_gap`, then `second` to the gap that was asked for."""
+
+    def __init__(
+        self,
+        market: Market,
+        gap: float,
+        warm: WarmStart | None = None,
+        *,
+        first: type[Algorithm],
+        second: type[Algorithm],
+        hand_over_gap: float = 0.0,
+    ) -> None:
+        super().__init__(market, gap, warm)
+        self._second: type[Algorithm] | None = second
+        self._running = first(market, max(gap, hand_over_gap), warm)
+        self.incumbent = self._running.incumbent
+
+    def start(self) -> Broadcast:
+        return self._running.start()
+
+    def step(self, replies: Sequence[Message]) -> Broadcast | Finished:
+        action = self._running.step(replies)
+        if isinstance(action, Broadcast) or self.incumbent.gap <= self.gap or self._second is None:
+            return action
+        self._running = self._second(self.market, self.gap, self._reached())
+        self._running.incumbent = self.incumbent
+        self._second = None
+        return self._running.start()
+
+    def remembered_equity_prices(self) -> Array:
+        return self._running.remembered_equity_prices()
+
+    def _reached(self) -> WarmStart | None:
+        """The incumbent as a place to start from."""
+        best, m = self.incumbent, self.market
+        if best.route is None or best.demand_price is None or best.equity_price is None:
+            return None
+        return WarmStart(
+            route=best.route,
+            demand_price=best.demand_price,
+            equity_price=best.equity_price,
+            known=np.ones(m.slots, bool),
+            equity_prices=self._running.remembered_equity_prices(),
+        )
