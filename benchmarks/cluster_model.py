@@ -54,7 +54,8 @@ LIMITATIONS = """## Limitations
 - Workers that share the clearing are not built: the coordinator of today is one process (1 worker).
 - Ray's costs are those of up to 8 actors that share this machine's cores, over shared memory and loopback;
   the price of a call, which bounds the fastest rounds of the table, may be quite another between machines.
-  Rate and latency of the network are parameters. Skew between hosts, lost messages and memory traffic are left out.
+  Rate and latency of the network are parameters. Skew between hosts, lost messages and memory traffic are
+  left out.
 - One round, not a solve: how many rounds a fleet of that size needs is not known.
 - Each measured round is the mean of the fastest of four cycles; other work on the machine disturbed it.
 """
