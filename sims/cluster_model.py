@@ -191,7 +191,7 @@ def measure_round(spec: SyntheticSpec, hosts: int, *, actors: bool, cycles: int 
     if actors:
         from eglb.coordinator.ray_fleet import RayActors
 
-        transport = RayActors(regions, "local")
+        transport = RayActors(lambda cores, memory: regions, "local")
     else:
         transport = InProcess(regions)
     clock = _Clock(transport)
