@@ -30,10 +30,10 @@ from numba import float32, float64, int64, types, void  # noqa: E402
 
 number, count, nothing = float64, int64, void
 vector, matrix, cube = float64[::1], float64[:, ::1], float64[:, :, ::1]
+single_matrix = float32[:, ::1]
 indices = int64[::1]
 given_vector, given_matrix = (types.Array(float64, axes, "C", readonly=True) for axes in (1, 2))
 given_cube = types.Array(float64, 3, "C", readonly=True)
-given_narrow = types.Array(float32, 2, "C", readonly=True)
 given_indices = types.Array(int64, 1, "C", readonly=True)
 several = types.Tuple
 
@@ -58,7 +58,7 @@ def threads() -> int:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads(), thread_name_prefix="eglb-kernel")
+    return ThreadPoolExecutor(max(1, threads() - 1), thread_name_prefix="eglb-kernel")
 
 
 def in_shards(kernel: Callable[..., Any], work: int, by_row: Sequence[np.ndarray], *shared: Any) -> None:
@@ -72,9 +72,8 @@ def in_shards(kernel: Callable[..., Any], work: int, by_row: Sequence[np.ndarray
         kernel(*by_row, *shared)
         return
     cuts = [rows * s // shards for s in range(shards + 1)]
-    jobs = [
-        _pool().submit(kernel, *(array[low:high] for array in by_row), *shared)
-        for low, high in pairwise(cuts)
-    ]
+    (mine, *others) = ([array[low:high] for array in by_row] for low, high in pairwise(cuts))
+    jobs = [_pool().submit(kernel, *part, *shared) for part in others]
+    kernel(*mine, *shared)  # here, where nothing need be woken for it
     for job in jobs:
         job.result()

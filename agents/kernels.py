@@ -1,7 +1,7 @@
-"""The agent's two heavy computations, compiled: worth loading for large fleets only.
+"""The agent's heavy computations, compiled: worth loading for large fleets only.
 
-Twins of `proximal.proximal_load` and `valuation.knapsack`; same problems, same shapes, one region after the
-other.
+Twins of `proximal.proximal_load`, `proximal.round_down` and `valuation.knapsack`; same problems, same shapes,
+one region after the other.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from eglb.agents.compilation import (
     matrix,
     nothing,
     number,
+    single_matrix,
     vector,
 )
 from eglb.agents.region import Array, Region
@@ -37,6 +38,13 @@ def proximal_load(
     rows = (center, target, step, slack, region.price, region.capacity, region.intensity, multiplier, load)
     in_shards(_solve, _EVALUATIONS * region.intensity.size, tuple(map(np.ascontiguousarray, rows)))
     return load, multiplier
+
+
+def round_down(load: Array) -> Array:
+    """See `eglb.agents.proximal.round_down`."""
+    rounded = np.empty(load.shape, np.float32)
+    in_shards(_round_down, load.size, (load, rounded))
+    return rounded
 
 
 def knapsack(
@@ -177,6 +185,16 @@ def _solve(
                 break
             m[:] = trial
             residual[:] = new_residual
+
+
+@compiled(nothing(given_matrix, single_matrix))
+def _round_down(load: Array, rounded: Array) -> None:
+    for i in range(load.shape[0]):
+        for t in range(load.shape[1]):
+            near = np.float32(load[i, t])
+            if near > load[i, t]:
+                near = np.nextafter(near, np.float32(-np.inf))
+            rounded[i, t] = near
 
 
 @compiled(

@@ -47,16 +47,15 @@ class ProximalStep(Request):
         guess = memory.notes.get("multiplier")
         if guess is None or guess.shape != self.footprint_center.shape:
             guess = np.zeros_like(self.footprint_center)
-        solve = proximal_load
+        solve, narrow = proximal_load, round_down
         if memory.large:
             from eglb.agents.kernels import proximal_load as solve
+            from eglb.agents.kernels import round_down as narrow
         load, multiplier = solve(
             region, self.load_center, self.footprint_center, self.load_step, self.footprint_step, guess
         )
         memory.notes["multiplier"] = multiplier
-        return Proposal(
-            load=round_down(load), footprint=self.footprint_center + self.footprint_step * multiplier
-        )
+        return Proposal(load=narrow(load), footprint=self.footprint_center + self.footprint_step * multiplier)
 
 
 def round_down(load: Array) -> Array:

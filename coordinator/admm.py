@@ -10,16 +10,20 @@ splitting on the centers s, in the metric of the steps w:
 
 The multipliers of the coordinator's step are the demand price nu and the equity price mu. The agents keep
 nothing that matters between rounds, and tell only the load they would choose: no price, capacity or intensity
-series. Where capacity lies the coordinator learns as far as plans need it, from what agents accepted before
-(the ceiling).
+series; of the repaired plans they are asked about, the energy cost and footprints by part of the horizon.
+Where capacity lies the coordinator learns as far as plans need it, from what agents accepted before (the
+ceiling).
 
 Bounds, offers and the pricing of repaired plans ride on ordinary rounds, so a certificate costs bytes but no
-rounds.
+rounds. Nothing is set by hand for the size of a fleet: every region's two penalties balance themselves
+(`penalty_factor`), and priced plans are mixed part by part of the horizon (`Mixture`), because plans, first
+order in the error, would otherwise lag behind bounds, which are second order.
 
 What is proved: with fixed steps and exact projection the splitting converges for any relaxation below 2
-(Eckstein and Bertsekas 1992). Warm Gauss-Seidel sweeps instead of an exact projection, balancing the steps
-in the first rounds and tail averages are heuristics. The certificate depends on none of them: every bound is
-Lagrangian, every plan is repaired to feasibility and priced by the agents.
+(Eckstein and Bertsekas 1992); the steps are fixed from round `_BALANCE_UNTIL` on. Two warm Gauss-Seidel
+sweeps instead of an exact projection, balancing before that and tail averages are heuristics. The certificate
+depends on none of them: every bound is Lagrangian, every plan is repaired to feasibility and priced by the
+agents.
 """
 
 from __future__ import annotations

@@ -108,6 +108,14 @@ def blend(mean: Array, latest: Array, part: float) -> None:
             mean[row, column] += part * (latest[row, column] - mean[row, column])
 
 
+@compiled(nothing(matrix, matrix, vector))
+def add_weighted(total: Array, route: Array, weight: Array) -> None:
+    """total += weight * route, with a weight (T,) for each slot, in place."""
+    for t in range(total.shape[0]):
+        for e in range(total.shape[1]):
+            total[t, e] += weight[t] * route[t, e]
+
+
 @compiled(nothing(vector, count, count, number))
 def _meet_exactly(route: Array, first: int, last: int, demand: float) -> None:
     """Scale a gateway's edges in place so that they sum to its demand, to the last bit that scaling can

@@ -57,7 +57,7 @@ class InProcess(Transport):
         self._hosts = [RegionHost(region) for region in regions]
 
     def call(self, payloads: dict[int, bytes], deadline_s: float) -> dict[int, bytes | Exception]:
-        return {h: self._hosts[h].answer(data) for h, data in payloads.items()}
+        return {h: self._hosts[h].answer(data) or ValueError("holds no data") for h, data in payloads.items()}
 
     def peak_rss_mb(self) -> float:
         return 0.0

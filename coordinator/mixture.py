@@ -9,6 +9,9 @@ from functools import cached_property
 import numpy as np
 from scipy.optimize import linprog
 
+from eglb.agents.compilation import in_shards
+from eglb.coordinator.clearing import add_weighted
+
 Array = np.ndarray
 
 _NEAR_WORST, _ROUNDS_OF_ROWS = 0.97, 10
@@ -74,10 +77,12 @@ class Mixture:
         )
         used = [(w, p) for w, p in zip(weights, plans, strict=True) if w.any()]
         self.used = [p for _, p in used]
-        cost = sum(w @ p.part_cost for w, p in used)
-        footprint = sum(np.tensordot(w, p.part_footprint, 1) for w, p in used)
+        cost = sum(float(w @ p.part_cost) for w, p in used)
+        footprint = np.sum([np.tensordot(w, p.part_footprint, 1) for w, p in used], axis=0)
         slots = np.diff(np.append(self._part, len(plans[0].route)))
-        route = sum(np.repeat(w, slots)[:, None] * p.route for w, p in used)
+        route = np.zeros_like(plans[0].route)
+        for w, p in used:
+            in_shards(add_weighted, route.size, (route, p.route, np.repeat(w, slots)))
         return float(cost + self._weight @ footprint.max(0, initial=0.0)), route
 
     @staticmethod

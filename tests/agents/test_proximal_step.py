@@ -189,6 +189,7 @@ def test_rounding_to_float32_never_exceeds_the_load(load: Array) -> None:
     assert narrow.dtype == np.float32
     assert (narrow.astype(float) <= load).all()
     assert (np.nextafter(narrow, np.float32(np.inf)).astype(float) > load).all()
+    np.testing.assert_array_equal(kernels.round_down(load[None])[0], narrow)
 
 
 @settings(max_examples=100, deadline=None)
