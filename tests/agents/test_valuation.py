@@ -176,7 +176,9 @@ def test_a_bound_without_an_introduction_is_a_fault_that_says_so() -> None:
     introduce = introduction()
 
     def ask(*requests: Message) -> list[Message]:
-        return decode(host.answer(encode(requests)))
+        answer = host.answer(encode(requests))
+        assert answer is not None
+        return decode(answer)
 
     (fault,) = ask(Offer(load=np.zeros((3, 4))), bound)
     assert isinstance(fault, Fault) and "memory" in fault.reason
@@ -197,8 +199,15 @@ def test_what_is_not_a_request_is_refused() -> None:
         host.answer(encode([Fault("no")]))
     with pytest.raises(ValueError, match="not a message"):
         host.answer(b"noise")
-    assert host.ready() == ("r0", "r1", "r2")
     assert host.peak_rss_mb() > 1.0
+
+
+def test_a_host_answers_nothing_before_it_holds_data() -> None:
+    host, offer = RegionHost(), Offer(load=np.ones((3, 4)))
+    assert host.answer(encode([offer])) is None
+    host.hold(draw(0))
+    answer = host.answer(encode([offer]))
+    assert answer is not None and isinstance(decode(answer)[0], Accepted)
 
 
 @pytest.mark.parametrize("scale", SCALES)

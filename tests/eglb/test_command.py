@@ -66,7 +66,8 @@ BAD_OPTIONS = [
     (["--seed", "-1"], "-1 is not in the range x>=0"),
     (["--seed", "x"], "'x' is not a valid integer"),
     (["--data", "/no/such/folder"], "Directory '/no/such/folder' does not exist"),
-    (["--warm-start", "x"], "No such option"),
+    (["--warm-start", "x"], "x: not a results folder"),
+    (["--checkpoint", "x"], "No such option"),
 ]
 
 
