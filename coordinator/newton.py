@@ -45,8 +45,10 @@ _CERTIFY_EVERY, _NEAR = 2, 100.0
 """Certificates come in one round of so many, and in all once the gap may be so near to the one asked for."""
 _PATIENCE = 12
 """Rounds without a tenth less gap after which it is over."""
-_PLANS_MIXED, _PARTS = 8, 24
-"""Parts of the horizon, at most, in which plans are mixed."""
+_PLANS_MIXED, _PARTS, _WARM_REGION_PARTS = 8, 24, 40_000
+"""Parts of the horizon, at most, in which plans are mixed; a warm start may be over with one good mixture, of
+as many parts as go with so many regions.
+"""
 _REMEMBERED = 14
 _SHARE_KEPT, _GAP_TO_CENTRING, _WARM_CENTRING = 0.95, 0.1, (1e-6, 1e-3)
 """A warm start keeps so much of its equity prices, the rest is spread evenly, and starts at a centring that
@@ -61,7 +63,8 @@ class Newton(Algorithm):
         m = self.market
         self._number = 0
         self._remembered: deque[Array] = deque(maxlen=_REMEMBERED)
-        parts = min(m.slots, _PARTS)
+        parts = _PARTS if self.warm is None else max(_PARTS, _WARM_REGION_PARTS // max(m.regions, 1))
+        parts = min(m.slots, parts)
         self._part = np.linspace(0, m.slots, parts, endpoint=False).astype(np.int64)
         self._plan_known = False
         told = 0 if self.warm is None else len(self.warm.equity_prices)

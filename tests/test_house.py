@@ -155,7 +155,9 @@ def python(program: str, *arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("words", ["--help", "--version", "scenario --help", "compare --help", "scale --help"])
+@pytest.mark.parametrize(
+    "words", ["--help", "--version", "scenario --help", "compare --help", "scale --help"]
+)
 def test_help_loads_nothing_heavy(words: str) -> None:
     program = (
         "import sys\n"
