@@ -149,7 +149,7 @@ WAYS = (
     Way("newton"),
     Way("newton", "double", narrow=False),
     Way("newton", "certificates apart", fleet=CertificatesApart),
-    Way("newton", "one Newton step", setting=(newton, "_NEWTON_STEPS", 1)),
+    Way("newton", "one Newton step", setting=(newton, "_NEWTON_STEPS_FEW", 1)),
     Way("dual"),
 )
 

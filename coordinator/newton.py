@@ -31,7 +31,8 @@ from eglb.coordinator.sparse_interior import SparseSlots
 
 Array = np.ndarray
 
-_NEWTON_STEPS = 6
+_NEWTON_STEPS, _NEWTON_STEPS_FEW = 6, 3
+"""Of a round; with few gateways a round is so quick that more steps do not pay."""
 _CENTRING, _CENTRING_LATE, _LATE_GAP = 0.3, 0.2, 1e-3
 """Part of the complementarity aimed for next; below the late gap steps are nearly full and may aim lower."""
 _LEAST_CENTRING = 1e-13
@@ -41,7 +42,7 @@ _BORDER_TOLERANCE = 1e-3
 _FEW_GATEWAYS = 40
 """Up to so many, full matrices are quicker than sparse ones."""
 _LEVEL_FLOOR = 1e-3
-_CERTIFY_EVERY, _NEAR = 2, 100.0
+_CERTIFY_EVERY, _NEAR = 3, 30.0
 """Certificates come in one round of so many, and in all once the gap may be so near to the one asked for."""
 _PATIENCE = 12
 """Rounds without a tenth less gap after which it is over."""
@@ -208,7 +209,7 @@ class Newton(Algorithm):
         moved, raised = np.zeros_like(slope), np.zeros(m.kinds)
         dmu = np.zeros_like(self._mu)
         enough = _BORDER_TOLERANCE**2 * float((model.level_compliance.T * self._mu**2).sum())
-        for _ in range(_NEWTON_STEPS):
+        for _ in range(_NEWTON_STEPS_FEW if m.gateways <= _FEW_GATEWAYS else _NEWTON_STEPS):
             shift = self._slots.reduce(
                 self._x, self._z, self._nu, slope + curvature * moved, curvature, self._tau
             )
