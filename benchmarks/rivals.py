@@ -262,6 +262,9 @@ def table(rows: list[dict[str, Any]]) -> str:
             bad = {
                 r["status"] for r in mine if r["status"].startswith(("not", "failed", "killed", "no point"))
             }
+            run = sorted({int(row["seed"]) for row in mine})
+            if run != seeds:
+                bad.add(f"seed {', '.join(map(str, run))} only")
             cells.append("; ".join(sorted(bad)))
             lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
