@@ -22,14 +22,14 @@ import numpy as np
 from eglb.sims.audit import lower_bound, violations
 from eglb.sims.feasibility import TOLERANCE, require_feasible
 from eglb.sims.flow_repair import repair_flow
-from eglb.sims.highs import open_highs
+from eglb.sims.highs import open_highs, to_highs
 from eglb.sims.linear_model import LinearModel, build_model
 from eglb.sims.pairs import Pairs, merge_gateways, separate_gateways
 from eglb.sims.problems import InfeasibleError
 from eglb.sims.scenario import Scenario
 
 if TYPE_CHECKING:
-    import highspy
+    pass
 
 Array = np.ndarray
 
@@ -218,7 +218,7 @@ def _run(
         if solver.setOptionValue(name, value) != highspy.HighsStatus.kOk:
             raise ValueError(f"this build of HiGHS does not take {name}={value!r}")
     started = perf_counter()
-    solver.passModel(_highs_model(model))
+    solver.passModel(to_highs(model))
     _run_interruptibly(solver)
     seconds = perf_counter() - started
     status = solver.getModelStatus()
@@ -257,19 +257,6 @@ def _run_interruptibly(solver: Any) -> None:
         solver.setOptionValue("time_limit", 0.0)
         thread.join(10.0)
         raise
-
-
-def _highs_model(model: LinearModel) -> highspy.HighsLp:
-    import highspy
-
-    program = highspy.HighsLp()
-    program.num_row_, program.num_col_ = model.matrix.shape
-    program.col_cost_, program.col_lower_, program.col_upper_ = model.cost, model.lower, model.upper
-    program.row_lower_, program.row_upper_ = model.row_lower, model.row_upper
-    program.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    program.a_matrix_.start_, program.a_matrix_.index_ = model.matrix.indptr, model.matrix.indices
-    program.a_matrix_.value_ = model.matrix.data
-    return program
 
 
 def _plain_prices(scenario: Scenario) -> tuple[Array, Array]:

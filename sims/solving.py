@@ -89,8 +89,8 @@ def solve(
         on to its first feasible plan. The central solver knows no rounds.
     address : ``"local"`` (a private Ray cluster), ``"auto"`` or ``"HOST:PORT"`` (a running one),
     ``"inprocess"``.
-    regions_per_actor : default one, as long as that makes no more than 32 actors; in process, all in one if
-        there is no `network`.
+    regions_per_actor : default one for up to 32 regions, else what `regions_per_host` finds; in process, all
+        in one if there is no `network`.
     deadline : seconds within which an agent must answer; asked three times in vain, it fails the solve.
     network : on which to expect the exchanges, see `eglb.sims.wide_area.lay_network`; nothing waits for it.
     warm_start : an earlier results folder or solution of much the same fleet, to start from where it ended.

@@ -8,7 +8,7 @@ from time import perf_counter
 import highspy
 import numpy as np
 
-from eglb.sims.highs import open_highs
+from eglb.sims.highs import open_highs, to_highs
 from eglb.sims.linear_model import LinearModel
 from rivals_adapters import Point
 
@@ -34,13 +34,7 @@ def solve(method: str, model: LinearModel, setting: float, threads: int, limit: 
     for name, value in options.items():
         if solver.setOptionValue(name, value) != highspy.HighsStatus.kOk:
             raise ModuleNotFoundError(f"this HiGHS lacks {name}={value}", name="highspy")
-    program = highspy.HighsLp()
-    program.num_row_, program.num_col_ = model.matrix.shape
-    program.col_cost_, program.col_lower_, program.col_upper_ = model.cost, model.lower, model.upper
-    program.row_lower_, program.row_upper_ = model.row_lower, model.row_upper
-    program.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    program.a_matrix_.start_, program.a_matrix_.index_ = model.matrix.indptr, model.matrix.indices
-    program.a_matrix_.value_ = model.matrix.data
+    program = to_highs(model)
     started = perf_counter()
     solver.passModel(program)
     solver.run()

@@ -113,36 +113,47 @@ def out_option(command: Command) -> Command:
     )(command)
 
 
+def place_options(default: str) -> Callable[[Command], Command]:
+    """Where the agents run, `default` if it is not said, and how many share a process: --address,
+    --regions-per-actor.
+    """
+
+    def add_both(command: Command) -> Command:
+        for add in (
+            click.option(
+                "--regions-per-actor",
+                type=count_or_auto,
+                metavar="N|auto",
+                default="auto",
+                show_default=True,
+                help="How many regions one actor process holds.",
+            ),
+            click.option(
+                "--address",
+                type=address,
+                metavar="ADDRESS",
+                default=default,
+                show_default=True,
+                help=f"Where the agents run: {ADDRESSES}.",
+            ),
+        ):
+            command = add(command)
+        return command
+
+    return add_both
+
+
 def fleet_options(command: Command) -> Command:
-    """Where the agents run and how many share a process: --address, --regions-per-actor; and --weight."""
-    for add in (
-        click.option(
-            "--regions-per-actor",
-            type=count_or_auto,
-            metavar="N|auto",
-            default="auto",
-            show_default=True,
-            help="How many regions one actor process holds.",
-        ),
-        click.option(
-            "--address",
-            type=address,
-            metavar="ADDRESS",
-            default="local",
-            show_default=True,
-            help=f"Where the agents run: {ADDRESSES}.",
-        ),
-        click.option(
-            "--weight",
-            "weights",
-            type=weight,
-            metavar="KIND=VALUE",
-            multiple=True,
-            help="Equity weight of one footprint kind, USD per unit of the worst region's total. Repeatable.",
-        ),
-    ):
-        command = add(command)
-    return command
+    """The options of `place_options`, and --weight."""
+    weights = click.option(
+        "--weight",
+        "weights",
+        type=weight,
+        metavar="KIND=VALUE",
+        multiple=True,
+        help="Equity weight of one footprint kind, USD per unit of the worst region's total. Repeatable.",
+    )
+    return weights(place_options("local")(command))
 
 
 def load_weighted(

@@ -117,22 +117,7 @@ def share(text: str) -> float:
     show_default=True,
     help="Stop a run after this long. Fleets larger than one on which `central` did so are not given to it.",
 )
-@click.option(
-    "--address",
-    type=options.address,
-    metavar="ADDRESS",
-    default="inprocess",
-    show_default=True,
-    help=f"Where the agents run: {options.ADDRESSES}.",
-)
-@click.option(
-    "--regions-per-actor",
-    type=options.count_or_auto,
-    metavar="N|auto",
-    default="auto",
-    show_default=True,
-    help="How many regions one actor process holds.",
-)
+@options.place_options("inprocess")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

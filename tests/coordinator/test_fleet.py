@@ -14,7 +14,15 @@ from eglb.agents.region import Region, Request
 from eglb.agents.valuation import Bound, BoundTerm, Evaluate, Introduce, Value
 from eglb.agents.wire import Fault, Message, decode, encode
 from eglb.coordinator.algorithm import Broadcast
-from eglb.coordinator.fleet import Fleet, FleetError, InProcess, Transport, group_regions, seat
+from eglb.coordinator.fleet import (
+    Fleet,
+    FleetError,
+    InProcess,
+    Transport,
+    group_regions,
+    regions_per_host,
+    seat,
+)
 from eglb.coordinator.market import Market
 
 Draw = Callable[..., tuple[Region, Market]]
@@ -322,3 +330,22 @@ def test_in_process_is_honest_and_closes_twice(draw_market: Draw) -> None:
     assert line.peak_rss_mb() == 0.0
     line.close()
     line.close()
+
+
+@pytest.mark.parametrize(
+    ("regions", "slots", "cores", "gigabytes", "hosts"),
+    [
+        (32, 168, 2, 1.0, 32),  # everyone alone
+        (33, 24, 64, 64.0, 1),  # a round too short to share
+        (1000, 168, 2, 64.0, 2),  # as many as cores
+        (1000, 168, 64, 64.0, 3),  # as many as a round is worth
+        (10_000, 168, 64, 64.0, 9),
+        (10_000, 168, 64, 1.2, 2),  # as many as fit into half the memory
+        (10_000, 168, 64, 0.1, 1),
+    ],
+)
+def test_regions_are_dealt_to_as_many_hosts_as_a_round_is_worth(
+    regions: int, slots: int, cores: int, gigabytes: float, hosts: int
+) -> None:
+    per_host = regions_per_host(regions, slots, cores, gigabytes * 1e9)
+    assert -(-regions // per_host) == hosts

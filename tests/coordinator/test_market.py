@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from eglb.agents import compilation
 from eglb.agents.region import Region
 from eglb.coordinator.market import Market
 
@@ -49,6 +50,52 @@ def test_regions_that_nobody_reaches_have_no_edges_and_no_load() -> None:
     assert market.region_start.tolist() == [0, 0, 1, 1, 3, 3]
     np.testing.assert_array_equal(market.load(market.spread()), [[0.0, 0.5, 0.0, 1.5, 0.0]] * 2)
     assert market.kinds == 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_earlier_route_is_scaled_to_demand_and_prices_are_looked_up(draw_market: Draw, seed: int) -> None:
+    _, market = draw_market(seed)
+    random = np.random.default_rng(seed)
+    earlier = random.normal(0.5, 1.0, (market.slots, len(market.edge_region)))
+    earlier[:, market.edge_gateway == 0] = 0.0
+    met = market.meet(earlier)
+    price = random.normal(size=market.demand.shape)
+    best = market.best_price(price)
+    assert (met >= 0.0).all()
+    for t in range(market.slots):
+        for j in range(market.gateways):
+            own = market.edge_gateway == j
+            assert met[t, own].sum() == pytest.approx(market.demand[t, j], rel=1e-12)
+            carried = np.maximum(earlier[t, own], 0.0)
+            if carried.any():
+                np.testing.assert_allclose(
+                    met[t, own], carried * market.demand[t, j] / carried.sum(), rtol=1e-12
+                )
+            else:
+                assert (met[t, own] == met[t, own][0]).all()
+        for i in range(market.regions):
+            reached = market.edge_gateway[market.edge_region == i]
+            assert best[t, i] == (max(price[t, j] for j in reached) if len(reached) else 0.0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_threads_change_nothing(draw_market: Draw, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, market = draw_market(seed)
+    random = np.random.default_rng(seed)
+    target = random.random((market.slots, market.regions))
+    quantity = market.load(market.spread()) * 1.1
+
+    def everything() -> list[np.ndarray]:
+        route, price = market.spread(), np.zeros_like(market.demand)
+        load = market.project(target, route, price, np.ones(market.regions), 3)
+        market.blend(route, market.spread(), 0.3)
+        return [load, route, price, *market.clear(target, quantity), *market.repair(2.0 * route, quantity)]
+
+    alone = everything()
+    monkeypatch.setattr(compilation, "_WORTH_A_THREAD", 1)
+    monkeypatch.setattr(compilation, "threads", lambda: 3)
+    for one, many in zip(alone, everything(), strict=True):
+        np.testing.assert_array_equal(one, many)
 
 
 def test_arrays_of_other_types_are_taken() -> None:
