@@ -31,7 +31,7 @@ from numba import float32, float64, int64, types, void  # noqa: E402
 number, count, nothing = float64, int64, void
 vector, matrix, cube = float64[::1], float64[:, ::1], float64[:, :, ::1]
 single_matrix = float32[:, ::1]
-indices = int64[::1]
+indices, index_matrix = int64[::1], int64[:, ::1]
 given_vector, given_matrix = (types.Array(float64, axes, "C", readonly=True) for axes in (1, 2))
 given_cube = types.Array(float64, 3, "C", readonly=True)
 given_indices = types.Array(int64, 1, "C", readonly=True)

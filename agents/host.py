@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import resource
 
-from eglb.agents import barrier, bidding, proximal, valuation
-from eglb.agents.region import Memory, MemoryLost, Region, Request
+from eglb.agents import barrier, bidding, proximal, timeline, valuation
+from eglb.agents.region import Holding, Memory, MemoryLost, Region, Request
 from eglb.agents.wire import Fault, decode, encode
 
-REQUEST_MODULES = (barrier, bidding, proximal, valuation)
+REQUEST_MODULES = (barrier, bidding, proximal, timeline, valuation)
 """Importing these makes their messages known to the codec."""
 
 
@@ -18,27 +18,31 @@ class RegionHost:
     A plain class: the in-process fleet calls it directly and the Ray fleet wraps it as an actor at launch.
     """
 
-    def __init__(self, region: Region | None = None) -> None:
-        self._region = region
+    def __init__(self, holding: Holding | None = None) -> None:
         self._memory = Memory()
+        self.hold(holding)
 
-    def hold(self, region: Region) -> None:
+    def hold(self, holding: Holding | None) -> None:
         """Take private data, in a process that was started without."""
-        self._region = region
+        self._holding = holding
+        self._shown = holding if isinstance(holding, Region) else None
 
     def answer(self, data: bytes) -> bytes | None:
         """The encoded replies to the encoded requests in `data`, one for one and in order, or one `Fault`.
 
         None from a host that holds no data, because its process was started again.
         """
-        if self._region is None:
+        if self._holding is None:
             return None
         replies = []
         try:
             for request in decode(data):
                 if not isinstance(request, Request):
                     raise ValueError(f"{type(request).__name__} is not a request")
-                replies.append(request.answer(self._region, self._memory))
+                self._shown = request.show(self._holding) or self._shown
+                if self._shown is None:
+                    raise MemoryLost
+                replies.append(request.answer(self._shown, self._memory))
         except MemoryLost:
             return encode([Fault("restarted and lost its memory")])
         return encode(replies)

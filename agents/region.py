@@ -5,8 +5,8 @@ work.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -16,7 +16,32 @@ Array = np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
-class Region:
+class Holding(ABC):
+    """What an agent holds of one or more data centers; every array has one row for each."""
+
+    names: tuple[str, ...]
+
+    def rows(self, rows: slice) -> Self:
+        """The holding of some of the data centers."""
+        taken: dict[str, Any] = {"names": self.names[rows]}
+        for name, value in self._parts():
+            if isinstance(value, np.ndarray):
+                taken[name] = np.ascontiguousarray(value[rows])
+            elif isinstance(value, Holding):
+                taken[name] = value.rows(rows)
+        return replace(self, **taken)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return sum(v.nbytes for _, v in self._parts() if isinstance(v, (np.ndarray, Holding)))
+
+    def _parts(self) -> list[tuple[str, Any]]:
+        return [(f.name, getattr(self, f.name)) for f in fields(self)]
+
+
+@dataclass(frozen=True, eq=False)
+class Region(Holding):
     """n data centers (usually one) over T slots with K footprint kinds.
 
     Nothing here is ever sent as such; what an answer discloses is said where the request is defined.
@@ -26,12 +51,14 @@ class Region:
     price : (n, T) USD per MW-slot of IT load.
     capacity : (n, T) MW of IT load.
     intensity : (n, K, T) region-weighted footprint units per MW-slot of IT load.
+    carried : (n, K) footprints from before the first slot, which count into the totals; None if there are
+    none. Only `Evaluate` counts them, so only dual decomposition does.
     """
 
-    names: tuple[str, ...]
     price: Array
     capacity: Array
     intensity: Array
+    carried: Array | None = None
 
     def footprint(self, load: Array) -> Array:
         """(n, K): region-weighted footprints of `load` (n, T)."""
@@ -62,3 +89,9 @@ class Request(Message, ABC):
     @abstractmethod
     def answer(self, region: Region, memory: Memory) -> Message:
         """The reply, a function of private data, this message and `memory` only; rows follow `region`."""
+
+    def show(self, holding: Holding) -> Region | None:
+        """The data that this and later requests are about, out of what the agent holds; None to go on with
+        the same.
+        """
+        return None

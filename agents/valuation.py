@@ -92,6 +92,8 @@ class Evaluate(Request):
 
     def answer(self, region: Region, memory: Memory) -> Value:
         footprint = np.add.reduceat(region.intensity * self.load[:, None, :], self.part, axis=2)
+        if region.carried is not None:
+            footprint[:, :, 0] += region.carried
         return Value(
             cost=np.add.reduceat(region.price * self.load, self.part, axis=1),
             footprint=np.moveaxis(footprint, 2, 1),

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from eglb.agents.host import RegionHost
-from eglb.agents.region import Region
+from eglb.agents.region import Holding
 from eglb.agents.wire import Fault, Message, decode, encode
 from eglb.coordinator.algorithm import Broadcast, Traffic
 from eglb.coordinator.market import Market
@@ -53,8 +53,8 @@ class Transport(ABC):
 class InProcess(Transport):
     """Every host in this process; same bytes, same answers, no cluster."""
 
-    def __init__(self, regions: Sequence[Region]) -> None:
-        self._hosts = [RegionHost(region) for region in regions]
+    def __init__(self, holdings: Sequence[Holding]) -> None:
+        self._hosts = [RegionHost(holding) for holding in holdings]
 
     def call(self, payloads: dict[int, bytes], deadline_s: float) -> dict[int, bytes | Exception]:
         return {h: self._hosts[h].answer(data) or ValueError("holds no data") for h, data in payloads.items()}
@@ -76,14 +76,14 @@ class Seat:
     gateways: np.ndarray
 
 
-def seat(market: Market, regions: Sequence[Region]) -> list[Seat]:
+def seat(market: Market, holdings: Sequence[Holding]) -> list[Seat]:
     """Hosts hold consecutive regions, in the market's order."""
     seats, first = [], 0
-    for region in regions:
-        last = first + len(region.names)
+    for holding in holdings:
+        last = first + len(holding.names)
         edges = slice(int(market.region_start[first]), int(market.region_start[last]))
         gateways = np.unique(market.edge_gateway[market.by_region[edges]])
-        seats.append(Seat(region.names, slice(first, last), edges, gateways))
+        seats.append(Seat(holding.names, slice(first, last), edges, gateways))
         first = last
     if first != market.regions:
         raise ValueError(f"{first} regions are seated, the market has {market.regions}")
@@ -196,17 +196,9 @@ def regions_per_host(regions: int, slots: int, cores: int, memory: float) -> int
     return -(-regions // hosts)
 
 
-def group_regions(region: Region, per_host: int) -> list[Region]:
+def group_regions(holding: Holding, per_host: int) -> list[Holding]:
     """The private data of all regions, dealt to hosts of at most `per_host` consecutive regions each."""
-    count = len(region.names)
+    count = len(holding.names)
     hosts = -(-count // max(per_host, 1))
     cuts = np.linspace(0, count, hosts + 1).astype(int)
-    return [
-        Region(
-            region.names[a:b],
-            np.ascontiguousarray(region.price[a:b]),
-            np.ascontiguousarray(region.capacity[a:b]),
-            np.ascontiguousarray(region.intensity[a:b]),
-        )
-        for a, b in pairwise(cuts)
-    ]
+    return [holding.rows(slice(a, b)) for a, b in pairwise(cuts)]

@@ -5,6 +5,7 @@ costs.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -130,6 +131,23 @@ class Market:
         price, unmet = np.empty_like(self.demand), np.empty_like(self.demand)
         self._in_shards(clearing.clear, (cost, quantity, self.demand, route, price, unmet), *self._graph)
         return route, price, unmet
+
+    def redispatch(
+        self, cost: Array, quantity: Array, order: Array, route: Array, load: Array, fresh: Array
+    ) -> None:
+        """Bring the least-cost loads `load` (T, N) up to date after a change of `cost` (T, N), in place.
+
+        `order` (T, N) and `route` (T, E) are theirs from call to call; slots where `fresh` (T,) is nonzero
+        start anew.
+        """
+        state = (order, route, load, fresh)
+        self._in_shards(clearing.redispatch, (cost, quantity, self.demand, *state), *self._graph)
+
+    def over(self, demand: Array) -> Market:
+        """The same gateways and regions over other slots, with `demand` (T', J) MW there."""
+        other = copy(self)
+        object.__setattr__(other, "demand", np.ascontiguousarray(demand, dtype=float))
+        return other
 
     def project(self, target: Array, route: Array, price: Array, step: Array, sweeps: int) -> Array:
         """Load (T, N) next to `target` that meets demand; `route` (T, E) and `price` (T, J) move along in

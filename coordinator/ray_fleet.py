@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from eglb.agents.host import RegionHost
-from eglb.agents.region import Region
+from eglb.agents.region import Holding
 from eglb.coordinator.fleet import FleetError, Transport
 from eglb.coordinator.interrupts import interrupts_held
 
@@ -62,7 +62,7 @@ class RayActors(Transport):
     FleetError : the cluster cannot be started or reached, or the actors do not come up.
     """
 
-    def __init__(self, deal: Callable[[int, float], Sequence[Region]], address: str) -> None:
+    def __init__(self, deal: Callable[[int, float], Sequence[Holding]], address: str) -> None:
         with interrupts_held():  # an import that was cut short cannot be repeated
             import ray
         self._ray = ray
@@ -175,13 +175,13 @@ class _Cluster:
     def __init__(self, ray: Any) -> None:
         self.actors: list[Any] = []
         self.data: list[Any] = []
-        self.regions: Sequence[Region] = ()
+        self.regions: Sequence[Holding] = ()
         self._ray = ray
         self._entered = False
         self._folder: Path | None = None
         self._environment: dict[str, str | None] = {}
 
-    def enter(self, address: str, deal: Callable[[int, float], Sequence[Region]]) -> None:
+    def enter(self, address: str, deal: Callable[[int, float], Sequence[Holding]]) -> None:
         """Start or join, and deal the regions; what was started when this fails is ended by `end`."""
         if address == "local" and not self._ray.is_initialized():
             self.regions = deal(len(os.sched_getaffinity(0)), _free_memory())
@@ -242,7 +242,7 @@ class _Cluster:
                     address="local",
                     num_cpus=len(self.regions),
                     include_dashboard=False,
-                    object_store_memory=_OBJECT_STORE_BYTES + _IN_STORE * sum(map(_size, self.regions)),
+                    object_store_memory=_OBJECT_STORE_BYTES + _IN_STORE * sum(r.nbytes for r in self.regions),
                     _temp_dir=str(self._folder),
                     _system_config=dict(_PRIVATE_SETTINGS),  # Ray writes into it
                 )
@@ -273,10 +273,6 @@ def _free_memory() -> float:
         if line.startswith("MemAvailable:"):
             return 1024.0 * float(line.split()[1])
     return 0.0
-
-
-def _size(region: Region) -> int:
-    return region.price.nbytes + region.capacity.nbytes + region.intensity.nbytes
 
 
 def _reread_authentication(ray: Any) -> None:

@@ -22,7 +22,7 @@ from eglb.sims.scenario import Scenario
 from eglb.sims.solution import RoundRecord, Solution
 
 if TYPE_CHECKING:
-    from eglb.agents.region import Region
+    from eglb.agents.region import Holding
     from eglb.coordinator.network import Network
     from eglb.sims.warm_start import WarmStartSource
 
@@ -214,7 +214,7 @@ def _solve_with_agents(
     began = time.perf_counter()
     parts = partition(scenario)
 
-    def deal(cores: int, memory: float) -> list[Region]:
+    def deal(cores: int, memory: float) -> list[Holding]:
         """The regions in groups, each for one host."""
         return group_regions(
             parts.region,
@@ -225,7 +225,7 @@ def _solve_with_agents(
     if address == "inprocess":
         # In one process several hosts are only more work, save where a network lies between them.
         together = regions_per_actor is None and network is None
-        hosts = [parts.region] if together else deal(len(os.sched_getaffinity(0)), math.inf)
+        hosts: list[Holding] = [parts.region] if together else deal(len(os.sched_getaffinity(0)), math.inf)
         transport = InProcess(hosts)
         if parts.market.large:
             from eglb.agents import kernels  # noqa: F401  (loaded before the clock of the solve starts)
