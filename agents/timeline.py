@@ -1,4 +1,5 @@
-"""A data center hour by hour: what it has metered, what it estimates, and what it expects of the slots to come.
+"""A data center hour by hour: what it has metered, what it estimates, and what it expects of the slots to
+come.
 
 An agent in a replay holds its whole series and answers, for any moment, from what was known then.
 """

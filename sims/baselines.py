@@ -16,7 +16,6 @@ import numpy as np
 
 from eglb.sims.audit import energy_cost, footprint_totals, plan_objective, region_load
 from eglb.sims.central import solve_central, solve_cheapest, solve_cheapest_pairs
-from eglb.sims.geography import great_circle_km, modelled_rtt_ms
 from eglb.sims.scenario import FootprintKind, Scenario
 from eglb.sims.solution import FootprintTotals
 
@@ -77,15 +76,7 @@ def policy_row(name: str, scenario: Scenario) -> PolicyRow:
 
 def _nearest(scenario: Scenario) -> Array:
     """Least total distance travelled: round-trip time where known, else the one that the distance implies."""
-    gateway, region = scenario.reach_gateway, scenario.reach_region
-    distance_km = great_circle_km(
-        scenario.gateway_lat[gateway],
-        scenario.gateway_lon[gateway],
-        scenario.region_lat[region],
-        scenario.region_lon[region],
-    )
-    rtt_ms = scenario.reach_rtt_ms
-    return solve_cheapest_pairs(scenario, np.where(np.isnan(rtt_ms), modelled_rtt_ms(distance_km), rtt_ms))
+    return solve_cheapest_pairs(scenario, scenario.rtt_ms())
 
 
 def _cheapest(scenario: Scenario) -> Array:

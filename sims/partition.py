@@ -10,7 +10,7 @@ import numpy as np
 
 from eglb.agents.region import Region
 from eglb.coordinator.market import Market
-from eglb.sims.pairs import Pairs, merge_gateways
+from eglb.sims.pairs import Pairs, merge_gateways, separate_gateways
 from eglb.sims.scenario import Scenario
 
 Array = np.ndarray
@@ -30,6 +30,13 @@ class Partition:
     pairs: Pairs
     by_gateway: Array
     kinds: Array
+    merged: bool = True
+
+    def pair_values(self, values: Array) -> Array:
+        """(E',) one of the `values` (E,) of the scenario's pairs for each of the market's."""
+        out = np.empty(len(self.by_gateway))
+        out[self.pairs.of_pair] = values
+        return out[self.by_gateway]
 
     def expand_route(self, route: Array) -> Array:
         """(E, T) on the scenario's pairs from (T, E') on the market's."""
@@ -48,9 +55,12 @@ class Partition:
         return out
 
 
-def partition(scenario: Scenario) -> Partition:
-    """Cut `scenario` into what the regions know and what the coordinator knows."""
-    pairs = merge_gateways(scenario)
+def partition(scenario: Scenario, merge: bool = True) -> Partition:
+    """Cut `scenario` into what the regions know and what the coordinator knows.
+
+    `merge` gateways of the same reach: fewer unknowns, but it is forgotten which of them is nearest to whom.
+    """
+    pairs = merge_gateways(scenario) if merge else separate_gateways(scenario)
     by_gateway = np.lexsort((pairs.region, pairs.gateway))
     kinds = np.array([k for k, kind in enumerate(scenario.footprints) if kind.weight > 0.0], int)
     priced = [scenario.footprints[k] for k in kinds]
@@ -65,4 +75,4 @@ def partition(scenario: Scenario) -> Partition:
         equity_weight=np.array([kind.weight for kind in priced], float),
     )
     private = Region(scenario.regions, scenario.price_per_mw_slot(), scenario.capacity.copy(), intensity)
-    return Partition(scenario, private, market, pairs, by_gateway, kinds)
+    return Partition(scenario, private, market, pairs, by_gateway, kinds, merge)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from eglb.sims.geography import great_circle_km, modelled_rtt_ms
+
 Array = np.ndarray
 
 
@@ -83,6 +85,19 @@ class Scenario:
         energy = self.slot_hours if kind.per == "it" else self.pue[:, None] * self.slot_hours
         return kind.intensity * energy
 
+    def rtt_ms(self) -> Array:
+        """(E,): round-trip time of each allowed pair; where it is unknown, the one that the distance
+        implies.
+        """
+        gateway, region = self.reach_gateway, self.reach_region
+        distance_km = great_circle_km(
+            self.gateway_lat[gateway],
+            self.gateway_lon[gateway],
+            self.region_lat[region],
+            self.region_lon[region],
+        )
+        return np.where(np.isnan(self.reach_rtt_ms), modelled_rtt_ms(distance_km), self.reach_rtt_ms)
+
     def with_weights(self, weights: dict[str, float]) -> Scenario:
         """The same scenario with some kinds' equity weights replaced.
 
@@ -115,5 +130,39 @@ class Scenario:
             capacity=np.ascontiguousarray(self.capacity[:, part]),
             demand=np.ascontiguousarray(self.demand[:, part]),
             price=np.ascontiguousarray(self.price[:, part]),
+            footprints=kinds,
+        )
+
+    def after(self, before: Scenario) -> Scenario:
+        """The slots of `before`, of the same fleet, followed by these.
+
+        Raises
+        ------
+        ValueError : another fleet, or slots that do not join.
+        """
+        for what in ("regions", "gateways", "slot_hours"):
+            if getattr(before, what) != getattr(self, what):
+                raise ValueError(f"{before.name} has other {what.replace('_', ' ')} than {self.name}")
+        if [k.name for k in before.footprints] != [k.name for k in self.footprints]:
+            raise ValueError(f"{before.name} has other footprint kinds than {self.name}")
+        step = np.timedelta64(round(self.slot_hours * 3600), "s")
+        if before.times[-1] + step != self.times[0]:
+            raise ValueError(
+                f"{before.name} ends at {before.times[-1] + step}, {self.name} starts at {self.times[0]}"
+            )
+
+        def join(first: Array, then: Array) -> Array:
+            return np.concatenate([first, then], axis=-1)
+
+        kinds = tuple(
+            replace(k, intensity=join(earlier.intensity, k.intensity))
+            for earlier, k in zip(before.footprints, self.footprints, strict=True)
+        )
+        return replace(
+            self,
+            times=join(before.times, self.times),
+            capacity=join(before.capacity, self.capacity),
+            demand=join(before.demand, self.demand),
+            price=join(before.price, self.price),
             footprints=kinds,
         )

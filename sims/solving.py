@@ -4,8 +4,6 @@ number.
 
 from __future__ import annotations
 
-import math
-import os
 import resource
 import time
 from collections.abc import Callable
@@ -22,7 +20,6 @@ from eglb.sims.scenario import Scenario
 from eglb.sims.solution import RoundRecord, Solution
 
 if TYPE_CHECKING:
-    from eglb.agents.region import Holding
     from eglb.coordinator.network import Network
     from eglb.sims.warm_start import WarmStartSource
 
@@ -102,6 +99,8 @@ def solve(
     failed.
     """
     began = time.perf_counter()
+    from eglb.sims.launching import place_problems
+
     problems = []
     if algorithm not in ALGORITHMS:
         problems.append(f"unknown algorithm {algorithm!r}; there are {', '.join(ALGORITHMS)}")
@@ -109,14 +108,10 @@ def solve(
         ("gap", gap),
         ("max_rounds", max_rounds),
         ("time_limit", time_limit),
-        ("deadline", deadline),
     ):
         if value is not None and not value > 0:
             problems.append(f"{name} must be above zero, not {value!r}")
-    if regions_per_actor is not None and regions_per_actor < 1:
-        problems.append(f"regions_per_actor must be at least 1, not {regions_per_actor!r}")
-    if not _names_fleet(address):
-        problems.append(f"address {address!r} is none of local, auto, inprocess and HOST:PORT")
+    problems += place_problems(address, regions_per_actor, deadline)
     if network is not None and algorithm == "central":
         problems.append("the central solver exchanges no messages: it has no use for a network")
     if warm_start is not None and algorithm == "central":
@@ -170,13 +165,6 @@ def solve(
     )
 
 
-def _names_fleet(address: str) -> bool:
-    """Whether agents can be looked for there, be there any or not."""
-    host, _, port = address.rpartition(":")
-    good_port = port.isascii() and port.isdigit() and 0 < int(port) < 65536
-    return address in ("local", "auto", "inprocess") or bool(host and good_port and "/" not in host)
-
-
 def _solve_with_agents(
     scenario: Scenario,
     algorithm: str,
@@ -193,13 +181,12 @@ def _solve_with_agents(
     from eglb.coordinator.admm import Admm
     from eglb.coordinator.algorithm import Algorithm
     from eglb.coordinator.dual import LevelBundle
-    from eglb.coordinator.fleet import Fleet, InProcess, Transport, group_regions, regions_per_host, seat
-    from eglb.coordinator.network import WideArea
     from eglb.coordinator.newton import Newton
     from eglb.coordinator.relay import Relay
     from eglb.coordinator.run import run
     from eglb.coordinator.subgradient import Subgradient
     from eglb.sims.feasibility import require_feasible
+    from eglb.sims.launching import launch
     from eglb.sims.partition import partition
     from eglb.sims.warm_start import align
 
@@ -214,30 +201,15 @@ def _solve_with_agents(
     began = time.perf_counter()
     parts = partition(scenario)
 
-    def deal(cores: int, memory: float) -> list[Holding]:
-        """The regions in groups, each for one host."""
-        return group_regions(
-            parts.region,
-            regions_per_actor or regions_per_host(len(scenario.regions), scenario.slots, cores, memory),
-        )
-
-    transport: Transport
-    if address == "inprocess":
-        # In one process several hosts are only more work, save where a network lies between them.
-        together = regions_per_actor is None and network is None
-        hosts: list[Holding] = [parts.region] if together else deal(len(os.sched_getaffinity(0)), math.inf)
-        transport = InProcess(hosts)
-        if parts.market.large:
-            from eglb.agents import kernels  # noqa: F401  (loaded before the clock of the solve starts)
-    else:
-        from eglb.coordinator.ray_fleet import RayActors
-
-        transport = actors = RayActors(deal, address)
-        hosts = list(actors.regions)
-    try:
-        seats = seat(parts.market, hosts)
-        clock = WideArea(transport, network, seats) if network is not None else None
-        fleet = Fleet(clock or transport, seats, deadline)
+    with launch(
+        parts.market,
+        parts.region,
+        address=address,
+        regions_per_actor=regions_per_actor,
+        deadline=deadline,
+        network=network,
+    ) as agents:
+        fleet, clock = agents.fleet, agents.clock
         method = methods[algorithm](parts.market, gap, align(source, parts) if source is not None else None)
         trace: list[RoundRecord] = []
 
@@ -261,9 +233,7 @@ def _solve_with_agents(
         seconds_start = time.perf_counter() - began
         outcome = run(method, fleet, max_rounds=max_rounds, time_limit_s=time_limit, on_round=record)
         seconds_solve = time.perf_counter() - began - seconds_start
-        agents_rss_mb = transport.peak_rss_mb()
-    finally:
-        transport.close()
+        agents_rss_mb = agents.transport.peak_rss_mb()
     best = method.incumbent
     assert best.route is not None and best.demand_price is not None and best.equity_price is not None
     return _Found(
@@ -271,7 +241,7 @@ def _solve_with_agents(
         route=parts.expand_route(best.route),
         demand_price=parts.expand_demand_price(best.demand_price),
         equity_price=parts.expand_equity_price(best.equity_price),
-        actors=len(hosts),
+        actors=len(agents.hosts),
         rounds=fleet.traffic.rounds,
         bytes_up=fleet.traffic.bytes_up,
         bytes_down=fleet.traffic.bytes_down,

@@ -1,0 +1,213 @@
+"""Hour by hour: what a policy is told at the start of a slot, and what it is.
+
+The problem is that of the whole horizon, but a slot must be planned before the next one is known.
+Footprints add up over a declared accounting period; only the worst region's total at its end is priced.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from eglb.agents.bidding import PriceFootprints
+from eglb.agents.forecasting import Forecaster, Past
+from eglb.agents.timeline import Look
+from eglb.agents.valuation import Evaluate
+from eglb.agents.wire import Message
+from eglb.coordinator.algorithm import Broadcast
+from eglb.coordinator.market import Market
+
+Array = np.ndarray
+
+Exchange = Generator[Broadcast, Sequence[Message], Array]
+"""Yields what to ask the agents, is sent their replies, and returns an array in the end."""
+
+
+@dataclass(frozen=True, eq=False)
+class DemandSeries:
+    """Demand as the coordinator sees it: known up to the present slot, foretold beyond.
+
+    Parameters
+    ----------
+    demand : (T, J) MW, slots before the run included. gateways : (J,) names.
+    forecaster, outlook, first, slot_hours : as in `eglb.agents.timeline.Timeline`; `outlook` is (T, J) or
+    None.
+    """
+
+    demand: Array
+    gateways: tuple[str, ...]
+    forecaster: Forecaster
+    outlook: Array | None
+    first: np.datetime64
+    slot_hours: float
+
+    def at(self, now: int, slot: Array) -> Array:
+        """(S, J) MW in some slots, as known in slot `now`."""
+        demand = self.demand[np.minimum(slot, now)]
+        ahead = slot > now
+        if ahead.any():
+            slots = int(slot.max()) - now
+            outlook = np.empty((0, len(self.gateways)))
+            if self.outlook is not None and self.forecaster.reads_outlook:
+                outlook = self.outlook[now + 1 :]
+            past = Past(
+                "demand", self.gateways, self.demand[: now + 1].T, self.first, self.slot_hours, outlook.T
+            )
+            demand[ahead] = self.forecaster.predict(past, slots).T[slot[ahead] - now - 1]
+        return demand
+
+
+@dataclass(frozen=True, eq=False)
+class Hour:
+    """A slot that is to be planned, with all that the coordinator knows then.
+
+    Parameters
+    ----------
+    market : gateways, reach and equity weights, over this one slot. demand : the series.
+    distance : (E,) of each pair, in any unit.
+    now : the slot, counted from the start of all series.
+    meter_delay : slots after which a slot's meters are read; None if they never are.
+    elapsed : slots of the accounting period before this one. remaining : those after it, as declared.
+    foreseen : how many slots ahead are foretold; at most `remaining`.
+    footprint : (N, K) of the period so far: metered, and estimated where metering is late.
+    metered : the slots of this period whose meters were read since the last hour, with their footprints (N,
+    K).
+    """
+
+    market: Market
+    demand: DemandSeries
+    distance: Array
+    now: int
+    meter_delay: int | None
+    elapsed: int
+    remaining: int
+    foreseen: int
+    footprint: Array
+    metered: Sequence[tuple[int, Array]]
+
+    @property
+    def slot_hours(self) -> float:
+        """Length of a slot."""
+        return self.demand.slot_hours
+
+    @cached_property
+    def present(self) -> Array:
+        """(1,): this slot."""
+        return np.array([self.now])
+
+    def look(self, slot: Array, weight: Array | None = None, carried: bool = False) -> Look:
+        """Turn the agents to some slots, (S,), that stand for `weight` (S,) slots each, one by default.
+
+        With `carried` the footprints of the period so far count into totals.
+        """
+        return Look(
+            now=self.now,
+            settled=settled(self.now, self.meter_delay),
+            slot=slot,
+            weight=np.ones(len(slot)) if weight is None else weight,
+            carried=self.footprint if carried else np.zeros_like(self.footprint),
+        )
+
+    def over(self, slot: Array) -> Market:
+        """The market over some slots (S,), with demand as known now."""
+        return self.market.over(self.demand.at(self.now, slot))
+
+
+def settled(now: int, meter_delay: int | None) -> int:
+    """Slots before this one have been metered at the start of slot `now`; none ever if meters are not
+    read.
+    """
+    return 0 if meter_delay is None else now + 1 - meter_delay
+
+
+class Books:
+    """What a period has cost so far, by meters as far as they have been read, else by estimates."""
+
+    def __init__(self, market: Market, meter_delay: int | None) -> None:
+        self._delay = meter_delay
+        self._cost = 0.0
+        self._footprint = np.zeros((market.regions, market.kinds))
+        self._open: list[tuple[int, Array]] = []
+        self._open_cost, self._open_footprint = 0.0, np.zeros_like(self._footprint)
+
+    @property
+    def cost(self) -> float:
+        """Energy cost of the slots up to the last `read`, USD."""
+        return self._cost + self._open_cost
+
+    @property
+    def footprint(self) -> Array:
+        """(N, K) of the slots up to the last `read`."""
+        return self._footprint + self._open_footprint
+
+    def serve(self, slot: int, load: Array) -> None:
+        """A slot is served with `load` (N,)."""
+        self._open.append((slot, load))
+
+    def read(self, now: int) -> Generator[Broadcast, Sequence[Message], list[tuple[int, Array]]]:
+        """Read meters at the start of slot `now`: the slots read, with their footprints (N, K).
+
+        A slot is read once; until then, and for good if meters are never read, its estimate counts.
+        """
+        if not self._open:
+            return []
+        slots = np.array([slot for slot, _ in self._open])
+        look = Look(
+            now - 1,
+            settled(now, self._delay),
+            slots,
+            np.ones(len(slots)),
+            np.zeros_like(self._footprint),
+        )
+        load = np.stack([load for _, load in self._open], axis=1)
+        _, value = yield Broadcast((look, Evaluate(part=np.arange(len(slots)), load=load)), opening=True)
+        final = slots < (now if self._delay is None else settled(now, self._delay))
+        self._cost += float(value.cost[:, final].sum())
+        self._footprint = self._footprint + value.footprint[:, final].sum(1)
+        self._open_cost = float(value.cost[:, ~final].sum())
+        self._open_footprint = value.footprint[:, ~final].sum(1)
+        self._open = [entry for entry, closed in zip(self._open, final, strict=True) if not closed]
+        return [(int(slots[q]), value.footprint[:, q]) for q in np.flatnonzero(final)]
+
+
+def rest_of_period(hour: Hour, window: int) -> tuple[Array, Array]:
+    """The slots (S,) that stand for the rest of the period, the present one first, and for how many each.
+
+    As far as is foretold, those to come; for the rest, the last `window` slots up to now in equal parts.
+    """
+    unknown = hour.remaining - hour.foreseen
+    ahead = np.arange(hour.now, hour.now + hour.foreseen + 1)
+    if not unknown:
+        return ahead, np.ones(len(ahead))
+    past = np.arange(max(0, hour.now + 1 - window), hour.now)
+    weight = np.ones(len(ahead) + len(past))
+    share = unknown / (len(past) + 1)
+    weight[len(ahead) :] = share
+    weight[0] += share
+    return np.concatenate([ahead, past]), weight
+
+
+class Policy(ABC):
+    """Decides slot after slot: a state machine that never does input or output."""
+
+    needs_distance = False
+    """Whether it asks how far gateways are; then those of the same reach are not merged."""
+
+    @abstractmethod
+    def decide(self, hour: Hour) -> Exchange:
+        """Ask the agents what is needed; return the route (E,) of this slot, which meets its demand."""
+
+
+def follow(hour: Hour, equity_price: Array) -> Exchange:
+    """The cheapest route (E,) of this slot if footprints cost `equity_price` (N, K), by the agents' bids."""
+    quantity, bid = yield Broadcast(
+        (hour.look(hour.present), PriceFootprints(equity_price=equity_price)), opening=True
+    )
+    route, _, _ = hour.market.clear(
+        np.array(bid.price.T, order="C"), np.array(quantity.quantity.T, order="C")
+    )
+    return route[0]

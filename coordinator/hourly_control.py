@@ -1,0 +1,114 @@
+"""The hourly loop: read the meters, let the policy decide, keep the books, certify."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from eglb.agents.wire import Message
+from eglb.coordinator.algorithm import Broadcast
+from eglb.coordinator.fleet import Fleet
+from eglb.coordinator.hourly import Books, DemandSeries, Hour, Policy
+from eglb.coordinator.market import Market
+from eglb.coordinator.running_certificate import RunningCertificate, Standing
+
+Array = np.ndarray
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Period:
+    """One accounting period: slots `first` to `last`, which the policy believes to be `declared` slots
+    long.
+    """
+
+    first: int
+    last: int
+    declared: int
+
+
+@dataclass(frozen=True, eq=False)
+class Decided:
+    """One slot is planned: its route (E,), how long it took to decide, and where the period stands after it.
+
+    `standing` is None without a certificate.
+    """
+
+    slot: int
+    route: Array
+    seconds: float
+    standing: Standing | None
+    seconds_certificate: float
+
+
+def drive(exchange: Generator[Broadcast, Sequence[Message], Result], fleet: Fleet) -> Result:
+    """Carry the questions of `exchange` to the agents and their answers back, until it returns."""
+    replies: Sequence[Message] | None = None
+    try:
+        while True:
+            asked = next(exchange) if replies is None else exchange.send(replies)
+            replies = fleet.exchange(asked)
+    except StopIteration as end:
+        return end.value
+
+
+def control(
+    fleet: Fleet,
+    market: Market,
+    demand: DemandSeries,
+    distance: Array,
+    policy: Policy,
+    periods: Sequence[Period],
+    *,
+    meter_delay: int | None = 1,
+    certify: bool = True,
+) -> Iterator[Decided]:
+    """Plan the slots of all periods, one after the other, each before the next is known.
+
+    Parameters
+    ----------
+    market : gateways, reach and weights; its demand is not used. demand : the series.
+    distance : (E,) of each pair, in any unit.
+    meter_delay : slots after which a slot's meters are read; 1 is before the next slot. None: never,
+    estimates
+        stand for good.
+    certify : keep a running certificate.
+
+    Raises
+    ------
+    FleetError : agents were lost for good.
+    """
+    certificate = RunningCertificate(market, demand)
+    ahead = demand.forecaster.hours / demand.slot_hours
+    for period in periods:
+        books = Books(market, meter_delay)
+        certificate.restart(period.first)
+        for now in range(period.first, period.last + 1):
+            began = time.perf_counter()
+            metered = drive(books.read(now), fleet)
+            elapsed = now - period.first
+            remaining = max(period.declared - elapsed - 1, 0)
+            hour = Hour(
+                market=market.over(demand.at(now, np.array([now]))),
+                demand=demand,
+                distance=distance,
+                now=now,
+                meter_delay=meter_delay,
+                elapsed=elapsed,
+                remaining=remaining,
+                foreseen=int(min(ahead, remaining, period.last - now)),
+                footprint=books.footprint,
+                metered=metered,
+            )
+            route = drive(policy.decide(hour), fleet)
+            decided = time.perf_counter()
+            load = hour.market.load(route[None])[0]
+            books.serve(now, load)
+            standing = None
+            if certify:
+                standing = drive(certificate.record(now, load, now == period.last), fleet)
+            yield Decided(now, route, decided - began, standing, time.perf_counter() - decided)

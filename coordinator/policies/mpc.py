@@ -1,0 +1,72 @@
+"""Model predictive control: every slot the best plan for the rest of the period, of which one slot is used.
+
+The rest is planned by the level bundle method of `eglb.coordinator.dual`, with the footprints so far
+carried into every region's total, from where the last slot's plan ended. What is not foretold is taken to
+be like the past weeks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from eglb.coordinator.algorithm import Broadcast, Finished, WarmStart
+from eglb.coordinator.dual import LevelBundle
+from eglb.coordinator.hourly import Exchange, Hour, Policy, rest_of_period
+from eglb.coordinator.market import Market
+
+Array = np.ndarray
+
+
+@dataclass(eq=False)
+class PredictiveControl(Policy):
+    """Re-solving with forecasts.
+
+    Parameters
+    ----------
+    gap : certified gap of every plan. window : hours of the past that stand for those not foretold.
+    rounds : exchanges after which a plan is used as it is.
+    """
+
+    gap: float = 5e-5
+    window: float = 168.0
+    rounds: int = 100
+    _plan: dict[int, Array] = field(default_factory=dict, init=False)
+    _last: LevelBundle | None = field(default=None, init=False)
+
+    def decide(self, hour: Hour) -> Exchange:
+        slot, stands_for = rest_of_period(hour, round(self.window / hour.slot_hours))
+        market = hour.over(slot)
+        method = LevelBundle(market, self.gap, self._warm_start(market, slot))
+        asked = method.start()
+        look = hour.look(slot, stands_for, carried=True)
+        _, *replies = yield Broadcast((look, *asked.requests), opening=True)
+        for _ in range(self.rounds):
+            step = method.step(replies)
+            if isinstance(step, Finished):
+                break
+            replies = yield step
+        route = method.incumbent.route
+        assert route is not None
+        self._plan = dict(zip(slot.tolist(), route, strict=True))
+        self._last = method
+        return route[0]
+
+    def _warm_start(self, market: Market, slot: Array) -> WarmStart | None:
+        """What the last slot's plan says of these slots; those it did not know get equal parts."""
+        if self._last is None:
+            return None
+        price = self._last.incumbent.equity_price
+        assert price is not None
+        route = market.spread()
+        known = np.array([s in self._plan for s in slot.tolist()])
+        for q in np.flatnonzero(known):
+            route[q] = self._plan[int(slot[q])]
+        return WarmStart(
+            route=route,
+            demand_price=np.zeros_like(market.demand),
+            equity_price=price,
+            known=known,
+            equity_prices=self._last.remembered_equity_prices(),
+        )

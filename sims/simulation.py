@@ -1,0 +1,396 @@
+"""Replay of a scenario hour by hour: what a controller would have done that knew no more than it could.
+
+The agents hold their series and answer for every moment from what was known then; forecasts and footprint
+estimates may be wrong, meters are read later. What the run cost is recomputed from the raw scenario, and set
+beside the best plan that knows all hours.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eglb.sims.audit import energy_cost, footprint_totals, plan_objective, region_load, violations
+from eglb.sims.problems import InputError
+from eglb.sims.scenario import Scenario
+from eglb.sims.solution import FootprintTotals, plain
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+    from eglb.agents.timeline import Timeline
+    from eglb.coordinator.hourly import DemandSeries, Policy
+    from eglb.sims.estimates import EstimateError
+    from eglb.sims.forecasts import Forecast
+    from eglb.sims.partition import Partition
+
+Array = np.ndarray
+
+FEEDBACK = {
+    "calibrated": "meters are read and teach the agents to correct their estimates (default)",
+    "metered": "meters are read, estimates stay as they are",
+    "open": "meters are never read",
+}
+_OFFLINE_GAP = 1e-6
+
+
+@dataclass(frozen=True)
+class SlotRecord:
+    """Where a run stands after one slot.
+
+    `objective` is what the accounting periods so far have cost, and `lower_bound` what the best plan of these
+    slots would have cost at least, both USD and by the controller's own account of metered values; `gap` is
+    between them, None without a certificate. `seconds` the decision took, `seconds_certificate` the
+    certificate.
+    """
+
+    slot: int
+    time_utc: str
+    objective: float | None
+    lower_bound: float | None
+    gap: float | None
+    seconds: float
+    seconds_certificate: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Simulation:
+    """A run hour by hour, audited.
+
+    `route` (E, T) MW on the scenario's reach pairs, `load` (N, T). `objective` (USD) adds up energy and, by
+    accounting period, the equity terms; `offline_lower_bound` is a certified bound of the best plan that
+    knows all hours, None if it was not asked for. Prints as a table.
+    """
+
+    scenario: Scenario
+    policy: str
+    forecast: str
+    estimates: str
+    feedback: str
+    meter_delay: int
+    period: str
+    declared_slots: int | None
+    history_slots: int
+    address: str
+    actors: int
+    route: Array
+    load: Array
+    objective: float
+    energy_cost_usd: float
+    footprints: dict[str, FootprintTotals]
+    violations: dict[str, float]
+    offline_lower_bound: float | None
+    trace: tuple[SlotRecord, ...]
+    rounds: int
+    bytes_up: int
+    bytes_down: int
+    seconds_start: float
+    seconds_total: float
+
+    @property
+    def gap_to_offline(self) -> float | None:
+        """objective / offline lower bound - 1: at most so much above the best plan that knows all hours."""
+        if self.offline_lower_bound is None:
+            return None
+        return (self.objective - self.offline_lower_bound) / max(abs(self.offline_lower_bound), 1e-300)
+
+    @property
+    def running_gap(self) -> float | None:
+        """What the controller itself could certify at the end, from the past alone; None if it did not."""
+        return self.trace[-1].gap
+
+    @property
+    def seconds_per_hour(self) -> tuple[float, float]:
+        """(median, max) seconds of a decision."""
+        seconds = [record.seconds for record in self.trace]
+        return float(np.median(seconds)), max(seconds)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object that ``eglb simulate --json`` prints; None stands for what was not asked for."""
+        median, most = self.seconds_per_hour
+        return plain(
+            {
+                "status": "done",
+                "scenario": self.scenario.name,
+                "policy": self.policy,
+                "forecast": self.forecast,
+                "estimates": self.estimates,
+                "feedback": self.feedback,
+                "meter_delay": self.meter_delay,
+                "period": self.period,
+                "declared_slots": self.declared_slots,
+                "history_slots": self.history_slots,
+                "address": self.address,
+                "regions": len(self.scenario.regions),
+                "gateways": len(self.scenario.gateways),
+                "slots": self.scenario.slots,
+                "hours": self.scenario.slots * self.scenario.slot_hours,
+                "actors": self.actors,
+                "objective": self.objective,
+                "offline_lower_bound": self.offline_lower_bound,
+                "gap_to_offline": self.gap_to_offline,
+                "running_gap": self.running_gap,
+                "energy_cost_usd": self.energy_cost_usd,
+                "footprints": {kind: asdict(totals) for kind, totals in self.footprints.items()},
+                "violations": self.violations,
+                "rounds": self.rounds,
+                "bytes_up": self.bytes_up,
+                "bytes_down": self.bytes_down,
+                "seconds_per_hour": {"median": median, "max": most},
+                "seconds": {"start": self.seconds_start, "total": self.seconds_total},
+            }
+        )
+
+    def __repr__(self) -> str:
+        return f"<Simulation of {self.scenario.name} by {self.policy}: objective {self.objective:,.2f} USD>"
+
+    def __str__(self) -> str:
+        from eglb.sims.tables import as_text
+
+        return as_text(self)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from eglb.sims.simulation_tables import simulation_table
+
+        yield from simulation_table(self, options.max_width)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(str(self))}</pre>"
+
+
+def simulate(
+    scenario: Scenario,
+    policy: str = "soft",
+    *,
+    forecast: str | Forecast = "none",
+    history: Scenario | None = None,
+    estimates: str = "exact",
+    feedback: str = "calibrated",
+    meter_delay: int = 1,
+    period: str = "whole",
+    declared_slots: int | None = None,
+    certify: bool = True,
+    offline: bool = True,
+    address: str = "inprocess",
+    regions_per_actor: int | None = None,
+    deadline: float = 20.0,
+    on_slot: Callable[[SlotRecord], None] | None = None,
+) -> Simulation:
+    """Plan hour by hour, with only what was known at each hour.
+
+    Parameters
+    ----------
+    policy : one of `eglb.coordinator.policies.POLICIES`, with parameters: ``"guard:eps=0.1"``.
+    forecast : one of `eglb.sims.forecasts.FORECASTS`, with parameters: ``"noisy:hours=24,sd=0.2"``, or a
+        forecaster class of one's own, ``"module.Class"``, or a `Forecast`.
+    history : the hours right before, of the same fleet, that policies and forecasters may learn from.
+    estimates : how far footprint estimates are off until meters are read: exact, iid, drift or bias, such as
+        ``"bias:sd=0.2"``.
+    feedback : one of `FEEDBACK`. meter_delay : slots after which meters are read; 1 is before the next.
+    period : after which footprints are accounted: whole, month, or a number of slots.
+    declared_slots : how long the policy believes every period to be, if not as it is.
+    certify : keep a running certificate. offline : compare with the best plan that knows all hours.
+    address, regions_per_actor, deadline : as for `eglb.solve`.
+    on_slot : told where the run stands after every slot.
+
+    Raises
+    ------
+    InputError : an argument is wrong. InfeasibleError : no plan can meet demand. FleetError : the cluster
+    failed.
+    """
+    from eglb.coordinator.hourly_control import Period, control
+    from eglb.sims.estimates import parse_estimate_error
+    from eglb.sims.feasibility import require_feasible
+    from eglb.sims.forecasts import parse_forecast
+    from eglb.sims.launching import launch, place_problems
+    from eglb.sims.partition import partition
+
+    began = time.perf_counter()
+    problems = place_problems(address, regions_per_actor, deadline)
+    if feedback not in FEEDBACK:
+        problems.append(f"feedback {feedback!r} is none of {', '.join(FEEDBACK)}")
+    for name, value in (("meter_delay", meter_delay), ("declared_slots", declared_slots)):
+        if value is not None and value < 1:
+            problems.append(f"{name} must be at least 1, not {value!r}")
+    if problems:
+        raise InputError(problems)
+    decider = parse_policy(policy)
+    foretold = parse_forecast(forecast) if isinstance(forecast, str) else forecast
+    error = parse_estimate_error(estimates)
+    joined = scenario
+    if history is not None:
+        try:
+            joined = scenario.after(history)
+        except ValueError as trouble:
+            raise InputError([f"history: {trouble}"]) from None
+    first = joined.slots - scenario.slots
+    spans = accounting_periods(scenario, period)
+    require_feasible(scenario)
+    parts = partition(joined, merge=not decider.needs_distance)
+    timeline, demand = timelines(parts, foretold, error, feedback)
+    seconds_before = time.perf_counter()
+    route = np.empty((len(parts.market.edge_region), scenario.slots))
+    trace: list[SlotRecord] = []
+    spent = bound = 0.0
+    with launch(
+        parts.market,
+        timeline,
+        address=address,
+        regions_per_actor=regions_per_actor,
+        deadline=deadline,
+    ) as agents:
+        seconds_start = time.perf_counter() - seconds_before
+        for decided in control(
+            agents.fleet,
+            parts.market,
+            demand,
+            parts.pair_values(joined.rtt_ms()),
+            decider,
+            [Period(first + a, first + b, declared_slots or b - a + 1) for a, b in spans],
+            meter_delay=None if feedback == "open" else meter_delay,
+            certify=certify,
+        ):
+            slot = decided.slot - first
+            route[:, slot] = decided.route
+            standing = decided.standing
+            total = low = gap = None
+            if standing is not None:
+                total, low = spent + standing.objective, bound + standing.lower_bound
+                gap = max(total - low, 0.0) / max(abs(total), 1e-300)
+                if any(slot == last for _, last in spans):
+                    spent, bound = total, low
+            trace.append(
+                SlotRecord(
+                    slot,
+                    str(scenario.times[slot]),
+                    total,
+                    low,
+                    gap,
+                    decided.seconds,
+                    decided.seconds_certificate,
+                )
+            )
+            if on_slot is not None:
+                on_slot(trace[-1])
+        traffic = agents.fleet.traffic
+        actors = len(agents.hosts)
+    padded = np.zeros((joined.slots, len(parts.market.edge_region)))
+    padded[first:] = route.T
+    whole_route = parts.expand_route(padded)[:, first:]
+    load = region_load(scenario, whole_route)
+    windows = [scenario.window(a, b - a + 1) for a, b in spans]
+    return Simulation(
+        scenario=scenario,
+        policy=policy,
+        forecast=forecast if isinstance(forecast, str) else type(forecast.forecaster).__name__,
+        estimates=estimates,
+        feedback=feedback,
+        meter_delay=meter_delay,
+        period=period,
+        declared_slots=declared_slots,
+        history_slots=first,
+        address=address,
+        actors=actors,
+        route=whole_route,
+        load=load,
+        objective=sum(
+            plan_objective(w, load[:, a : b + 1]) for w, (a, b) in zip(windows, spans, strict=True)
+        ),
+        energy_cost_usd=energy_cost(scenario, load),
+        footprints=footprint_totals(scenario, load),
+        violations=violations(scenario, whole_route),
+        offline_lower_bound=sum(map(offline_bound, windows)) if offline else None,
+        trace=tuple(trace),
+        rounds=traffic.rounds,
+        bytes_up=traffic.bytes_up,
+        bytes_down=traffic.bytes_down,
+        seconds_start=seconds_start,
+        seconds_total=time.perf_counter() - began,
+    )
+
+
+def parse_policy(text: str) -> Policy:
+    """A fresh policy by name and parameters, such as ``guard:eps=0.1,advice=mpc,robust=eg``.
+
+    Raises
+    ------
+    InputError : no such policy or parameter.
+    """
+    from eglb.coordinator.policies import POLICIES, Guard
+    from eglb.sims.specs import build
+
+    def guard(eps: float = 0.05, advice: str = "soft", robust: str = "eg") -> Guard:
+        return Guard(parse_policy(advice), parse_policy(robust), eps)
+
+    known = {name: kind for name, (kind, _) in POLICIES.items()}
+    return build(text, "policy", {**known, "guard": guard})
+
+
+def offline_bound(scenario: Scenario) -> float:
+    """USD: a certified lower bound of the best plan that knows all hours, a millionth below it at most."""
+    from eglb.sims.solving import solve
+
+    return solve(scenario, "newton", gap=_OFFLINE_GAP, address="inprocess").audit.lower_bound
+
+
+def accounting_periods(scenario: Scenario, period: str) -> list[tuple[int, int]]:
+    """First and last slot of every accounting period: ``whole``, calendar ``month`` (UTC), or a number of
+    slots.
+
+    Raises
+    ------
+    InputError : `period` is none of these.
+    """
+    slots = scenario.slots
+    if period == "whole":
+        firsts = [0]
+    elif period == "month":
+        months = scenario.times.astype("datetime64[M]")
+        firsts = [0, *(np.flatnonzero(months[1:] != months[:-1]) + 1).tolist()]
+    elif period.isascii() and period.isdigit() and int(period):
+        firsts = list(range(0, slots, int(period)))
+    else:
+        raise InputError([f"period {period!r} is none of whole, month and a number of slots"])
+    return list(zip(firsts, [*(f - 1 for f in firsts[1:]), slots - 1], strict=True))
+
+
+def timelines(
+    parts: Partition, foretold: Forecast, error: EstimateError, feedback: str
+) -> tuple[Timeline, DemandSeries]:
+    """What the agents and the coordinator hold of all series, forecasts and estimates included."""
+    from eglb.agents.timeline import Timeline
+    from eglb.coordinator.hourly import DemandSeries, Policy
+    from eglb.sims.estimates import distort
+    from eglb.sims.partition import partition
+
+    joined, region = parts.scenario, parts.region
+    outlook = demand_outlook = None
+    if foretold.forecaster.reads_outlook:
+        told = partition(foretold.outlook(joined), merge=parts.merged)
+        outlook = np.concatenate([told.region.price[:, None], told.region.intensity], axis=1)
+        demand_outlook = told.market.demand
+    timeline = Timeline(
+        names=region.names,
+        metered=region,
+        estimate=None if error.kind == "exact" else distort(region.intensity, region.names, error),
+        calibrated=feedback == "calibrated",
+        forecaster=foretold.forecaster,
+        outlook=outlook,
+        first=joined.times[0],
+        slot_hours=joined.slot_hours,
+    )
+    demand = DemandSeries(
+        demand=parts.market.demand,
+        gateways=tuple(joined.gateways[j] for j in np.unique(parts.pairs.group, return_index=True)[1]),
+        forecaster=foretold.forecaster,
+        outlook=demand_outlook,
+        first=joined.times[0],
+        slot_hours=joined.slot_hours,
+    )
+    return timeline, demand
