@@ -19,6 +19,7 @@ import numpy as np
 from eglb.agents.bidding import PriceFootprints
 from eglb.agents.valuation import Evaluate
 from eglb.coordinator.algorithm import Broadcast
+from eglb.coordinator.dispatch import Dispatch
 from eglb.coordinator.hourly import Exchange, Hour, Policy, follow, rest_of_period
 
 Array = np.ndarray
@@ -42,6 +43,7 @@ class Soft(Policy):
     window: float = 168.0
     steps: int = 20
     _log_share: Array | None = field(default=None, init=False)
+    _dispatch: Dispatch = field(default_factory=Dispatch, init=False)
 
     def decide(self, hour: Hour) -> Exchange:
         weight = hour.market.equity_weight
@@ -54,9 +56,7 @@ class Soft(Policy):
         market = hour.over(slot)
         whole = np.zeros(1, np.int64)
         log_share, shares = self._log_share, np.zeros((regions, kinds))
-        fresh = np.ones(len(slot), np.int64)
-        order = np.zeros((len(slot), regions), np.int64)
-        route, load = np.zeros((len(slot), len(market.edge_region))), np.zeros((len(slot), regions))
+        self._dispatch.turn_to(market, slot, slot <= hour.now)
         quantity, bid = yield Broadcast(
             (
                 hour.look(slot, stands_for, carried=True),
@@ -66,8 +66,7 @@ class Soft(Policy):
         )
         offered = np.array(quantity.quantity.T, order="C")
         for step in range(self.steps):
-            market.redispatch(np.array(bid.price.T, order="C"), offered, order, route, load, fresh)
-            fresh[:] = 0
+            load = self._dispatch.loads(np.array(bid.price.T, order="C"), offered)
             (value,) = yield Broadcast((Evaluate(part=whole, load=load.T),))
             log_share = self._ascend(log_share, value.footprint[:, 0], hour, step)
             if step >= self.steps // 2:
