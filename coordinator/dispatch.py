@@ -15,6 +15,8 @@ class Dispatch:
     def __init__(self) -> None:
         self._slot = np.zeros(0, np.int64)
         self._lasting = np.zeros(0, bool)
+        self._order = np.zeros((0, 0), np.int64)
+        self._route, self._load = np.zeros((0, 0)), np.zeros((0, 0))
 
     def turn_to(self, market: Market, slot: Array, lasting: Array) -> None:
         """Turn to other slots (S,) of `market`, going on from before with those already known.

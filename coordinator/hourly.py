@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -17,13 +18,12 @@ from eglb.agents.bidding import PriceFootprints
 from eglb.agents.forecasting import Forecaster, Past
 from eglb.agents.timeline import Look
 from eglb.agents.valuation import Evaluate
-from eglb.agents.wire import Message
 from eglb.coordinator.algorithm import Broadcast
 from eglb.coordinator.market import Market
 
 Array = np.ndarray
 
-Exchange = Generator[Broadcast, Sequence[Message], Array]
+Exchange = Generator[Broadcast, Sequence[Any], Array]
 """Yields what to ask the agents, is sent their replies, and returns an array in the end."""
 
 
@@ -148,7 +148,7 @@ class Books:
         """A slot is served with `load` (N,)."""
         self._open.append((slot, load))
 
-    def read(self, now: int) -> Generator[Broadcast, Sequence[Message], list[tuple[int, Array]]]:
+    def read(self, now: int) -> Generator[Broadcast, Sequence[Any], list[tuple[int, Array]]]:
         """Read meters at the start of slot `now`: the slots read, with their footprints (N, K).
 
         A slot is read once; until then, and for good if meters are never read, its estimate counts.

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from eglb.agents.wire import Message
 from eglb.coordinator.algorithm import Broadcast
 from eglb.coordinator.fleet import Fleet
 from eglb.coordinator.hourly import Books, DemandSeries, Hour, Policy
@@ -45,9 +44,9 @@ class Decided:
     seconds_certificate: float
 
 
-def drive(exchange: Generator[Broadcast, Sequence[Message], Result], fleet: Fleet) -> Result:
+def drive(exchange: Generator[Broadcast, Sequence[Any], Result], fleet: Fleet) -> Result:
     """Carry the questions of `exchange` to the agents and their answers back, until it returns."""
-    replies: Sequence[Message] | None = None
+    replies: Sequence[Any] | None = None
     try:
         while True:
             asked = next(exchange) if replies is None else exchange.send(replies)

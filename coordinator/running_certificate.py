@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from eglb.agents.bidding import Bid, PriceFootprints, Quantity
 from eglb.agents.timeline import Look
 from eglb.agents.valuation import Evaluate
-from eglb.agents.wire import Message
 from eglb.coordinator.algorithm import Broadcast
 from eglb.coordinator.dual import nearest_in_level_set
 from eglb.coordinator.equity import fair_share, normalise
@@ -83,7 +83,7 @@ class RunningCertificate:
         self._followed = [_Followed(self._best, 0.0, zero)]
         self._extra = 0.0
 
-    def record(self, slot: int, load: Array, last: bool) -> Generator[Broadcast, Sequence[Message], Standing]:
+    def record(self, slot: int, load: Array, last: bool) -> Generator[Broadcast, Sequence[Any], Standing]:
         """Take note of what was served in `slot`, (N,) MW; the standing after it.
 
         `last` says that the period ends here, which is worth more steps.
@@ -109,7 +109,7 @@ class RunningCertificate:
         best = max(self._followed, key=lambda each: each.bound)
         return Standing(objective, best.bound + self._extra)
 
-    def _catch_up(self, slot: int) -> Generator[Broadcast, Sequence[Message], None]:
+    def _catch_up(self, slot: int) -> Generator[Broadcast, Sequence[Any], None]:
         """Follow every price through the slots since the last time."""
         slots = np.arange(self._done, slot + 1)
         market = self._over(slot, slots)
@@ -126,7 +126,7 @@ class RunningCertificate:
             each.footprint = each.footprint + value.footprint[:, 0]
         self._done, self._extra = slot + 1, 0.0
 
-    def _improve(self, slot: int, steps: int) -> Generator[Broadcast, Sequence[Message], None]:
+    def _improve(self, slot: int, steps: int) -> Generator[Broadcast, Sequence[Any], None]:
         """Look for better prices, over all slots of the period so far."""
         slots = np.arange(self._first, slot + 1)
         market = self._over(slot, slots)

@@ -328,7 +328,7 @@ def parse_policy(text: str) -> Policy:
     def guard(eps: float = 0.05, advice: str = "soft", robust: str = "eg") -> Guard:
         return Guard(parse_policy(advice), parse_policy(robust), eps)
 
-    known = {name: kind for name, (kind, _) in POLICIES.items()}
+    known: dict[str, Callable[..., Policy]] = {name: kind for name, (kind, _) in POLICIES.items()}
     return build(text, "policy", {**known, "guard": guard})
 
 

@@ -7,7 +7,9 @@ be like the past weeks.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +43,8 @@ class PredictiveControl(Policy):
         method = LevelBundle(market, self.gap, self._warm_start(market, slot))
         asked = method.start()
         look = hour.look(slot, stands_for, carried=True)
-        _, *replies = yield Broadcast((look, *asked.requests), opening=True)
+        replies: Sequence[Any] = yield Broadcast((look, *asked.requests), opening=True)
+        replies = replies[1:]
         for _ in range(self.rounds):
             step = method.step(replies)
             if isinstance(step, Finished):
