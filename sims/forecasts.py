@@ -127,10 +127,11 @@ def _from_folder(path: str, scenario: Scenario) -> Scenario:
     from eglb.sims.catalog import load
 
     told = load(path)
-    problems = []
-    for what in ("regions", "gateways", "slot_hours"):
-        if getattr(told, what) != getattr(scenario, what):
-            problems.append(f"forecast {path}: its {what.replace('_', ' ')} are not those of {scenario.name}")
+    problems = [
+        f"forecast {path}: its {what.replace('_', ' ')} are not those of {scenario.name}"
+        for what in ("regions", "gateways", "slot_hours")
+        if getattr(told, what) != getattr(scenario, what)
+    ]
     if [k.name for k in told.footprints] != [k.name for k in scenario.footprints]:
         problems.append(f"forecast {path}: its footprint kinds are not those of {scenario.name}")
     lead = scenario.slots - told.slots

@@ -365,7 +365,7 @@ def timelines(
 ) -> tuple[Timeline, DemandSeries]:
     """What the agents and the coordinator hold of all series, forecasts and estimates included."""
     from eglb.agents.timeline import Timeline
-    from eglb.coordinator.hourly import DemandSeries, Policy
+    from eglb.coordinator.hourly import DemandSeries
     from eglb.sims.estimates import distort
     from eglb.sims.partition import partition
 
