@@ -17,6 +17,10 @@ BUILT_IN: tuple[tuple[str, str], ...] = (
     ("paper10", "the published 10-region, 457-hour case, full reach (data directory)"),
     ("paper10-partial", "the same with the published reach mask (data directory)"),
     (
+        "world16@START/DAYSd[,regions=N][,demand=TRACE][,seed=S][,reach=near]",
+        "16 grid zones, 2021-2023: price, carbon and weather measured (data directory)",
+    ),
+    (
         "synthetic:N[xHOURS][,seed=S][,reach=K][,util=U]",
         "N regions and N gateways on a sphere, each gateway reaching its K nearest (generated)",
     ),
@@ -61,7 +65,11 @@ def load(name_or_folder: str | Path, *, data: Path | None = None, seed: int | No
         from eglb.sims.paper10 import read_paper10
 
         return read_paper10(data_directory(data), partial=name == "paper10-partial")
-    if name.startswith(("world16@", "gcp33@")) or name in ("world16", "gcp33"):
+    if name.startswith("world16"):
+        from eglb.sims.world16 import read_world16
+
+        return read_world16(name, data_directory(data), seed=seed)
+    if name.startswith("gcp33@") or name == "gcp33":
         raise InputError(
             f"{name}: this release does not have the measured world {name.partition('@')[0]} yet"
         )
@@ -74,3 +82,14 @@ def load(name_or_folder: str | Path, *, data: Path | None = None, seed: int | No
         raise InputError(f"{name}: is a file; a scenario is a folder or one of {', '.join(names)}")
     hint = suggest(name, names) or f"; built in are {', '.join(names)}"
     raise InputError(f"{name}: no such folder and no built-in scenario{hint}")
+
+
+def load_history(
+    name: str, slots: int, *, data: Path | None = None, seed: int | None = None
+) -> Scenario | None:
+    """The slots right before a built-in scenario, where there are measured ones: up to `slots`, else None."""
+    if not name.startswith("world16"):
+        return None
+    from eglb.sims.world16 import preceding
+
+    return preceding(name, slots, data_directory(data), seed=seed)
