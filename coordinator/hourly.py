@@ -174,20 +174,21 @@ class Books:
         return [(int(slots[q]), value.footprint[:, q]) for q in np.flatnonzero(final)]
 
 
-def rest_of_period(hour: Hour, window: int) -> tuple[Array, Array]:
+def rest_of_period(hour: Hour, window: int, half_life: float = np.inf) -> tuple[Array, Array]:
     """The slots (S,) that stand for the rest of the period, the present one first, and for how many each.
 
-    As far as is foretold, those to come; for the rest, the last `window` slots up to now in equal parts.
+    As far as is foretold, those to come; for the rest, the last `window` slots up to now, one that is
+    `half_life` slots old counting half.
     """
     unknown = hour.remaining - hour.foreseen
     ahead = np.arange(hour.now, hour.now + hour.foreseen + 1)
     if not unknown:
         return ahead, np.ones(len(ahead))
-    past = np.arange(max(0, hour.now + 1 - window), hour.now)
-    weight = np.ones(len(ahead) + len(past))
-    share = unknown / (len(past) + 1)
-    weight[len(ahead) :] = share
-    weight[0] += share
+    past = np.arange(hour.now - 1, max(-1, hour.now - window), -1)
+    share = 0.5 ** (np.arange(len(past) + 1) / half_life)
+    share *= unknown / share.sum()
+    weight = np.concatenate([np.ones(len(ahead)), share[1:]])
+    weight[0] += share[0]
     return np.concatenate([ahead, past]), weight
 
 

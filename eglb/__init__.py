@@ -5,6 +5,7 @@
     fleet = eglb.load("world10")          # a folder or a built-in name -> Scenario
     plan = eglb.solve(fleet)              # agents and a coordinator -> Solution with a certificate
     table = eglb.compare(fleet)           # every policy and algorithm, beside the central solver
+    run = eglb.simulate(fleet, "soft")    # hour by hour, with only what was known
     growth = eglb.scale((10, 50, 200))    # fleets of growing size
 
 The verbs are those of the ``eglb`` command. What is wrong with an input is raised as `InputError` (wrong)
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from eglb.sims.problems import InfeasibleError, InputError
     from eglb.sims.scaling import Scaling, scale
     from eglb.sims.scenario import Scenario
+    from eglb.sims.simulation import Simulation, simulate
     from eglb.sims.solution import Solution
     from eglb.sims.solving import solve
 
@@ -34,11 +36,13 @@ __all__ = [
     "InputError",
     "Scaling",
     "Scenario",
+    "Simulation",
     "Solution",
     "__version__",
     "compare",
     "load",
     "scale",
+    "simulate",
     "solve",
 ]
 
@@ -48,10 +52,12 @@ _HOMES = {
     "InputError": "eglb.sims.problems",
     "Scaling": "eglb.sims.scaling",
     "Scenario": "eglb.sims.scenario",
+    "Simulation": "eglb.sims.simulation",
     "Solution": "eglb.sims.solution",
     "compare": "eglb.sims.comparison",
     "load": "eglb.sims.catalog",
     "scale": "eglb.sims.scaling",
+    "simulate": "eglb.sims.simulation",
     "solve": "eglb.sims.solving",
 }
 

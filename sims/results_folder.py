@@ -4,8 +4,10 @@
     plan.parquet      time_utc, gateway, region, mw: one row per pair and slot that carries load
     prices.parquet    time_utc, gateway, usd_per_mw_slot: the demand prices behind the lower bound
     equity_prices.parquet  plan, footprint, region, usd_per_unit: further ones to start from (`dual`)
-    rounds.jsonl      one line per exchange with the agents: the best plan and bound so far
+    rounds.jsonl      one line per exchange with the agents: the best plan and bound so far;
+                      of a simulation, one per slot: where the run stands
     convergence.svg   and .png, after a comparison: certified gap against rounds and seconds
+    course.svg        and .png, after a simulation: objective, bound and footprints over time
 
 With the scenario, plan and prices are enough to recompute every number in ``run.json`` (`eglb.sims.audit`).
 """
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from eglb.sims.comparison import Comparison
+    from eglb.sims.simulation import Simulation
 
 Array = np.ndarray
 
@@ -132,6 +135,17 @@ def write_comparison(comparison: Comparison, folder: Path) -> None:
         draw_convergence(comparison, folder)
 
 
+def write_simulation(simulation: Simulation, folder: Path) -> None:
+    """Fill `folder` with a simulation: run.json, plan.parquet, rounds.jsonl, the picture."""
+    from eglb.sims.simulation_plots import draw_course
+
+    with _writing(folder):
+        _write_json(folder / "run.json", simulation.to_dict())
+        _write_plan(simulation.scenario, simulation.route, folder)
+        _write_rounds(folder / "rounds.jsonl", [asdict(record) for record in simulation.trace])
+        draw_course(simulation, folder)
+
+
 def _write_json(path: Path, value: dict[str, Any]) -> None:
     """One indented JSON object; numbers that are not finite become null."""
     path.write_text(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
@@ -143,22 +157,30 @@ def _write_rounds(path: Path, rows: list[dict[str, Any]]) -> None:
     path.write_text("".join(line + "\n" for line in lines), "utf-8")
 
 
-def _write_tables(solution: Solution, folder: Path) -> None:
-    """plan.parquet and prices.parquet, in time order."""
+def _write_plan(scenario: Scenario, route: Array, folder: Path) -> None:
+    """plan.parquet, in time order."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    scenario = solution.scenario
-    slot, edge = np.nonzero(solution.route.T)
+    slot, edge = np.nonzero(route.T)
     plan = pa.table(
         {
             "time_utc": _times(scenario, slot),
             "gateway": _names(scenario.gateways, scenario.reach_gateway[edge]),
             "region": _names(scenario.regions, scenario.reach_region[edge]),
-            "mw": pa.array(np.ascontiguousarray(solution.route[edge, slot])),
+            "mw": pa.array(np.ascontiguousarray(route[edge, slot])),
         }
     )
     pq.write_table(plan, folder / "plan.parquet")
+
+
+def _write_tables(solution: Solution, folder: Path) -> None:
+    """plan.parquet and the prices, in time order."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    scenario = solution.scenario
+    _write_plan(scenario, solution.route, folder)
     gateways, slots = solution.demand_price.shape
     prices = pa.table(
         {

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -315,6 +316,16 @@ def simulate(
     )
 
 
+def known_policies() -> dict[str, Callable[..., Policy]]:
+    """What makes a fresh policy, by name; its parameters are those of the policy."""
+    from eglb.coordinator.policies import POLICIES, Guard
+
+    def guard(eps: float = 0.05, advice: str = "soft", robust: str = "eg") -> Guard:
+        return Guard(parse_policy(advice), parse_policy(robust), eps)
+
+    return {**{name: kind for name, (kind, _) in POLICIES.items()}, "guard": guard}
+
+
 def parse_policy(text: str) -> Policy:
     """A fresh policy by name and parameters, such as ``guard:eps=0.1,advice=mpc,robust=eg``.
 
@@ -322,14 +333,14 @@ def parse_policy(text: str) -> Policy:
     ------
     InputError : no such policy or parameter.
     """
-    from eglb.coordinator.policies import POLICIES, Guard
     from eglb.sims.specs import build
 
-    def guard(eps: float = 0.05, advice: str = "soft", robust: str = "eg") -> Guard:
-        return Guard(parse_policy(advice), parse_policy(robust), eps)
+    return build(text, "policy", known_policies())
 
-    known: dict[str, Callable[..., Policy]] = {name: kind for name, (kind, _) in POLICIES.items()}
-    return build(text, "policy", {**known, "guard": guard})
+
+def policy_parameters(name: str) -> str:
+    """The parameters of a policy with their defaults, such as ``eps=0.05, advice=soft``."""
+    return ", ".join(f"{p.name}={p.default}" for p in signature(known_policies()[name]).parameters.values())
 
 
 def offline_bound(scenario: Scenario) -> float:

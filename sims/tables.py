@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich import box
 from rich.console import Console, RenderableType
 from rich.padding import Padding
@@ -18,7 +19,10 @@ from eglb.sims.solution import STATUS_MEANING, FootprintTotals
 
 if TYPE_CHECKING:
     from eglb.sims.comparison import Comparison
+    from eglb.sims.scenario import Scenario
     from eglb.sims.solution import Solution
+
+Array = np.ndarray
 
 # More regions than fit a screen are cut to the worst of each kind; the plan itself is in the results folder.
 REGION_ROWS = 16
@@ -75,28 +79,37 @@ def duration(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds < 100 else f"{seconds:,.0f} s"
 
 
-def worst_regions(solution: Solution) -> dict[str, tuple[str, float]]:
+def worst_regions(
+    scenario: Scenario, footprints: Mapping[str, FootprintTotals]
+) -> dict[str, tuple[str, float]]:
     """By kind: the region whose weighted total is the largest, and that weighted total."""
     worst = {}
-    for kind in solution.scenario.footprints:
-        by_region = solution.audit.footprints[kind.name].by_region
+    for kind in scenario.footprints:
+        by_region = footprints[kind.name].by_region
         weighted = [
             float(weight) * by_region[region]
-            for region, weight in zip(solution.scenario.regions, kind.region_weight, strict=True)
+            for region, weight in zip(scenario.regions, kind.region_weight, strict=True)
         ]
         index = max(range(len(weighted)), key=weighted.__getitem__)
-        worst[kind.name] = (solution.scenario.regions[index], weighted[index])
+        worst[kind.name] = (scenario.regions[index], weighted[index])
     return worst
+
+
+def equity_rows(scenario: Scenario, footprints: Mapping[str, FootprintTotals]) -> list[tuple[str, str, str]]:
+    """(label, amount, remark) of every kind's equity term, if footprints add up over the whole horizon."""
+    rows = []
+    for kind in scenario.footprints:
+        region, total = worst_regions(scenario, footprints)[kind.name]
+        remark = f"{kind.weight:g} USD/{kind.unit} x {amount(total, kind.unit)}, worst: {region}"
+        rows.append((f"{kind.name.capitalize()} equity", dollars(kind.weight * total), remark))
+    return rows
 
 
 def cost_rows(solution: Solution) -> list[tuple[str, str, str]]:
     """(label, amount, remark): what the objective is made of, and what certifies it."""
     audit = solution.audit
     rows = [("Energy cost", dollars(audit.energy_cost_usd), "")]
-    for kind in solution.scenario.footprints:
-        region, total = worst_regions(solution)[kind.name]
-        remark = f"{kind.weight:g} USD/{kind.unit} x {amount(total, kind.unit)}, worst: {region}"
-        rows.append((f"{kind.name.capitalize()} equity", dollars(kind.weight * total), remark))
+    rows += equity_rows(solution.scenario, audit.footprints)
     rows.append(("Objective", dollars(audit.objective), f"certified gap {small(max(audit.gap, 0.0))}"))
     rows.append(("Lower bound", dollars(audit.lower_bound), "no plan can cost less"))
     return rows
@@ -123,7 +136,7 @@ def effort_lines(solution: Solution) -> list[str]:
     return lines
 
 
-def shown_regions(footprints: dict[str, FootprintTotals], limit: int = REGION_ROWS) -> list[str]:
+def shown_regions(footprints: Mapping[str, FootprintTotals], limit: int = REGION_ROWS) -> list[str]:
     """The regions to show, worst first: by the largest share a total of theirs has of its kind's maximum."""
     shares: dict[str, float] = {}
     for totals in footprints.values():
@@ -147,16 +160,11 @@ def solution_table(solution: Solution, width: int, ascii_only: bool = False) -> 
     if not good:
         yield Text(STATUS_MEANING[solution.status], style="yellow")
 
-    costs = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
-    costs.add_column(no_wrap=True)
-    costs.add_column(justify="right", no_wrap=True)
-    costs.add_column(style="dim", overflow="fold")
-    for label, value, remark in cost_rows(solution):
-        costs.add_row(label, value, remark, style="bold" if label == "Objective" else "")
-    yield Padding(costs, (1, 0))
+    yield Padding(rows_table(cost_rows(solution)), (1, 0))
 
     if solution.audit.footprints:
-        yield Padding(_region_table(solution, width, ascii_only), (0, 0, 1, 0))
+        shown = region_table(solution.scenario, solution.audit.footprints, solution.load, width, ascii_only)
+        yield Padding(shown, (0, 0, 1, 0))
     for line in effort_lines(solution):
         yield Text(line.replace("·", "-") if ascii_only else line, style="dim")
 
@@ -165,13 +173,30 @@ def _table(gap: int = 2) -> Table:
     return Table(box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False)
 
 
-def _region_table(solution: Solution, width: int, ascii_only: bool) -> RenderableType:
-    footprints = solution.audit.footprints
+def rows_table(rows: list[tuple[str, str, str]]) -> Table:
+    """Rows of (label, amount, remark), the objective in bold."""
+    costs = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    costs.add_column(no_wrap=True)
+    costs.add_column(justify="right", no_wrap=True)
+    costs.add_column(style="dim", overflow="fold")
+    for label, value, remark in rows:
+        costs.add_row(label, value, remark, style="bold" if label == "Objective" else "")
+    return costs
+
+
+def region_table(
+    scenario: Scenario,
+    footprints: Mapping[str, FootprintTotals],
+    load: Array,
+    width: int,
+    ascii_only: bool = False,
+) -> RenderableType:
+    """Energy and footprints by region under `load` (N, T), worst first, in `width` columns."""
     regions = shown_regions(footprints)
-    worst = {kind: region for kind, (region, _) in worst_regions(solution).items()}
-    energy = solution.load.sum(axis=1) * solution.scenario.slot_hours
-    served = dict(zip(solution.scenario.regions, energy.tolist(), strict=True))
-    left_out = len(solution.scenario.regions) - len(regions)
+    worst = {kind: region for kind, (region, _) in worst_regions(scenario, footprints).items()}
+    energy = load.sum(axis=1) * scenario.slot_hours
+    served = dict(zip(scenario.regions, energy.tolist(), strict=True))
+    left_out = len(scenario.regions) - len(regions)
     last_row = f"{left_out} more regions" if left_out else "all regions"
 
     texts = {kind: [amount(totals.total), f"{kind} {totals.unit}"] for kind, totals in footprints.items()}
@@ -213,7 +238,7 @@ def solution_html(solution: Solution) -> str:
         for label, value, remark in cost_rows(solution)
     )
     footprints = solution.audit.footprints
-    worst = {kind: region for kind, (region, _) in worst_regions(solution).items()}
+    worst = {kind: region for kind, (region, _) in worst_regions(scenario, footprints).items()}
     head = "".join(
         f"<th style='text-align:left' colspan=2>{escape(f'{kind}, {totals.unit}')}</th>"
         for kind, totals in footprints.items()

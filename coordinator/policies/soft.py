@@ -41,6 +41,7 @@ class Soft(Policy):
 
     caution: float = 0.3
     window: float = 168.0
+    half_life: float = np.inf
     steps: int = 20
     _log_share: Array | None = field(default=None, init=False)
     _dispatch: Dispatch = field(default_factory=Dispatch, init=False)
@@ -52,7 +53,9 @@ class Soft(Policy):
             self._log_share = np.full((regions, kinds), -np.log(regions))
         if not kinds:
             return (yield from follow(hour, hour.footprint))
-        slot, stands_for = rest_of_period(hour, round(self.window / hour.slot_hours))
+        slot, stands_for = rest_of_period(
+            hour, round(self.window / hour.slot_hours), self.half_life / hour.slot_hours
+        )
         market = hour.over(slot)
         whole = np.zeros(1, np.int64)
         log_share, shares = self._log_share, np.zeros((regions, kinds))

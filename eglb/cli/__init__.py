@@ -19,6 +19,7 @@ from eglb import __version__
 from eglb.cli.compare import compare_command
 from eglb.cli.scale import scale_command
 from eglb.cli.scenario import scenario_group
+from eglb.cli.simulate import simulate_command
 from eglb.cli.solve import solve_command
 
 # The codes of the `eglb` command, as README lists them; 0 is done.
@@ -38,6 +39,7 @@ def cli() -> None:
 
 cli.add_command(solve_command)
 cli.add_command(compare_command)
+cli.add_command(simulate_command)
 cli.add_command(scale_command)
 cli.add_command(scenario_group)
 

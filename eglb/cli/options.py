@@ -143,17 +143,21 @@ def place_options(default: str) -> Callable[[Command], Command]:
     return add_both
 
 
-def fleet_options(command: Command) -> Command:
-    """The options of `place_options`, and --weight."""
-    weights = click.option(
+def weight_option(command: Command) -> Command:
+    """--weight KIND=VALUE."""
+    return click.option(
         "--weight",
         "weights",
         type=weight,
         metavar="KIND=VALUE",
         multiple=True,
         help="Equity weight of one footprint kind, USD per unit of the worst region's total. Repeatable.",
-    )
-    return weights(place_options("local")(command))
+    )(command)
+
+
+def fleet_options(command: Command) -> Command:
+    """The options of `place_options`, and --weight."""
+    return weight_option(place_options("local")(command))
 
 
 def load_weighted(

@@ -13,6 +13,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from eglb.sims.simulation import SlotRecord
 from eglb.sims.solution import RoundRecord
 from eglb.sims.tables import bar, byte_count, dollars, duration, small
 
@@ -139,3 +140,66 @@ class RoundsShown:
             overflow="ellipsis",
             no_wrap=True,
         )
+
+
+class SlotsShown:
+    """Shows a simulation slot by slot: live in a terminal, now and then a line elsewhere."""
+
+    def __init__(self, name: str, slots: int, quiet: bool = False, console: Console | None = None) -> None:
+        self._name = name
+        self._slots = slots
+        self._quiet = quiet
+        self._console = console or Console(file=sys.stderr, highlight=False)
+        self._live: Live | None = None
+        self._spinner = Spinner("dots")
+        self._record: SlotRecord | None = None
+        self._said_at = time.monotonic()
+
+    def __enter__(self) -> SlotsShown:
+        if not self._quiet and self._console.is_terminal:
+            self._live = Live(
+                self, console=self._console, refresh_per_second=10, transient=True, redirect_stdout=False
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def slot(self, record: SlotRecord) -> None:
+        """One more slot is served."""
+        self._record = record
+        late = time.monotonic() - self._said_at >= LINE_SECONDS
+        if self._live is None and not self._quiet and (late or record.slot + 1 == self._slots):
+            self._said_at = time.monotonic()
+            self._console.print(f"{self._name}: {' '.join(self._parts(record))}", soft_wrap=True)
+
+    def _parts(self, record: SlotRecord) -> list[str]:
+        parts = [f"slot {record.slot + 1} of {self._slots} ", f"{1e3 * record.seconds:.0f} ms "]
+        if record.objective is not None and record.gap is not None:
+            parts += [
+                f"spent {dollars(record.objective)} ",
+                f"gap {100 * record.gap:.2f} % to the best up to now",
+            ]
+        return parts
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        self._spinner.update(text=Text(self._name, style="bold"))
+        heading = Table.grid(padding=(0, 2, 0, 0))
+        if self._record is None:
+            heading.add_row(self._spinner, Text("starting agents", style="dim"))
+            yield heading
+            return
+        width = max(10, min(40, options.max_width - 58))
+        filled = bar((self._record.slot + 1) / self._slots, width, options.ascii_only)
+        track = Text.assemble((filled, "green"), ("." * (width - len(filled)), "dim"))
+        slot, *rest = self._parts(self._record)
+        heading.add_row(self._spinner, slot, track)
+        yield heading
+        yield Text(f"  {' '.join(rest)}", style="dim", overflow="ellipsis", no_wrap=True)

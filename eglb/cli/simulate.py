@@ -1,0 +1,148 @@
+"""``eglb simulate``: hour by hour, with only what was known at each hour."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from eglb.cli import options, streams
+
+HISTORY_HOURS = 4 * 7 * 24
+
+
+class _ListsPolicies(click.Command):
+    """Help that ends with policies, forecasts and estimates, read only when somebody asks for help."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from eglb.coordinator.policies import POLICIES
+        from eglb.sims.estimates import ESTIMATES
+        from eglb.sims.forecasts import FORECAST_MEANING
+        from eglb.sims.simulation import FEEDBACK, policy_parameters
+
+        policies = [
+            (name, f"{meaning}{'; ' if policy_parameters(name) else ''}{policy_parameters(name)}")
+            for name, (_, meaning) in POLICIES.items()
+        ]
+        for title, lines in (
+            ("Policies (NAME or NAME:key=value,...)", policies),
+            ("Forecasts (NAME or NAME:key=value,..., or module.Class)", list(FORECAST_MEANING.items())),
+            ("Estimates", list(ESTIMATES.items())),
+            ("Feedback", list(FEEDBACK.items())),
+        ):
+            with formatter.section(title):
+                formatter.write_dl(lines)
+
+
+@click.command("simulate", cls=_ListsPolicies, short_help="Hour by hour, with only what was known.")
+@options.scenario_options
+@click.option("--policy", metavar="NAME", default="soft", show_default=True, help="Listed below.")
+@click.option(
+    "--forecast", metavar="NAME", default="none", show_default=True, help="What is foretold; listed below."
+)
+@click.option(
+    "--history",
+    metavar="SCENARIO|none",
+    help="The hours right before, of the same fleet, to learn from; default the four weeks before where they "
+    "were measured (world16), else none.",
+)
+@click.option(
+    "--estimates",
+    metavar="NAME",
+    default="exact",
+    show_default=True,
+    help="How far footprint estimates are off until meters are read; listed below.",
+)
+@click.option(
+    "--feedback", metavar="NAME", default="calibrated", show_default=True, help="What metering is used for."
+)
+@click.option(
+    "--meter-delay",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Slots after which meters are read; 1 is before the next slot.",
+)
+@click.option(
+    "--period",
+    metavar="whole|month|SLOTS",
+    default="whole",
+    show_default=True,
+    help="Accounting period: footprints start from zero in each.",
+)
+@click.option(
+    "--declared-slots",
+    type=click.IntRange(min=1),
+    help="How long the policy believes a period to be, if not as it is.",
+)
+@click.option("--no-offline", is_flag=True, help="Do not compare with the best plan that knows all hours.")
+@click.option("--no-certificate", is_flag=True, help="Keep no running certificate.")
+@options.weight_option
+@options.place_options("inprocess")
+@options.out_option
+@options.output_options
+def simulate_command(
+    scenario: str,
+    data: Path | None,
+    seed: int | None,
+    policy: str,
+    forecast: str,
+    history: str | None,
+    estimates: str,
+    feedback: str,
+    meter_delay: int,
+    period: str,
+    declared_slots: int | None,
+    no_offline: bool,
+    no_certificate: bool,
+    weights: tuple[tuple[str, float], ...],
+    address: str,
+    regions_per_actor: int | None,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Replay SCENARIO hour by hour: every slot is planned before the next one is known.
+
+    The same agents answer, with forecasts and footprint estimates that may be wrong and meters that are read
+    later. The result is set beside the best plan that knows all hours.
+    """
+    from eglb.cli.progress import SlotsShown
+    from eglb.sims.catalog import load, load_history
+    from eglb.sims.simulation import simulate
+
+    with streams.stdout_kept_clean(), streams.staging(out) as folder:
+        fleet = options.load_weighted(scenario, data, seed, weights)
+        before = None
+        if history is None:
+            before = load_history(scenario, round(HISTORY_HOURS / fleet.slot_hours), data=data, seed=seed)
+        elif history != "none":
+            before = load(history, data=data, seed=seed)
+        with SlotsShown(f"{fleet.name} {policy}", fleet.slots, quiet=quiet) as shown:
+            run = simulate(
+                fleet,
+                policy,
+                forecast=forecast,
+                history=before,
+                estimates=estimates,
+                feedback=feedback,
+                meter_delay=meter_delay,
+                period=period,
+                declared_slots=declared_slots,
+                certify=not no_certificate,
+                offline=not no_offline,
+                address=address,
+                regions_per_actor=regions_per_actor,
+                on_slot=shown.slot,
+            )
+        if folder is not None:
+            from eglb.sims.results_folder import write_simulation
+
+            write_simulation(run, folder)
+    if as_json:
+        streams.print_json(run.to_dict())
+    elif not quiet:
+        streams.print_table(run)
+    if out is not None and not quiet:
+        streams.print_note(f"results in {out}")
+    return 0
