@@ -184,12 +184,18 @@ def rest_of_period(hour: Hour, window: int, half_life: float = np.inf) -> tuple[
     ahead = np.arange(hour.now, hour.now + hour.foreseen + 1)
     if not unknown:
         return ahead, np.ones(len(ahead))
-    past = np.arange(hour.now - 1, max(-1, hour.now - window), -1)
-    share = 0.5 ** (np.arange(len(past) + 1) / half_life)
+    past = np.arange(hour.now, max(-1, hour.now - window), -1)
+    recent = 0.5 ** (np.arange(len(past)) / half_life)
+    # The hours of the day that are left, as often as they are left, where they have been seen.
+    day = max(1, round(24.0 / hour.slot_hours))
+    to_come = np.arange(hour.now + hour.foreseen + 1, hour.now + hour.remaining + 1)
+    left, seen = np.bincount(to_come % day, minlength=day), np.bincount(past % day, recent, minlength=day)
+    share = recent * (left / np.where(seen > 0.0, seen, np.inf))[past % day]
+    share = share if share.any() else recent
     share *= unknown / share.sum()
     weight = np.concatenate([np.ones(len(ahead)), share[1:]])
     weight[0] += share[0]
-    return np.concatenate([ahead, past]), weight
+    return np.concatenate([ahead, past[1:]]), weight
 
 
 class Policy(ABC):
