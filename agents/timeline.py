@@ -39,7 +39,7 @@ class Timeline(Holding):
     outlook: Array | None
     first: np.datetime64
     slot_hours: float
-    _foretold: dict[tuple[int, int], Array] = field(default_factory=dict, repr=False)
+    _foretold: dict[tuple[int, int], Array] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def _calibration(self) -> Calibration | None:

@@ -177,8 +177,8 @@ class Books:
 def rest_of_period(hour: Hour, window: int, half_life: float = np.inf) -> tuple[Array, Array]:
     """The slots (S,) that stand for the rest of the period, the present one first, and for how many each.
 
-    As far as is foretold, those to come; for the rest, the last `window` slots up to now, one that is
-    `half_life` slots old counting half.
+    As far as is foretold, those to come. For the rest, the last `window` slots up to now: every hour of the
+    day as often as it is left, and a slot that is `half_life` slots old half as much as the present one.
     """
     unknown = hour.remaining - hour.foreseen
     ahead = np.arange(hour.now, hour.now + hour.foreseen + 1)
@@ -193,9 +193,10 @@ def rest_of_period(hour: Hour, window: int, half_life: float = np.inf) -> tuple[
     share = recent * (left / np.where(seen > 0.0, seen, np.inf))[past % day]
     share = share if share.any() else recent
     share *= unknown / share.sum()
-    weight = np.concatenate([np.ones(len(ahead)), share[1:]])
-    weight[0] += share[0]
-    return np.concatenate([ahead, past[1:]]), weight
+    own, share, past = share[0], share[1:], past[1:]
+    weight = np.concatenate([np.ones(len(ahead)), share[share > 0.0]])
+    weight[0] += own
+    return np.concatenate([ahead, past[share > 0.0]]), weight
 
 
 class Policy(ABC):

@@ -30,8 +30,8 @@ from eglb.coordinator.mixture import Mixture
 Array = np.ndarray
 
 _LEVEL = 0.4
-_FOLLOWED = 12
-_STEPS, _STEPS_AT_END = 2, 12
+_FOLLOWED = 16
+_STEPS, _STEPS_AT_END = 2, 25
 _DAY, _SHARE = 24, 0.05
 """Steps are taken when a day and this share of the slots so far have passed; more often at the start."""
 _CLOSE = 2e-4

@@ -29,7 +29,14 @@ def draw_hours(seed: int, slots: int, negative: bool = False, start: str = "2024
         intensity = random.uniform(0.0, 1.0, (regions, 1)) * random.uniform(0.3, 1.7, (regions, slots))
         worst = float((intensity * load).sum(1).max())
         footprints.append(
-            FootprintKind(f"kind{k}", "u", random.choice([0.1, 0.5, 2.0]) * cost / worst, intensity, "it", np.ones(regions))
+            FootprintKind(
+                f"kind{k}",
+                "u",
+                random.choice([0.1, 0.5, 2.0]) * cost / worst,
+                intensity,
+                "it",
+                np.ones(regions),
+            )
         )
     region, gateway = np.nonzero(reach.T)
     return Scenario(
@@ -55,7 +62,9 @@ def draw_hours(seed: int, slots: int, negative: bool = False, start: str = "2024
 
 
 def scramble_after(scenario: Scenario, slot: int, seed: int = 1) -> Scenario:
-    """The same hours up to `slot`, and others afterwards: prices and footprints drawn anew, demand scaled down."""
+    """The same hours up to `slot`, and others afterwards: prices and footprints drawn anew, demand scaled
+    down.
+    """
     random = np.random.default_rng(seed)
 
     def other(values: Array) -> Array:

@@ -41,9 +41,9 @@ class AdaHedge(Policy):
                 self._mix(self._gain, gain, share, rate) - (share * gain).sum(0), 0.0
             )
             self._gain = self._gain + gain
-        regions = len(hour.footprint)
-        with np.errstate(divide="ignore"):
-            rate = self.rate * np.log(regions) / self._mixability
+        slow = self._mixability > 0.0
+        wanted = self.rate * np.log(max(len(hour.footprint), 2))
+        rate = np.where(slow, wanted / np.where(slow, self._mixability, 1.0), np.inf)
         # Late meters do not count for the rate, but the footprints they will tell of are known nearly enough.
         share = _shares(weight * hour.footprint, rate)
         self._used[hour.now] = (share, rate)

@@ -54,7 +54,9 @@ def test_never_more_than_allowed_above_the_robust_policy(batch: int) -> None:
         scenario = draw_hours(seed, slots=8)
         eps = (0.0, 0.02, 0.05, 0.3)[seed % 4]
         advice = ("soft:steps=4", "mpc", "cost")[seed % 3].partition(":")[0]
-        guarded = objective_so_far(scenario, run(scenario, f"guard:eps={eps},advice={advice}", advice_of(seed)).load)
+        guarded = objective_so_far(
+            scenario, run(scenario, f"guard:eps={eps},advice={advice}", advice_of(seed)).load
+        )
         robust = objective_so_far(scenario, run(scenario, "eg").load)
         assert (guarded <= (1 + eps) * robust * (1 + 1e-9)).all(), seed
 
@@ -63,7 +65,9 @@ def test_never_more_than_allowed_above_the_robust_policy(batch: int) -> None:
 def test_with_negative_prices_the_budget_is_of_what_was_largest(batch: int) -> None:
     for seed in range(40 * batch, 40 * batch + 40):
         scenario = draw_hours(seed, slots=8, negative=True)
-        guarded = objective_so_far(scenario, run(scenario, "guard:eps=0.05,advice=cost", advice_of(seed)).load)
+        guarded = objective_so_far(
+            scenario, run(scenario, "guard:eps=0.05,advice=cost", advice_of(seed)).load
+        )
         robust = objective_so_far(scenario, run(scenario, "eg").load)
         allowed = robust + 0.05 * np.maximum(np.maximum.accumulate(robust), 0.0)
         assert (guarded <= allowed + 1e-9 * np.abs(robust).max()).all(), seed

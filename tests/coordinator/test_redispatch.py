@@ -1,4 +1,6 @@
-"""Re-dispatch after small changes of cost finds what a dispatch from nothing finds, and what a linear program finds."""
+"""Re-dispatch after small changes of cost finds what a dispatch from nothing finds, and what a linear
+program finds.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +92,9 @@ def test_slots_that_were_known_are_gone_on_with() -> None:
 
 
 def test_known_answer_of_one_exchange() -> None:
-    """Two gateways of one MW; the middle region serves both. When the last becomes cheapest, it takes one over."""
+    """Two gateways of one MW; the middle region serves both. When the last becomes cheapest, it takes one
+    over.
+    """
     market = Market(np.ones((1, 2)), 3, np.array([0, 0, 1, 1]), np.array([0, 1, 1, 2]), np.ones(1))
     quantity = np.array([[1.0, 2.0, 1.0]])
     dispatch = Dispatch()
