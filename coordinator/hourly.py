@@ -174,6 +174,10 @@ class Books:
         return [(int(slots[q]), value.footprint[:, q]) for q in np.flatnonzero(final)]
 
 
+_SAMPLED = 5
+"""Of slots older than a week, one in so many stands for all of them; coprime to the hours of a day."""
+
+
 def rest_of_period(hour: Hour, window: int, half_life: float = np.inf) -> tuple[Array, Array]:
     """The slots (S,) that stand for the rest of the period, the present one first, and for how many each.
 
@@ -185,9 +189,11 @@ def rest_of_period(hour: Hour, window: int, half_life: float = np.inf) -> tuple[
     if not unknown:
         return ahead, np.ones(len(ahead))
     past = np.arange(hour.now, max(-1, hour.now - window), -1)
-    recent = 0.5 ** (np.arange(len(past)) / half_life)
-    # The hours of the day that are left, as often as they are left, where they have been seen.
     day = max(1, round(24.0 / hour.slot_hours))
+    old = hour.now - past >= 7 * day
+    recent = 0.5 ** ((hour.now - past) / half_life) * np.where(old, _SAMPLED, 1)
+    past, recent = (each[~old | (past % _SAMPLED == 0)] for each in (past, recent))
+    # The hours of the day that are left, as often as they are left, where they have been seen.
     to_come = np.arange(hour.now + hour.foreseen + 1, hour.now + hour.remaining + 1)
     left, seen = np.bincount(to_come % day, minlength=day), np.bincount(past % day, recent, minlength=day)
     share = recent * (left / np.where(seen > 0.0, seen, np.inf))[past % day]

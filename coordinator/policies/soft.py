@@ -35,16 +35,15 @@ class Soft(Policy):
     Parameters
     ----------
     caution : how much uncertainty there is, in days of footprints; 0.1 to 0.5 do alike.
-    window : hours of the past that stand for those to come.
+    window : hours of the past that stand for those to come. half_life : hours after which one of them counts
+        half.
     steps : of the ascent, every hour, from where the last hour ended.
     """
 
     caution: float = 0.3
-    window: float = 168.0
-    half_life: float = np.inf
+    window: float = 672.0
+    half_life: float = 96.0
     steps: int = 20
-    pace: float = 1.0
-    start: int = 0
     _log_share: Array | None = field(default=None, init=False)
     _dispatch: Dispatch = field(default_factory=Dispatch, init=False)
 
@@ -78,7 +77,7 @@ class Soft(Policy):
                 shares += np.exp(log_share)
             if step < self.steps - 1:
                 (bid,) = yield Broadcast((PriceFootprints(equity_price=weight * np.exp(log_share)),))
-        self._log_share = np.log(np.maximum(shares / shares.sum(0), 1e-7)) if self.start else log_share
+        self._log_share = log_share
         return (yield from follow(hour, weight * shares / shares.sum(0)))
 
     def _ascend(self, log_share: Array, projected: Array, hour: Hour, step: int) -> Array:
@@ -88,6 +87,6 @@ class Soft(Policy):
         move = projected / np.maximum(beta, 1e-300) - np.log(len(log_share)) - log_share
         move -= move.mean(0)
         longest = np.abs(move).max(0) + 1e-12
-        moved = log_share + move * np.minimum(1.0, self.pace / np.sqrt(1.0 + step) / longest)
+        moved = log_share + move * np.minimum(1.0, 1.0 / np.sqrt(1.0 + step) / longest)
         moved = np.maximum(moved - moved.max(0), _FLOOR)
         return moved - np.log(np.exp(moved).sum(0))

@@ -51,7 +51,7 @@ def test_known_names_load_or_say_how() -> None:
     [
         ("world11", "world11: no such folder and no built-in scenario; did you mean world10?"),
         ("nowhere/fleet", "built in are world10, paper10"),
-        ("world16@2023-07-01/14d", "this release does not have the measured world world16 yet"),
+        ("world16@2023-07-01", "not world16@YYYY-MM-DD/DAYSd"),
         ("gcp33@2022-01-01/7d", "this release does not have the measured world gcp33 yet"),
         ("synthetic", "size 'synthetic' is not N or NxHOURS"),
         ("synthetic:", "size '' is not N or NxHOURS"),
