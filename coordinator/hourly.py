@@ -178,20 +178,20 @@ _SAMPLED = 5
 """Of slots older than a week, one in so many stands for all of them; coprime to the hours of a day."""
 
 
-def rest_of_period(hour: Hour, window: int, half_life: float = np.inf) -> tuple[Array, Array]:
+def rest_of_period(hour: Hour, window: float, half_life: float) -> tuple[Array, Array]:
     """The slots (S,) that stand for the rest of the period, the present one first, and for how many each.
 
-    As far as is foretold, those to come. For the rest, the last `window` slots up to now: every hour of the
-    day as often as it is left, and a slot that is `half_life` slots old half as much as the present one.
+    As far as is foretold, those to come. For the rest, the last `window` hours: every hour of the day as
+    often as it is left, and a slot that is `half_life` hours old half as much as the present one.
     """
     unknown = hour.remaining - hour.foreseen
     ahead = np.arange(hour.now, hour.now + hour.foreseen + 1)
     if not unknown:
         return ahead, np.ones(len(ahead))
-    past = np.arange(hour.now, max(-1, hour.now - window), -1)
+    past = np.arange(hour.now, max(-1, hour.now - round(window / hour.slot_hours)), -1)
     day = max(1, round(24.0 / hour.slot_hours))
     old = hour.now - past >= 7 * day
-    recent = 0.5 ** ((hour.now - past) / half_life) * np.where(old, _SAMPLED, 1)
+    recent = 0.5 ** ((hour.now - past) * hour.slot_hours / half_life) * np.where(old, _SAMPLED, 1)
     past, recent = (each[~old | (past % _SAMPLED == 0)] for each in (past, recent))
     # The hours of the day that are left, as often as they are left, where they have been seen.
     to_come = np.arange(hour.now + hour.foreseen + 1, hour.now + hour.remaining + 1)

@@ -7,6 +7,7 @@
     rounds.jsonl      one line per exchange with the agents: the best plan and bound so far;
                       of a simulation, one per slot: where the run stands
     convergence.svg   and .png, after a comparison: certified gap against rounds and seconds
+    rows.jsonl        and robustness.svg, .png, of a robustness study: one line per run
     course.svg        and .png, after a simulation: objective, bound and footprints over time
 
 With the scenario, plan and prices are enough to recompute every number in ``run.json`` (`eglb.sims.audit`).
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from eglb.sims.comparison import Comparison
+    from eglb.sims.robustness import Robustness
     from eglb.sims.simulation import Simulation
 
 Array = np.ndarray
@@ -144,6 +146,18 @@ def write_simulation(simulation: Simulation, folder: Path) -> None:
         _write_plan(simulation.scenario, simulation.route, folder)
         _write_rounds(folder / "rounds.jsonl", [asdict(record) for record in simulation.trace])
         draw_course(simulation, folder)
+
+
+def write_robustness(found: Robustness, folder: Path) -> None:
+    """Fill `folder` with a robustness study: run.json, rows.jsonl, the picture."""
+    from eglb.sims.robustness import row_dict
+    from eglb.sims.robustness_plots import draw_robustness
+
+    with _writing(folder):
+        _write_json(folder / "run.json", found.to_dict())
+        _write_rounds(folder / "rows.jsonl", [row_dict(row) for row in found.rows])
+        gaps = {row.condition: row.gap_to_offline for row in found.rows}
+        draw_robustness(f"{found.scenario.name}: online policies", gaps, folder)
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

@@ -27,18 +27,21 @@ class PredictiveControl(Policy):
 
     Parameters
     ----------
-    gap : certified gap of every plan. window : hours of the past that stand for those not foretold.
+    gap : certified gap of every plan.
+    window : hours of the past that stand for those not foretold. half_life : hours after which one of them
+        counts half.
     rounds : exchanges after which a plan is used as it is.
     """
 
     gap: float = 5e-5
-    window: float = 168.0
+    window: float = 672.0
+    half_life: float = 96.0
     rounds: int = 100
     _plan: dict[int, Array] = field(default_factory=dict, init=False)
     _last: LevelBundle | None = field(default=None, init=False)
 
     def decide(self, hour: Hour) -> Exchange:
-        slot, stands_for = rest_of_period(hour, round(self.window / hour.slot_hours))
+        slot, stands_for = rest_of_period(hour, self.window, self.half_life)
         market = hour.over(slot)
         method = LevelBundle(market, self.gap, self._warm_start(market, slot))
         asked = method.start()

@@ -54,9 +54,7 @@ class Soft(Policy):
             self._log_share = np.full((regions, kinds), -np.log(regions))
         if not kinds:
             return (yield from follow(hour, hour.footprint))
-        slot, stands_for = rest_of_period(
-            hour, round(self.window / hour.slot_hours), self.half_life / hour.slot_hours
-        )
+        slot, stands_for = rest_of_period(hour, self.window, self.half_life)
         market = hour.over(slot)
         whole = np.zeros(1, np.int64)
         log_share, shares = self._log_share, np.zeros((regions, kinds))

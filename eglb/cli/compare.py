@@ -35,6 +35,13 @@ from eglb.cli import options, streams
     metavar="SECONDS",
     help="Most that one decentralised algorithm may take.",
 )
+@click.option(
+    "--online",
+    is_flag=True,
+    help="Instead of algorithms: what online policies lose to poor forecasts, wrong estimates and a period "
+    "that is not as declared.",
+)
+@options.history_option
 @options.fleet_options
 @options.out_option
 @options.output_options
@@ -45,6 +52,8 @@ def compare_command(
     algorithms: tuple[str, ...],
     gap: float,
     time_limit: float,
+    online: bool,
+    history: str | None,
     weights: tuple[tuple[str, float], ...],
     address: str,
     regions_per_actor: int | None,
@@ -57,7 +66,14 @@ def compare_command(
     With --out, the results folder also holds convergence.svg and .png: certified gap against rounds and
     seconds.
     An algorithm that stops at its time limit is a row like any other; its status says so.
+
+    With --online, policies decide hour by hour, in process, under many circumstances (a few minutes); the
+    folder then holds rows.jsonl and robustness.svg and .png.
     """
+    if online:
+        return _study(scenario, data, seed, history, weights, out, as_json, quiet)
+    if history is not None:
+        raise click.UsageError("--history is for --online.")
     from eglb.cli.progress import RoundsShown
     from eglb.sims.comparison import compare
 
@@ -82,6 +98,38 @@ def compare_command(
         streams.print_json(comparison.to_dict())
     elif not quiet:
         streams.print_table(comparison)
+    if out is not None and not quiet:
+        streams.print_note(f"results in {out}")
+    return 0
+
+
+def _study(
+    scenario: str,
+    data: Path | None,
+    seed: int | None,
+    history: str | None,
+    weights: tuple[tuple[str, float], ...],
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """The robustness study of online policies."""
+    from eglb.cli.progress import RunsShown
+    from eglb.sims.robustness import conditions, study
+
+    with streams.stdout_kept_clean(), streams.staging(out) as folder:
+        fleet = options.load_weighted(scenario, data, seed, weights)
+        before = options.history_of(fleet, scenario, history, data, seed)
+        with RunsShown(len(conditions()) + 1, quiet=quiet) as shown:
+            found = study(fleet, history=before, on_start=shown.begin)
+        if folder is not None:
+            from eglb.sims.results_folder import write_robustness
+
+            write_robustness(found, folder)
+    if as_json:
+        streams.print_json(found.to_dict())
+    elif not quiet:
+        streams.print_table(found)
     if out is not None and not quiet:
         streams.print_note(f"results in {out}")
     return 0

@@ -143,6 +143,30 @@ def place_options(default: str) -> Callable[[Command], Command]:
     return add_both
 
 
+HISTORY_HOURS = 4 * 7 * 24
+
+
+def history_option(command: Command) -> Command:
+    """--history SCENARIO, read by `history_of`."""
+    return click.option(
+        "--history",
+        metavar="SCENARIO|none",
+        help="The hours right before, of the same fleet, to learn from; default the four weeks before where "
+        "they were measured (world16), else none.",
+    )(command)
+
+
+def history_of(
+    fleet: Scenario, name: str, history: str | None, data: Path | None, seed: int | None
+) -> Scenario | None:
+    """The hours before `fleet`, which was loaded by `name`, as --history says."""
+    from eglb.sims.catalog import load, load_history
+
+    if history is None:
+        return load_history(name, round(HISTORY_HOURS / fleet.slot_hours), data=data, seed=seed)
+    return None if history == "none" else load(history, data=data, seed=seed)
+
+
 def weight_option(command: Command) -> Command:
     """--weight KIND=VALUE."""
     return click.option(

@@ -203,3 +203,46 @@ class SlotsShown:
         heading.add_row(self._spinner, slot, track)
         yield heading
         yield Text(f"  {' '.join(rest)}", style="dim", overflow="ellipsis", no_wrap=True)
+
+
+class RunsShown:
+    """Shows a study run by run: which it is at, and how many there are."""
+
+    def __init__(self, runs: int, quiet: bool = False, console: Console | None = None) -> None:
+        self._runs = runs
+        self._quiet = quiet
+        self._console = console or Console(file=sys.stderr, highlight=False)
+        self._live: Live | None = None
+        self._spinner = Spinner("dots")
+        self._begun = 0
+        self._said_at = -math.inf
+
+    def __enter__(self) -> RunsShown:
+        if not self._quiet and self._console.is_terminal:
+            self._live = Live(
+                self._spinner,
+                console=self._console,
+                refresh_per_second=10,
+                transient=True,
+                redirect_stdout=False,
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def begin(self, name: str) -> None:
+        """The next run starts."""
+        self._begun += 1
+        text = f"{min(self._begun, self._runs)} of {self._runs}  {name}"
+        self._spinner.update(text=Text(text, overflow="ellipsis", no_wrap=True))
+        if self._live is None and not self._quiet and time.monotonic() - self._said_at >= LINE_SECONDS:
+            self._said_at = time.monotonic()
+            self._console.print(text, soft_wrap=True)

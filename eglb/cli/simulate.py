@@ -8,8 +8,6 @@ import click
 
 from eglb.cli import options, streams
 
-HISTORY_HOURS = 4 * 7 * 24
-
 
 class _ListsPolicies(click.Command):
     """Help that ends with policies, forecasts and estimates, read only when somebody asks for help."""
@@ -40,12 +38,7 @@ class _ListsPolicies(click.Command):
 @click.option(
     "--forecast", metavar="NAME", default="none", show_default=True, help="What is foretold; listed below."
 )
-@click.option(
-    "--history",
-    metavar="SCENARIO|none",
-    help="The hours right before, of the same fleet, to learn from; default the four weeks before where they "
-    "were measured (world16), else none.",
-)
+@options.history_option
 @click.option(
     "--estimates",
     metavar="NAME",
@@ -108,16 +101,11 @@ def simulate_command(
     later. The result is set beside the best plan that knows all hours.
     """
     from eglb.cli.progress import SlotsShown
-    from eglb.sims.catalog import load, load_history
     from eglb.sims.simulation import simulate
 
     with streams.stdout_kept_clean(), streams.staging(out) as folder:
         fleet = options.load_weighted(scenario, data, seed, weights)
-        before = None
-        if history is None:
-            before = load_history(scenario, round(HISTORY_HOURS / fleet.slot_hours), data=data, seed=seed)
-        elif history != "none":
-            before = load(history, data=data, seed=seed)
+        before = options.history_of(fleet, scenario, history, data, seed)
         with SlotsShown(f"{fleet.name} {policy}", fleet.slots, quiet=quiet) as shown:
             run = simulate(
                 fleet,
