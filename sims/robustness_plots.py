@@ -62,7 +62,12 @@ def draw_robustness(
                 if alone is not None:
                     right.axhline(alone, color=colour, linewidth=0.8, alpha=0.6)
                     right.annotate(
-                        "unguarded", (BUDGETS[-1], alone), fontsize="x-small", color=colour, va="bottom"
+                        "unguarded",
+                        (BUDGETS[-1], alone),
+                        fontsize="x-small",
+                        color=colour,
+                        va="bottom",
+                        ha="right",
                     )
         robust = next((v for c, v in percent.items() if c.policy == "eg" and c.group == "no forecast"), None)
         if robust is not None:
@@ -74,6 +79,7 @@ def draw_robustness(
         right.set_title("consistency and robustness", fontsize="medium")
         if right.get_legend_handles_labels()[0]:
             right.legend(frameon=False, fontsize="small")
+        right.set_ylim(top=1.45 * right.get_ylim()[1])
         for axis in (left, middle, right):
             axis.spines[["top", "right"]].set_visible(False)
             axis.set_ylim(bottom=0)
