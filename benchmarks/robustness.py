@@ -31,7 +31,7 @@ import numpy as np
 
 import eglb
 from eglb.sims.catalog import load_history
-from eglb.sims.robustness import GROUPS, Condition, row_dict, study
+from eglb.sims.robustness import GROUPS, Condition, conditions, row_dict, study
 from eglb.sims.robustness_plots import draw_robustness
 from eglb.sims.robustness_tables import blocks
 from eglb.sims.row_log import RowLog
@@ -65,24 +65,31 @@ CUTS = {
 }
 
 
-def run(log: Path, names: list[str], seeds: list[int], groups: list[str] | None) -> None:
+def run(log: Path, names: list[str], seeds: list[int], wanted: list[Condition]) -> None:
     """Append the rows of all instances that `log` has not got."""
     with RowLog(log) as rows:
         for seed in seeds:
             for name in names:
-                done = {row["group"] for row in rows.rows if (row["instance"], row["seed"]) == (name, seed)}
-                missing = [group for group in groups or GROUPS if group not in done]
+                done = {
+                    as_condition(row) for row in rows.rows if (row["instance"], row["seed"]) == (name, seed)
+                }
+                missing = [condition for condition in wanted if condition not in done]
                 # The published case has one demand; only generated demand has seeds.
                 if not missing or (seed and "@" not in name):
                     continue
                 began = time.perf_counter()
                 instance = f"{name},seed={seed}" if "@" in name else name
                 found = study(
-                    eglb.load(instance), history=load_history(instance, HISTORY_SLOTS), groups=missing
+                    eglb.load(instance), history=load_history(instance, HISTORY_SLOTS), chosen=missing
                 )
                 for row in found.rows:
                     rows.append({"instance": name, "seed": seed, **row_dict(row)})
                 print(f"{instance}: {len(found.rows)} rows, {time.perf_counter() - began:.0f} s", flush=True)
+
+
+def as_condition(row: dict[str, Any]) -> Condition:
+    """The condition that a row of the log was run under."""
+    return Condition(**{f.name: row[f.name] for f in fields(Condition)})
 
 
 def gather(logs: list[Path]) -> dict[Condition, dict[str, float]]:
@@ -91,8 +98,7 @@ def gather(logs: list[Path]) -> dict[Condition, dict[str, float]]:
     for log in logs:
         with RowLog(log) as rows:
             for row in rows.rows:
-                condition = Condition(**{f.name: row[f.name] for f in fields(Condition)})
-                by_seed[condition][row["instance"]].append(row["gap_to_offline"])
+                by_seed[as_condition(row)][row["instance"]].append(row["gap_to_offline"])
     return {
         condition: {name: float(np.mean(gaps)) for name, gaps in instances.items()}
         for condition, instances in by_seed.items()
@@ -151,14 +157,21 @@ def main() -> None:
     parser.add_argument("--groups", choices=GROUPS, nargs="+")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--policies", nargs="+", help="only these, default all")
     options = parser.parse_args()
+    groups = ["no forecast", "period"] if options.smoke else options.groups or GROUPS
+    wanted = [
+        c
+        for c in conditions()
+        if c.group in groups and (not options.policies or c.policy in options.policies)
+    ]
     if options.smoke:
         with tempfile.TemporaryDirectory() as folder:
-            run(Path(folder) / "log", ["synthetic:4x30"], [0], ["no forecast", "period"])
+            run(Path(folder) / "log", ["synthetic:4x30"], [0], wanted)
             summarise(gather([Path(folder) / "log"]), None)
     elif options.task == "run":
         k, n = map(int, options.part.split("/"))
-        run(options.logs[0], list(CUTS[options.cuts])[k - 1 :: n], options.seeds, options.groups)
+        run(options.logs[0], list(CUTS[options.cuts])[k - 1 :: n], options.seeds, wanted)
     elif options.task == "sum":
         summarise(gather(options.logs), options.out)
     else:

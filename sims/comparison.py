@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from eglb.sims.baselines import PolicyRow, policy_names, policy_row
 from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
+from eglb.sims.simulation import simulate
 from eglb.sims.solution import RoundRecord, Solution, plain
 from eglb.sims.solving import ALGORITHMS, solve
 
@@ -17,9 +18,14 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
 
+# Hour by hour: the policies that need neither forecast nor tuning, and the published one.
+ONLINE = ("soft", "guard", "eg", "adahedge", "dmd")
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """Policies by what they cost, and solvers by how they reach the same optimum, the central one first.
+    """Policies by what they cost (those that decide hour by hour last), and solvers by how they reach the
+    same optimum, the central one first.
 
     Every solver is a whole `Solution`, its plan, certificate and trace included. Prints as tables.
     """
@@ -116,7 +122,7 @@ def compare(
     on_start: Callable[[str], None] | None = None,
     on_round: Callable[[RoundRecord], None] | None = None,
 ) -> Comparison:
-    """Run every policy, the central solver and the algorithms, one after the other.
+    """Run every policy, online ones too, the central solver and the algorithms, one after the other.
 
     Parameters
     ----------
@@ -142,6 +148,9 @@ def compare(
     for name in policy_names(scenario):
         start(name)
         policies.append(policy_row(name, scenario))
+    for name in ONLINE:
+        start(f"{name}, hour by hour")
+        policies.append(_online_row(name, scenario))
     solvers = []
     for name in ["central", *chosen]:
         start(name)
@@ -157,6 +166,12 @@ def compare(
             )
         )
     return Comparison(scenario, tuple(policies), tuple(solvers))
+
+
+def _online_row(name: str, scenario: Scenario) -> PolicyRow:
+    """A policy that decides hour by hour and foretells nothing."""
+    run = simulate(scenario, name, certify=False, offline=False)
+    return PolicyRow(name, run.energy_cost_usd, run.footprints, run.objective)
 
 
 def _change(before: float, after: float) -> str:

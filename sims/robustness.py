@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
 from eglb.sims.simulation import Simulation, offline_bound, simulate
 from eglb.sims.solution import plain
@@ -79,8 +78,8 @@ ADVICE = (("perfect", "perfect"), ("none", "none"), ("reversed", "reversed"))
 BUDGETS = (0.01, 0.02, 0.05, 0.1, 0.2)
 
 
-def conditions(groups: Sequence[str] | None = None) -> list[Condition]:
-    """All of the study's, or those of some groups: forecast, no forecast, estimates, period, guard."""
+def conditions() -> list[Condition]:
+    """All of the study's."""
     found = [
         Condition("forecast", label, policy, forecast)
         for policy in ("soft", "guard", "mpc")
@@ -109,7 +108,7 @@ def conditions(groups: Sequence[str] | None = None) -> list[Condition]:
         for label, forecast in ADVICE
         for eps in BUDGETS
     ]
-    return [c for c in found if groups is None or c.group in groups]
+    return found
 
 
 GROUPS = ("forecast", "no forecast", "estimates", "period", "guard")
@@ -161,7 +160,7 @@ def study(
     scenario: Scenario,
     *,
     history: Scenario | None = None,
-    groups: Sequence[str] | None = None,
+    chosen: Sequence[Condition] | None = None,
     on_start: Callable[[str], None] | None = None,
     on_row: Callable[[RobustnessRow], None] | None = None,
 ) -> Robustness:
@@ -169,21 +168,19 @@ def study(
 
     Parameters
     ----------
-    history : the hours right before, of the same fleet. groups : some of `GROUPS`, default all.
+    history : the hours right before, of the same fleet. chosen : some `conditions`, default all.
     on_start : told what runs next. on_row : told every row.
 
     Raises
     ------
-    InputError : unknown group. InfeasibleError : no plan can meet demand.
+    InfeasibleError : no plan can meet demand.
     """
-    if unknown := [group for group in groups or () if group not in GROUPS]:
-        raise InputError(f"unknown group {group!r}; there are {', '.join(GROUPS)}" for group in unknown)
     start = on_start or (lambda name: None)
     start("the best plan that knows all hours")
     bound = offline_bound(scenario)
     robust: Array | None = None
     rows, runs = [], dict[Condition, Simulation]()
-    for condition in conditions(groups):
+    for condition in conditions() if chosen is None else chosen:
         start(f"{condition.policy}: {condition.group}, {condition.label}")
         # The same run may stand in several groups.
         key = Condition("", "", *[getattr(condition, name) for name in _CIRCUMSTANCES])

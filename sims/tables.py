@@ -299,8 +299,10 @@ def comparison_table(comparison: Comparison, width: int) -> Iterator[RenderableT
                     "max/avg": f"{totals.par:.2f}" if math.isfinite(totals.par) else "-",
                 }
                 cells += [shown[part] for part in parts]
-            policies.add_row(*cells, style="bold" if row.name == "eGLB-Off" else "")
+            last = row.name == "eGLB-Off"
+            policies.add_row(*cells, style="bold" if last else "", end_section=last)
         yield Padding(policies, (1, 0))
+        yield Padding(Text("Below the line: hour by hour, with nothing foretold.", style="dim"), (0, 0, 1, 0))
     for line in comparison.equity_lines():
         yield Text(line)
 

@@ -18,7 +18,10 @@ from eglb.sims.tables import as_text
 
 Run = Callable[..., Any]
 
-POLICIES = ["GLB-Nearest", "GLB-Cost", "GLB-Carbon", "GLB-Water", "GLB-C2", "GLB-All", "eGLB-Off"]
+POLICIES = [
+    *("GLB-Nearest", "GLB-Cost", "GLB-Carbon", "GLB-Water", "GLB-C2", "GLB-All", "eGLB-Off"),
+    *("soft", "guard", "eg", "adahedge", "dmd"),
+]
 SOLVER_KEYS = {
     "name",
     "objective",
