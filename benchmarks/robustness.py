@@ -158,12 +158,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--policies", nargs="+", help="only these, default all")
+    parser.add_argument("--labels", nargs="+", help="only these conditions, default all")
     options = parser.parse_args()
     groups = ["no forecast", "period"] if options.smoke else options.groups or GROUPS
     wanted = [
         c
         for c in conditions()
-        if c.group in groups and (not options.policies or c.policy in options.policies)
+        if c.group in groups
+        and (not options.policies or c.policy in options.policies)
+        and (not options.labels or c.label in options.labels)
     ]
     if options.smoke:
         with tempfile.TemporaryDirectory() as folder:

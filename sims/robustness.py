@@ -84,6 +84,7 @@ def conditions() -> list[Condition]:
         Condition("forecast", label, policy, forecast)
         for policy in ("soft", "guard", "mpc")
         for label, forecast in FORECASTS
+        if policy == "soft" or forecast != "learned"  # training takes longer than deciding
     ]
     found += [Condition("no forecast", policy, policy) for policy in UNTAUGHT]
     found += [
