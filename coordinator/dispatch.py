@@ -10,7 +10,9 @@ Array = np.ndarray
 
 
 class Dispatch:
-    """Remembers slots, the order of costs in them and the loads that followed; see `clearing.redispatch`."""
+    """Remembers slots, the order of costs in them and the loads that followed; see
+    `merit_order.redispatch`.
+    """
 
     def __init__(self) -> None:
         self._slot = np.zeros(0, np.int64)

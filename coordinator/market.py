@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from eglb.agents.compilation import in_shards
-from eglb.coordinator import clearing
+from eglb.coordinator import clearing, merit_order
 
 Array = np.ndarray
 
@@ -129,7 +129,7 @@ class Market:
         """
         route = np.empty((self.slots, len(self.edge_region)))
         price, unmet = np.empty_like(self.demand), np.empty_like(self.demand)
-        self._in_shards(clearing.clear, (cost, quantity, self.demand, route, price, unmet), *self._graph)
+        self._in_shards(merit_order.clear, (cost, quantity, self.demand, route, price, unmet), *self._graph)
         return route, price, unmet
 
     def redispatch(
@@ -141,7 +141,7 @@ class Market:
         start anew.
         """
         state = (order, route, load, fresh)
-        self._in_shards(clearing.redispatch, (cost, quantity, self.demand, *state), *self._graph)
+        self._in_shards(merit_order.redispatch, (cost, quantity, self.demand, *state), *self._graph)
 
     def over(self, demand: Array) -> Market:
         """The same gateways and regions over other slots, with `demand` (T', J) MW there."""

@@ -23,11 +23,8 @@ from eglb.sims.solution import FootprintTotals, plain
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
-    from eglb.agents.timeline import Timeline
-    from eglb.coordinator.hourly import DemandSeries, Policy
-    from eglb.sims.estimates import EstimateError
+    from eglb.coordinator.hourly import Policy
     from eglb.sims.forecasts import Forecast
-    from eglb.sims.partition import Partition
 
 Array = np.ndarray
 
@@ -211,6 +208,7 @@ def simulate(
     from eglb.sims.forecasts import parse_forecast
     from eglb.sims.launching import launch, place_problems
     from eglb.sims.partition import partition
+    from eglb.sims.replay import accounting_periods, timelines
 
     began = time.perf_counter()
     problems = place_problems(address, regions_per_actor, deadline)
@@ -348,60 +346,3 @@ def offline_bound(scenario: Scenario) -> float:
     from eglb.sims.solving import solve
 
     return solve(scenario, "newton", gap=_OFFLINE_GAP, address="inprocess").audit.lower_bound
-
-
-def accounting_periods(scenario: Scenario, period: str) -> list[tuple[int, int]]:
-    """First and last slot of every accounting period: ``whole``, calendar ``month`` (UTC), or a number of
-    slots.
-
-    Raises
-    ------
-    InputError : `period` is none of these.
-    """
-    slots = scenario.slots
-    if period == "whole":
-        firsts = [0]
-    elif period == "month":
-        months = scenario.times.astype("datetime64[M]")
-        firsts = [0, *(np.flatnonzero(months[1:] != months[:-1]) + 1).tolist()]
-    elif period.isascii() and period.isdigit() and int(period):
-        firsts = list(range(0, slots, int(period)))
-    else:
-        raise InputError([f"period {period!r} is none of whole, month and a number of slots"])
-    return list(zip(firsts, [*(f - 1 for f in firsts[1:]), slots - 1], strict=True))
-
-
-def timelines(
-    parts: Partition, foretold: Forecast, error: EstimateError, feedback: str
-) -> tuple[Timeline, DemandSeries]:
-    """What the agents and the coordinator hold of all series, forecasts and estimates included."""
-    from eglb.agents.timeline import Timeline
-    from eglb.coordinator.hourly import DemandSeries
-    from eglb.sims.estimates import distort
-    from eglb.sims.partition import partition
-
-    joined, region = parts.scenario, parts.region
-    outlook = demand_outlook = None
-    if foretold.forecaster.reads_outlook:
-        told = partition(foretold.outlook(joined), merge=parts.merged)
-        outlook = np.concatenate([told.region.price[:, None], told.region.intensity], axis=1)
-        demand_outlook = told.market.demand
-    timeline = Timeline(
-        names=region.names,
-        metered=region,
-        estimate=None if error.kind == "exact" else distort(region.intensity, region.names, error),
-        calibrated=feedback == "calibrated",
-        forecaster=foretold.forecaster,
-        outlook=outlook,
-        first=joined.times[0],
-        slot_hours=joined.slot_hours,
-    )
-    demand = DemandSeries(
-        demand=parts.market.demand,
-        gateways=tuple(joined.gateways[j] for j in np.unique(parts.pairs.group, return_index=True)[1]),
-        forecaster=foretold.forecaster,
-        outlook=demand_outlook,
-        first=joined.times[0],
-        slot_hours=joined.slot_hours,
-    )
-    return timeline, demand

@@ -12,8 +12,9 @@ import eglb
 from eglb.sims.audit import plan_objective, region_load
 from eglb.sims.central import solve_central
 from eglb.sims.problems import InputError
+from eglb.sims.replay import accounting_periods
 from eglb.sims.scenario import Scenario
-from eglb.sims.simulation import accounting_periods, simulate
+from eglb.sims.simulation import simulate
 
 
 def optimum(scenario: Scenario) -> float:
