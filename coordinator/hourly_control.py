@@ -21,9 +21,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Period:
-    """One accounting period: slots `first` to `last`, which the policy believes to be `declared` slots
-    long.
-    """
+    """Slots `first` to `last`, which the policy believes to be `declared` slots long."""
 
     first: int
     last: int
@@ -72,9 +70,8 @@ def control(
     ----------
     market : gateways, reach and weights; its demand is not used. demand : the series.
     distance : (E,) of each pair, in any unit.
-    meter_delay : slots after which a slot's meters are read; 1 is before the next slot. None: never,
-    estimates
-        stand for good.
+    meter_delay : slots after which a slot's meters are read; 1 is before the next slot. None: never, so that
+        estimates stand for good.
     certify : keep a running certificate.
 
     Raises

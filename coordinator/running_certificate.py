@@ -46,11 +46,6 @@ class Standing:
     objective: float
     lower_bound: float
 
-    @property
-    def gap(self) -> float:
-        """(objective - bound) / |objective|."""
-        return max(self.objective - self.lower_bound, 0.0) / max(abs(self.objective), 1e-300)
-
 
 @dataclass(eq=False)
 class _Followed:

@@ -3,8 +3,8 @@
 The robust policy B runs in shadow: it decides as if it had decided all along, on footprints of its own.
 With E and F what was spent, and a prime for the shadow after its move, the advice A is followed as far as
 
-    V(alpha) = E + p.y - E_B' + sum_k lambda_k max_i (F + a*y - F_B')_ik <= eps J_B',   y = alpha y_A + (1 -
-    alpha) y_B
+    V(alpha) = E + p.y - E_B' + sum_k lambda_k max_i (F + a*y - F_B')_ik <= eps J_B'
+    with y = alpha y_A + (1 - alpha) y_B
 
 allows. V is convex; at alpha = 0 it is what it was before. So the limit can always be kept while J_B does not
 fall, that is with prices of at least zero, and then J <= J_B + V <= (1 + eps) J_B holds after every slot,
@@ -16,7 +16,7 @@ It holds for the footprints by which both are accounted: estimates, until the me
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,15 +29,11 @@ _HALVINGS = 50
 
 @dataclass(eq=False)
 class Guard(Policy):
-    """A mixture of `advice` and `robust`, slot by slot, within the budget `eps` (see the module).
-
-    `parts` says what part of each slot so far the advice got.
-    """
+    """A mixture of `advice` and `robust`, slot by slot, within the budget `eps` (see the module)."""
 
     advice: Policy
     robust: Policy
     eps: float = 0.05
-    parts: list[float] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         self.needs_distance = self.advice.needs_distance or self.robust.needs_distance
@@ -67,7 +63,6 @@ class Guard(Policy):
             return float(cost - shadow_cost + weight @ (footprint - shadow_footprint).max(0, initial=-np.inf))
 
         part = 1.0 if excess(1.0) <= budget else _largest(excess, budget)
-        self.parts.append(part)
         mixed.serve(hour.now, part * loads[0][0] + (1.0 - part) * loads[1][0])
         shadow.serve(hour.now, loads[1][0])
         return part * advised + (1.0 - part) * robust
