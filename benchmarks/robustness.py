@@ -122,14 +122,20 @@ def summarise(gaps: dict[Condition, dict[str, float]], out: Path | None) -> None
     instances = sorted({name for by in gaps.values() for name in by})
     mean = {condition: float(np.mean(list(by.values()))) for condition, by in gaps.items()}
     worst = {condition: max(by.values()) for condition, by in gaps.items()}
+    counts = {condition: float(len(by)) for condition, by in gaps.items()}
     lines = [f"{len(instances)} instances; above the best plan that knows all hours, %, as mean / worst", ""]
-    for (title, columns, rows), (_, _, most) in zip(blocks(mean), blocks(worst), strict=True):
+    lines += ["In brackets on how many of them, where not on all.", ""]
+    for (title, columns, rows), (_, _, most), (_, _, known) in zip(
+        blocks(mean), blocks(worst), blocks(counts), strict=True
+    ):
         lines += [f"| {title} | " + " | ".join(c.replace("\n", ", ") for c in columns) + " |"]
         lines += ["|---" * (1 + len(columns)) + "|"]
-        for (label, values), (_, largest) in zip(rows, most, strict=True):
+        for (label, values), (_, largest), (_, on) in zip(rows, most, known, strict=True):
             cells = [
-                "-" if v is None or w is None else f"{100 * v:.2f} / {100 * w:.2f}"
-                for v, w in zip(values, largest, strict=True)
+                "-"
+                if v is None or w is None or n is None
+                else f"{100 * v:.2f} / {100 * w:.2f}" + (f" ({n:.0f})" if n < len(instances) else "")
+                for v, w, n in zip(values, largest, on, strict=True)
             ]
             lines.append(f"| {label} | " + " | ".join(cells) + " |")
         lines.append("")
