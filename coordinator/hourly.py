@@ -2,6 +2,9 @@
 
 The problem is that of the whole horizon, but a slot must be planned before the next one is known.
 Footprints add up over a declared accounting period; only the worst region's total at its end is priced.
+
+Agents disclose what they do in dual decomposition: the capacity of the slots asked about, and bids at
+announced equity prices, from several of which price and intensity of these slots can be inferred.
 """
 
 from __future__ import annotations

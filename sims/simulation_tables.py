@@ -41,7 +41,7 @@ def simulation_table(simulation: Simulation, width: int) -> Iterator[RenderableT
     rows.append(("Objective", dollars(simulation.objective), remark))
     if (running := simulation.running_gap) is not None:
         rows.append(
-            ("Running gap", percent(running), "certified from the past alone, against the best possible")
+            ("Running gap", percent(running), "against the best possible up to now, from the past alone")
         )
     yield Padding(rows_table(rows), (1, 0))
     if simulation.footprints:
