@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -36,6 +38,8 @@ def parse_forecast(text: str) -> Forecast:
     if "." not in name:
         return build(text, "forecast", FORECASTS)
     module, _, attribute = name.rpartition(".")
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.append(here)  # where a user's own module lies
     try:
         own = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:

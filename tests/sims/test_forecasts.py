@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from online_instances import draw_hours
 
+from eglb.agents.forecasting import Forecaster
 from eglb.sims.forecasts import FORECAST_MEANING, FORECASTS, parse_forecast
 from eglb.sims.problems import InputError
 from eglb.sims.scenario_folder_writing import save
@@ -46,3 +48,18 @@ def test_a_folder_is_believed(tmp_path: Path) -> None:
     save(scenario.window(0, 6), tmp_path / "short")
     with pytest.raises(InputError, match="its hours do not end with those"):
         simulate(scenario, "mpc", forecast=f"file:path={tmp_path / 'short'}")
+
+
+def test_a_forecaster_of_ones_own_in_the_present_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = Forecaster.__doc__ or ""
+    code = text[text.index("from dataclasses") :].replace("\n        ", "\n")
+    (tmp_path / "my_own_forecast.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+    scenario = draw_hours(4, slots=8)
+    run = simulate(scenario, "soft", forecast="my_own_forecast.HalfWay:hours=3", offline=False)
+    assert run.forecast == "my_own_forecast.HalfWay:hours=3"
+    other = simulate(scenario, "soft", offline=False)
+    assert (run.load != other.load).any()
