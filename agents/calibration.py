@@ -7,7 +7,6 @@ forgotten. It removes a bias, and shrinks an estimate that is mostly noise to th
 from __future__ import annotations
 
 import numpy as np
-from scipy.signal import lfilter
 
 Array = np.ndarray
 
@@ -59,4 +58,6 @@ class Calibration:
 
 def _decayed(series: Array) -> Array:
     """Sums over the slots up to each, older ones decayed, along the last axis."""
+    from scipy.signal import lfilter
+
     return np.asarray(lfilter([1.0], [1.0, -_KEPT], series, axis=-1))
