@@ -9,8 +9,9 @@
     convergence.svg   and .png, after a comparison: certified gap against rounds and seconds
     rows.jsonl        and robustness.svg, .png, of a robustness study: one line per run
     course.svg        and .png, after a simulation: objective, bound and footprints over time
+    scenario/         the fleet itself, a scenario folder of Parquet tables
 
-With the scenario, plan and prices are enough to recompute every number in ``run.json`` (`eglb.sims.audit`).
+Scenario, plan and prices are enough to recompute every number in ``run.json`` (`eglb.sims.audit`).
 """
 
 from __future__ import annotations
@@ -120,6 +121,7 @@ def write_solution(solution: Solution, folder: Path) -> None:
         _write_json(folder / "run.json", {**solution.to_dict(), "equity_price": equity_price})
         _write_tables(solution, folder)
         _write_rounds(folder / "rounds.jsonl", [asdict(record) for record in solution.trace])
+        _write_scenario(scenario, folder)
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> None:
@@ -135,6 +137,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> None:
         _write_tables(best, folder)
         _write_rounds(folder / "rounds.jsonl", rounds)
         draw_convergence(comparison, folder)
+        _write_scenario(comparison.scenario, folder)
 
 
 def write_simulation(simulation: Simulation, folder: Path) -> None:
@@ -146,6 +149,7 @@ def write_simulation(simulation: Simulation, folder: Path) -> None:
         _write_plan(simulation.scenario, simulation.route, folder)
         _write_rounds(folder / "rounds.jsonl", [asdict(record) for record in simulation.trace])
         draw_course(simulation, folder)
+        _write_scenario(simulation.scenario, folder)
 
 
 def write_robustness(found: Robustness, folder: Path) -> None:
@@ -158,6 +162,12 @@ def write_robustness(found: Robustness, folder: Path) -> None:
         _write_rounds(folder / "rows.jsonl", [row_dict(row) for row in found.rows])
         gaps = {row.condition: row.gap_to_offline for row in found.rows}
         draw_robustness(f"{found.scenario.name}: online policies", gaps, folder)
+
+
+def _write_scenario(scenario: Scenario, folder: Path) -> None:
+    from eglb.sims.scenario_folder_writing import save
+
+    save(scenario, folder / "scenario", suffix=".parquet")
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
@@ -227,6 +237,20 @@ def _names(names: tuple[str, ...], indices: Array) -> pa.Array:
     import pyarrow as pa
 
     return pa.DictionaryArray.from_arrays(pa.array(indices.astype(np.int32)), pa.array(names, pa.string()))
+
+
+def read_scenario(folder: Path) -> Scenario:
+    """The fleet that a results folder is about.
+
+    Raises
+    ------
+    InputError : `folder` holds no scenario.
+    """
+    from eglb.sims import scenario_folder
+
+    if not (Path(folder) / "scenario").is_dir():
+        raise InputError(f"{folder}: not a results folder with its scenario; solve again with --out")
+    return scenario_folder.read(Path(folder) / "scenario")
 
 
 def read(folder: Path) -> StoredRun:

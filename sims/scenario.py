@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from eglb.coordinator.equity import EquityShape
 from eglb.sims.geography import great_circle_km, modelled_rtt_ms
 
 Array = np.ndarray
+
+WORST_REGION = EquityShape()
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +27,11 @@ class FootprintKind:
     intensity : (N, T), units per MWh, >= 0.
     per : ``"facility"`` if `intensity` counts MWh at the meter (IT x PUE), ``"it"`` if IT energy.
     region_weight : (N,), multiplies a region's footprint inside the max only, >= 0.
+    shape : how the regions' weighted totals make the number that `weight` prices; "worst region" throughout
+        stands for the maximum, which is the default.
+    signal : what kind of signal the intensities are, such as ``"average, lifecycle"``; shown wherever they
+        are.
+    low, high : (N, T) the ends of the range that `intensity` is the central estimate of; None where unknown.
     """
 
     name: str
@@ -31,6 +40,16 @@ class FootprintKind:
     intensity: Array
     per: str
     region_weight: Array
+    shape: EquityShape = WORST_REGION
+    signal: str = ""
+    low: Array | None = None
+    high: Array | None = None
+
+    def over_time(self, change: Callable[[Array], Array]) -> FootprintKind:
+        """The same kind with `change` made to every hourly series."""
+        low = None if self.low is None else change(self.low)
+        high = None if self.high is None else change(self.high)
+        return replace(self, intensity=change(self.intensity), low=low, high=high)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +67,10 @@ class Scenario:
     reach_gateway, reach_region : (E,) indices of the allowed pairs, sorted by region, then gateway, unique.
     reach_rtt_ms : (E,) round-trip time, NaN where unknown.
     note : what in the data is modelled rather than measured; shown wherever the scenario is shown.
+    sources : where the data come from, and the attribution that their licences ask for.
+    water_stress : (N,) category of baseline water stress, 0 (low) to 4 (extremely high), Aqueduct 4.0; NaN
+        where unknown. people_m : (N,) millions of people living nearby; NaN where unknown. Both only serve to
+        make region weights, see `eglb.sims.region_weights`.
     """
 
     name: str
@@ -70,6 +93,8 @@ class Scenario:
     reach_rtt_ms: Array
     note: str = ""
     sources: tuple[str, ...] = field(default=())
+    water_stress: Array | None = None
+    people_m: Array | None = None
 
     @property
     def slots(self) -> int:
@@ -111,6 +136,25 @@ class Scenario:
         kinds = tuple(replace(k, weight=float(weights.get(k.name, k.weight))) for k in self.footprints)
         return replace(self, footprints=kinds)
 
+    def with_shape(self, shape: EquityShape) -> Scenario:
+        """The same scenario with the equity shape of every kind replaced."""
+        return replace(self, footprints=tuple(replace(k, shape=shape) for k in self.footprints))
+
+    def at(self, level: str) -> Scenario:
+        """The same scenario with every footprint at the ``"low"``, ``"central"`` or ``"high"`` end of its
+        range.
+
+        A kind without a range stays as it is.
+        """
+        if level == "central":
+            return self
+        ends = [{"low": k.low, "high": k.high}[level] for k in self.footprints]
+        kinds = [
+            k if end is None else replace(k, intensity=end, low=None, high=None)
+            for k, end in zip(self.footprints, ends, strict=True)
+        ]
+        return replace(self, footprints=tuple(kinds))
+
     def window(self, start: int, slots: int) -> Scenario:
         """The same fleet over `slots` slots from slot `start` on.
 
@@ -122,7 +166,7 @@ class Scenario:
             raise IndexError(f"slots {start} to {start + slots} are not among {self.slots}")
         part = slice(start, start + slots)
         kinds = tuple(
-            replace(k, intensity=np.ascontiguousarray(k.intensity[:, part])) for k in self.footprints
+            k.over_time(lambda series: np.ascontiguousarray(series[:, part])) for k in self.footprints
         )
         return replace(
             self,
@@ -155,7 +199,12 @@ class Scenario:
             return np.concatenate([first, then], axis=-1)
 
         kinds = tuple(
-            replace(k, intensity=join(earlier.intensity, k.intensity))
+            replace(
+                k,
+                intensity=join(earlier.intensity, k.intensity),
+                low=None if earlier.low is None or k.low is None else join(earlier.low, k.low),
+                high=None if earlier.high is None or k.high is None else join(earlier.high, k.high),
+            )
             for earlier, k in zip(before.footprints, self.footprints, strict=True)
         )
         return replace(

@@ -15,7 +15,7 @@ import numpy as np
 from eglb.sims.feasibility import require_feasible
 from eglb.sims.problems import InputError
 from eglb.sims.scenario import FootprintKind, Scenario
-from eglb.sims.scenario_folder_settings import KNOWN_UNIT, Settings, read_settings
+from eglb.sims.scenario_folder_settings import KNOWN_UNIT, RANGE_ENDS, Settings, read_settings
 from eglb.sims.scenario_folder_tables import (
     SUFFIXES,
     Findings,
@@ -26,6 +26,9 @@ from eglb.sims.scenario_folder_tables import (
 )
 
 Array = np.ndarray
+
+FACTS = ("water_stress", "people_m")
+"""Columns of regions.csv that region weights can be made of; a cell may be empty."""
 
 
 def read(folder: Path) -> Scenario:
@@ -75,6 +78,12 @@ class _FolderReader:
         intensities = {
             kind: self._series(kind, region_names, "region", like=times)[1] for kind in self.settings.kinds
         }
+        ends = {
+            (kind, end): self._series(f"{kind}_{end}", region_names, "region", like=times)[1]
+            for kind in self.settings.kinds
+            for end in RANGE_ENDS
+            if self._exists(f"{kind}_{end}")
+        }
         if self._exists("capacity"):
             by_slot = self._series("capacity", region_names, "region", like=times, some=True)[1]
         else:
@@ -90,7 +99,20 @@ class _FolderReader:
             intensity = intensities[name]
             assert intensity is not None
             weight = regions.extra.get(f"{name}_weight", ones)
-            footprints.append(FootprintKind(name, kind.unit, kind.weight, intensity, kind.per, weight))
+            footprints.append(
+                FootprintKind(
+                    name,
+                    kind.unit,
+                    kind.weight,
+                    intensity,
+                    kind.per,
+                    weight,
+                    kind.shape,
+                    kind.signal,
+                    ends.get((name, "low")),
+                    ends.get((name, "high")),
+                )
+            )
         return Scenario(
             name=self.settings.name,
             times=times,
@@ -112,6 +134,8 @@ class _FolderReader:
             reach_rtt_ms=pairs[2],
             note=self.settings.note,
             sources=self.settings.sources,
+            water_stress=regions.extra.get("water_stress"),
+            people_m=regions.extra.get("people_m"),
         )
 
     def _open(self, table: str, required: Sequence[str]) -> Table | None:
@@ -149,10 +173,15 @@ class _FolderReader:
                 message = f"column {key}, row {row}: {name!r} is already in row {first[name]}"
                 self.findings.add(opened.file, "duplicate", message)
         numeric = [c for c in known if c != key and c in opened.columns]
-        values = opened.numbers(numeric, self.findings)
-        by_column = dict(zip(numeric, np.ascontiguousarray(values.T), strict=True))
+        by_column = {}
+        for columns, blank in (
+            ([c for c in numeric if c not in FACTS], False),
+            ([c for c in numeric if c in FACTS], True),
+        ):
+            values = opened.numbers(columns, self.findings, blank=blank)
+            by_column |= dict(zip(columns, np.ascontiguousarray(values.T), strict=True))
         limits = [("lat", -90.0, 90.0), ("lon", -180.0, 180.0), ("utc_offset_h", -12.0, 14.0)]
-        limits += [("pue", 1.0, np.inf)]
+        limits += [("pue", 1.0, np.inf), ("water_stress", 0.0, 4.0), ("people_m", 0.0, np.inf)]
         limits += [(c, 0.0, np.inf) for c in numeric if c == "capacity_mw" or c.endswith("_weight")]
         for column, low, high in limits:
             if column in by_column:
@@ -176,7 +205,7 @@ class _FolderReader:
 
     def _regions(self) -> _Places | None:
         weights = [f"{kind}_weight" for kind in self.settings.kinds]
-        return self._places("regions", "region", ("capacity_mw", "pue"), weights)
+        return self._places("regions", "region", ("capacity_mw", "pue"), [*weights, *FACTS])
 
     def _gateways(self) -> _Places | None:
         return self._places("gateways", "gateway", (), ("utc_offset_h",))

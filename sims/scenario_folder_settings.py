@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eglb.coordinator.equity import EquityShape
 from eglb.sims.scenario_folder_tables import SUFFIXES, Findings, suggest
 
 FILE = "scenario.toml"
 FIXED_TABLES = ("regions", "gateways", "reach", "demand", "price", "capacity")
 TOP_KEYS = ("name", "slot_hours", "max_rtt_ms", "note", "sources", "equity", "tables")
-EQUITY_KEYS = ("weight", "unit", "per")
+EQUITY_KEYS = ("weight", "unit", "per", "shape", "signal")
+RANGE_ENDS = ("low", "high")
 # Kinds that the format knows by name; any other one states its unit, and counts per facility MWh by default.
 KNOWN_UNIT = {"water": "m3", "carbon": "t"}
 KNOWN_PER = {"water": "it"}
@@ -22,11 +24,13 @@ KNOWN_PER = {"water": "it"}
 
 @dataclass(frozen=True)
 class KindSettings:
-    """One ``[equity.<kind>]`` section: USD per unit, unit, and ``"it"`` or ``"facility"``."""
+    """One ``[equity.<kind>]`` section: USD per unit, unit, ``"it"`` or ``"facility"``, shape and signal."""
 
     weight: float
     unit: str
     per: str
+    shape: EquityShape
+    signal: str
 
 
 @dataclass(frozen=True)
@@ -167,14 +171,21 @@ class _Reader:
             if per not in ("it", "facility"):
                 self.problem(f"{prefix}per", per, 'must be "it" or "facility"')
             unit = self.text_of(section, "unit", KNOWN_UNIT.get(kind, ""), prefix)
-            kinds[kind] = KindSettings(weight, unit, per)
+            try:
+                shape = EquityShape.parse(self.text_of(section, "shape", "max", prefix))
+            except ValueError:
+                self.problem(f"{prefix}shape", section["shape"], "is none of max, lq:2, lq:4, lq:8, worst:M")
+                shape = EquityShape()
+            signal = self.text_of(section, "signal", "", prefix)
+            kinds[kind] = KindSettings(weight, unit, per, shape, signal)
         return kinds
 
     def tables(self, document: dict[str, Any]) -> dict[str, str]:
         """The ``[tables]`` section: other file names."""
         section = self.section(document, "tables")
         kinds = document.get("equity", {})
-        known = FIXED_TABLES + (tuple(kinds) if isinstance(kinds, dict) else ())
+        named = tuple(kinds) if isinstance(kinds, dict) else ()
+        known = FIXED_TABLES + named + tuple(f"{kind}_{end}" for kind in named for end in RANGE_ENDS)
         self.refuse_unknown(section, "tables.", known)
         files = {key: self.text_of(section, key, f"{key}.csv", "tables.") for key in section if key in known}
         for key, file in files.items():

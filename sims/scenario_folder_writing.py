@@ -76,6 +76,11 @@ def save(scenario: Scenario, folder: Path, *, suffix: str = ".csv") -> None:
             "capacity_mw": s.capacity.max(axis=1).tolist(),
             "pue": s.pue.tolist(),
             **{f"{k.name}_weight": k.region_weight.tolist() for k in weighted},
+            **{
+                name: [None if np.isnan(v) else float(v) for v in values]
+                for name, values in (("water_stress", s.water_stress), ("people_m", s.people_m))
+                if values is not None
+            },
         },
         "gateways": {
             "gateway": s.gateways,
@@ -85,7 +90,12 @@ def save(scenario: Scenario, folder: Path, *, suffix: str = ".csv") -> None:
         },
         "demand": _hourly(s.times, s.gateways, s.demand),
         "price": _hourly(s.times, s.regions, s.price),
-        **{k.name: _hourly(s.times, s.regions, k.intensity) for k in s.footprints},
+        **{
+            name: _hourly(s.times, s.regions, series)
+            for k in s.footprints
+            for name, series in ((k.name, k.intensity), (f"{k.name}_low", k.low), (f"{k.name}_high", k.high))
+            if series is not None
+        },
     }
     if not constant.all():
         tables["capacity"] = _hourly(s.times, s.regions, s.capacity)
@@ -168,6 +178,10 @@ def _settings_text(scenario: Scenario) -> str:
             f"unit = {text(kind.unit)}",
         ]
         lines.append(f"per = {text(kind.per)}")
+        if str(kind.shape) != "max":
+            lines.append(f"shape = {text(str(kind.shape))}")
+        if kind.signal:
+            lines.append(f"signal = {text(kind.signal)}")
     return "\n".join(lines) + "\n"
 
 
