@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from eglb.agents.estimation.cooling import tower_wue
 from eglb.agents.forecasting import keyed_random
 from eglb.coordinator.market import Market
 from eglb.sims.geography import great_circle_km, modelled_rtt_ms
@@ -46,7 +47,6 @@ ZONES = (
 TRACES = ("m-small", "m-mid", "m-large", "bloom")
 FIRST, END = np.datetime64("2021-01-01T00", "h"), np.datetime64("2024-01-01T00", "h")
 PUE = 1.1
-CYCLES_OF_CONCENTRATION, LEAST_WUE = 6.0, 0.05
 WATER_USD_PER_M3_AND_REGION, CARBON_USD_PER_T_AND_REGION = 6.0, 150.0
 CAPACITY_MW, FULLEST = 1.0, 0.95
 SHARE_CONCENTRATION, NOISE_SD = 8.0, 0.04
@@ -222,19 +222,6 @@ def preceding(name: str, slots: int, data: Path, *, seed: int | None = None) -> 
     first = choice.first - 24 * days
     rest = name.partition(",")[1:]
     return read_world16(f"world16@{first.astype('datetime64[D]')}/{days}d{''.join(rest)}", data, seed=seed)
-
-
-def tower_wue(wet_bulb_c: Array) -> Array:
-    """L of water per kWh of IT energy that a cooling tower evaporates and blows down, from wet bulb in
-    Celsius.
-
-    The fit used by the authors of equity-aware balancing (polynomial in Fahrenheit, six cycles of
-    concentration, at least 0.05 L/kWh): Islam, Ren, Quan, Shakir and Vasilakos, IEEE Trans. Cloud Computing
-    2018.
-    """
-    f = wet_bulb_c * 1.8 + 32.0
-    drawn = 6e-5 * f**3 - 0.01 * f**2 + 0.61 * f - 10.4
-    return np.maximum(drawn * CYCLES_OF_CONCENTRATION / (CYCLES_OF_CONCENTRATION - 1.0), LEAST_WUE)
 
 
 @lru_cache(maxsize=2)

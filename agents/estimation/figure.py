@@ -1,0 +1,40 @@
+"""A published number with its range and source, and hourly estimates that carry such a range along."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number as published: ``low <= central <= high`` in `unit`, and where that stands."""
+
+    low: float
+    central: float
+    high: float
+    unit: str
+    source: str
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.central <= self.high:
+            raise ValueError(f"{self.low} <= {self.central} <= {self.high} does not hold")
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """Arrays of one shape, ``low <= central <= high`` everywhere (rounding apart)."""
+
+    low: Array
+    central: Array
+    high: Array
+
+    def __add__(self, other: Estimate) -> Estimate:
+        return Estimate(self.low + other.low, self.central + other.central, self.high + other.high)
+
+    def times(self, factor: Array | float) -> Estimate:
+        """All three multiplied by `factor` >= 0, which broadcasts."""
+        return Estimate(self.low * factor, self.central * factor, self.high * factor)
