@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -34,6 +35,19 @@ def weight(value: str) -> tuple[str, float]:
         message = f"{value!r} is not KIND=VALUE with a finite VALUE of at least 0, such as water=60."
         raise click.BadParameter(message)
     return kind, number
+
+
+def region_weight(value: str) -> tuple[str, str]:
+    """``KIND=NAME``, NAME one of the ready region weights."""
+    from eglb.sims.region_weights import READY
+
+    kind, _, name = value.partition("=")
+    if not kind or name not in READY:
+        choices = ", ".join(READY)
+        raise click.BadParameter(
+            f"{value!r} is not KIND=NAME with a NAME of {choices}, such as water=stress."
+        )
+    return kind, name
 
 
 def address(value: str) -> str:
@@ -167,41 +181,62 @@ def history_of(
     return None if history == "none" else load(history, data=data, seed=seed)
 
 
+Weights = tuple[tuple[str, float | str], ...]
+"""By kind, what --weight (a number) and --region-weight (a name) say."""
+
+
 def weight_option(command: Command) -> Command:
-    """--weight KIND=VALUE."""
-    return click.option(
+    """--weight KIND=VALUE and --region-weight KIND=NAME, both in the argument `weights`."""
+
+    @click.option(
+        "--region-weight",
+        "region_weights",
+        type=region_weight,
+        metavar="KIND=NAME",
+        multiple=True,
+        help="Whose footprint of a kind counts how much inside the maximum: NAME stress (by water stress) or "
+        "per-capita (by people living nearby). Repeatable.",
+    )
+    @click.option(
         "--weight",
         "weights",
         type=weight,
         metavar="KIND=VALUE",
         multiple=True,
         help="Equity weight of one footprint kind, USD per unit of the worst region's total. Repeatable.",
-    )(command)
+    )
+    @wraps(command)
+    def with_both(*given: Any, weights: Weights, region_weights: Weights, **rest: Any) -> Any:
+        return command(*given, weights=weights + region_weights, **rest)
+
+    return with_both  # type: ignore[return-value]
 
 
 def fleet_options(command: Command) -> Command:
-    """The options of `place_options`, and --weight."""
+    """The options of `place_options` and of `weight_option`."""
     return weight_option(place_options("local")(command))
 
 
-def load_weighted(
-    name: str, data: Path | None, seed: int | None, weights: tuple[tuple[str, float], ...]
-) -> Scenario:
+def load_weighted(name: str, data: Path | None, seed: int | None, weights: Weights) -> Scenario:
     """The named scenario with the weights of the command line.
 
     Raises
     ------
-    InputError : from loading, or a weight for a kind the scenario does not have.
+    InputError : from loading, a weight for a kind the scenario does not have, or a region weight that its
+    facts do not give.
     """
     from eglb.sims.catalog import load
     from eglb.sims.problems import InputError
+    from eglb.sims.region_weights import with_region_weights
 
     scenario = load(name, data=data, seed=seed)
     kinds = [kind.name for kind in scenario.footprints]
-    unknown = [kind for kind, _ in weights if kind not in kinds]
+    numbers = {kind: value for kind, value in weights if not isinstance(value, str)}
+    named = {kind: value for kind, value in weights if isinstance(value, str)}
+    unknown = [kind for kind in numbers if kind not in kinds]
     if unknown:
         has = ", ".join(kinds) or "none"
         raise InputError(
             f"--weight {kind}: {name} has no footprint {kind!r}; it has {has}" for kind in unknown
         )
-    return scenario.with_weights(dict(weights))
+    return with_region_weights(scenario.with_weights(numbers), named)
