@@ -58,15 +58,15 @@ def load(name_or_folder: str | Path, *, data: Path | None = None, seed: int | No
 
         return generate(parse_name(name, seed=seed))
     if name == "world10":
-        from eglb.sims.world10 import build_world10
+        from eglb.sims.worlds.world10 import build_world10
 
         return build_world10()
     if name in ("paper10", "paper10-partial"):
-        from eglb.sims.paper10 import read_paper10
+        from eglb.sims.worlds.paper10 import read_paper10
 
         return read_paper10(data_directory(data), partial=name == "paper10-partial")
     if name.startswith("world16"):
-        from eglb.sims.world16 import read_world16
+        from eglb.sims.worlds.world16 import read_world16
 
         return read_world16(name, data_directory(data), seed=seed)
     if name.startswith("gcp33@") or name == "gcp33":
@@ -90,6 +90,6 @@ def load_history(
     """The slots right before a built-in scenario, where there are measured ones: up to `slots`, else None."""
     if not name.startswith("world16"):
         return None
-    from eglb.sims.world16 import preceding
+    from eglb.sims.worlds.world16 import preceding
 
     return preceding(name, slots, data_directory(data), seed=seed)

@@ -100,7 +100,7 @@ def test_learned_beats_yesterday_and_last_week_where_there_is_a_shape() -> None:
 
 
 def test_learned_on_measured_hours(data_directory: Path) -> None:
-    from eglb.sims.world16 import read_world16
+    from eglb.sims.worlds.world16 import read_world16
 
     fleet = read_world16("world16@2023-01-01/63d,regions=3", data_directory)
     series = {"price": fleet.price, "footprint 0": fleet.footprints[0].intensity, "demand": fleet.demand}

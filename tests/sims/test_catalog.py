@@ -172,7 +172,7 @@ def test_paper10_partial_reach() -> None:
 
 
 def test_world10_keeps_its_published_levels() -> None:
-    from eglb.sims.world10 import SITES
+    from eglb.sims.worlds.world10 import SITES
 
     scenario = load("world10")
     assert (len(scenario.regions), scenario.slots) == (10, 336)

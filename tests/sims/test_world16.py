@@ -12,7 +12,7 @@ import pytest
 import eglb
 from eglb.sims.catalog import load_history
 from eglb.sims.problems import InputError
-from eglb.sims.world16 import ZONES, parse_name, tower_wue
+from eglb.sims.worlds.world16 import ZONES, parse_name, tower_wue
 
 
 @pytest.mark.parametrize(
