@@ -29,11 +29,11 @@ DRY = Figure(
 
 
 def tower_wue(wet_bulb_c: Array, cycles: float | Array = CYCLES, floor: float = LEAST_WUE) -> Array:
-    """L of water per kWh of IT energy that a cooling tower evaporates and blows down, from wet bulb in Celsius.
+    """L of water per kWh of IT energy that a cooling tower takes, from wet bulb in Celsius.
 
-    The fit used by the authors of equity-aware balancing (polynomial in Fahrenheit, `cycles` cycles of
-    concentration above 1, at least `floor`): Islam, Ren, Quan, Shakir and Vasilakos, IEEE Trans. Cloud
-    Computing 2018. It falls below the floor at about -2 C and is meant for weather up to 35 C.
+    The fit used by the authors of equity-aware balancing (evaporation as a polynomial in Fahrenheit, blowdown
+    for `cycles` > 1 cycles of concentration, at least `floor`): Islam, Ren, Quan, Shakir and Vasilakos, IEEE
+    Trans. Cloud Computing 2018.
     """
     f = np.asarray(wet_bulb_c) * 1.8 + 32.0
     drawn = 6e-5 * f**3 - 0.01 * f**2 + 0.61 * f - 10.4
@@ -41,7 +41,7 @@ def tower_wue(wet_bulb_c: Array, cycles: float | Array = CYCLES, floor: float = 
 
 
 def tower_range(wet_bulb_c: Array, cycles: float | Array = CYCLES) -> Estimate:
-    """The tower's WUE at `cycles`; low if nothing were blown down, high at three cycles (or `cycles`, if fewer)."""
+    """The tower's WUE at `cycles`; low without any blowdown, high at three cycles or fewer."""
     return Estimate(
         tower_wue(wet_bulb_c, _NO_BLOWDOWN),
         tower_wue(wet_bulb_c, cycles),

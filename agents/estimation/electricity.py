@@ -1,7 +1,7 @@
 """Water and carbon per electricity from the mix of fuels that makes it.
 
-A mix maps fuels to shares or to MW, arrays of one shape. Storage (pumped hydro, batteries) counts nothing of its
-own: what charged it is in the mix already.
+A mix maps fuels to shares or to MW, arrays of one shape. Storage (pumped hydro, batteries) counts nothing of
+its own: what charged it is in the mix already.
 """
 
 from __future__ import annotations
@@ -51,50 +51,50 @@ _AR5 = "IPCC AR5 WG III, Annex III, table A.III.2, lifecycle: minimum, median, m
 NOTHING = Figure(0.0, 0.0, 0.0, "", "counted where it was charged")
 
 
-def _macknick(low: float, median: float, high: float, what: str) -> Figure:
+def _from_gallons(low: float, central: float, high: float, source: str) -> Figure:
     """Gallons per MWh as published, in L/kWh."""
-    low, median, high = (value * _L_PER_GALLON_AND_MWH for value in (low, median, high))
-    return Figure(low, median, high, "L/kWh", f"{_MACKNICK}: {what}, minimum, median, maximum")
+    low, central, high = (value * _L_PER_GALLON_AND_MWH for value in (low, central, high))
+    return Figure(low, central, high, "L/kWh", source)
+
+
+def _macknick(low: float, median: float, high: float, what: str) -> Figure:
+    return _from_gallons(low, median, high, f"{_MACKNICK}: {what}, minimum, median, maximum")
 
 
 MACKNICK_WATER: Mapping[str, Figure] = {
     "coal": _macknick(480, 687, 1100, "coal generic, tower"),
     "gas": _macknick(130, 205, 300, "gas combined cycle, tower"),
-    "oil": Figure(
-        0.49,
-        1.32,
-        4.43,
-        "L/kWh",
-        f"code of the eGLB authors; range: gas, combined cycle to steam, {_MACKNICK}",
+    "oil": _from_gallons(
+        130, 350, 1170, f"code of the eGLB authors; range: gas, combined cycle to steam, {_MACKNICK}"
     ),
     "nuclear": _macknick(581, 672, 845, "nuclear, tower"),
     "hydro": _macknick(1425, 4491, 18000, "hydropower, evaporation of reservoirs"),
     "wind": _macknick(0, 0, 1, "wind"),
-    "solar": _macknick(0, 1, 33, "photovoltaic, utility scale"),
+    "solar": _macknick(0, 1, 5, "photovoltaic, utility scale"),
     "biomass": _macknick(480, 553, 965, "biopower steam, tower"),
     "geothermal": _macknick(5, 15, 361, "geothermal flash, tower"),
-    "unknown": Figure(0.0, 1.8, 2.6, "L/kWh", "code of the eGLB authors; from none to coal's median"),
+    "unknown": _from_gallons(0, 475, 687, "code of the eGLB authors; from none to coal's median"),
     "storage": replace(NOTHING, unit="L/kWh"),
 }
-"""L/kWh consumed at power plants with cooling towers. Once-through cooling consumes a third to a half of that."""
+"""L/kWh consumed by power plants with cooling towers; once-through cooling takes a third to half of it."""
 
 
-def _authors(fuel: str, central: float) -> Figure:
-    known = MACKNICK_WATER[fuel]
+def _authors(fuel: str, gallons_per_mwh: float) -> Figure:
+    known, central = MACKNICK_WATER[fuel], gallons_per_mwh * _L_PER_GALLON_AND_MWH
     return Figure(min(known.low, central), central, max(known.high, central), "L/kWh", _AUTHORS)
 
 
 AUTHORS_WATER: Mapping[str, Figure] = {
-    "coal": _authors("coal", 1.7),
-    "gas": _authors("gas", 1.14),
-    "oil": _authors("oil", 1.32),
-    "nuclear": _authors("nuclear", 2.27),
+    "coal": _authors("coal", 450),
+    "gas": _authors("gas", 300),
+    "oil": _authors("oil", 350),
+    "nuclear": _authors("nuclear", 600),
     "hydro": Figure(0.0, 0.0, 0.0, "L/kWh", "code of the eGLB authors: reservoirs are not counted"),
-    "wind": _authors("wind", 0.0),
-    "solar": _authors("solar", 0.0),
-    "biomass": _authors("biomass", 1.8),
-    "geothermal": _authors("geothermal", 1.8),
-    "unknown": _authors("unknown", 1.8),
+    "wind": _authors("wind", 0),
+    "solar": _authors("solar", 0),
+    "biomass": _authors("biomass", 475),
+    "geothermal": _authors("geothermal", 475),
+    "unknown": _authors("unknown", 475),
     "storage": replace(NOTHING, unit="L/kWh"),
 }
 """L/kWh that the authors of equity-aware balancing count; hydropower is 0 with or without reservoirs."""
@@ -167,7 +167,7 @@ def water_intensity(
 def carbon_intensity(
     mix: Mapping[str, Array], factors: Mapping[str, Figure], *, hydro: bool = False
 ) -> Estimate:
-    """gCO2e per kWh of electricity, in the shape of the mix; with `hydro`, the range holds the worst reservoirs.
+    """gCO2e per kWh of electricity, in the shape of the mix; with `hydro`, its range has the worst reservoirs.
 
     Raises
     ------

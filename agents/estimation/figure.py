@@ -38,3 +38,10 @@ class Estimate:
     def times(self, factor: Array | float) -> Estimate:
         """All three multiplied by `factor` >= 0, which broadcasts."""
         return Estimate(self.low * factor, self.central * factor, self.high * factor)
+
+    def around(self, central: Array) -> Estimate:
+        """The same relative range around another central estimate, which broadcasts; none where ours is 0."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            low = np.where(self.central > 0.0, self.low / self.central, 1.0)
+            high = np.where(self.central > 0.0, self.high / self.central, 1.0)
+        return Estimate(central * low, central * np.ones_like(low), central * high)

@@ -14,10 +14,10 @@ def stull_wet_bulb_c(temp_c: Array, rh_pct: Array) -> Array:
     """Celsius, from air temperature in Celsius and relative humidity in percent, at sea-level pressure.
 
     Fitted by Stull for 5 to 99 % and -20 to 50 C, less the corner that is both cold and dry; there within -1
-    to +0.65 C, 0.28 C on average. Other input is taken as it comes. (Stull 2011, J. Appl. Meteorol.
-    Climatol. 50, 2267, doi:10.1175/JAMC-D-11-0143.1, eq. 1.)
+    to +0.65 C, 0.28 C on average. Humidity beyond that is taken as 5 or 99 %; temperature as it comes.
+    (Stull 2011, J. Appl. Meteorol. Climatol. 50, 2267, doi:10.1175/JAMC-D-11-0143.1, eq. 1.)
     """
-    t, rh = np.asarray(temp_c, float), np.asarray(rh_pct, float)
+    t, rh = np.asarray(temp_c, float), np.clip(np.asarray(rh_pct, float), 5.0, 99.0)
     return (
         t * np.arctan(0.151977 * np.sqrt(rh + 8.313659))
         + np.arctan(t + rh)
@@ -44,7 +44,7 @@ def wet_bulb_c(temp_c: Array, rh_pct: Array, elevation_m: float | Array = 0.0) -
 
 
 def pressure_hpa(elevation_m: Array | float) -> Array:
-    """Standard pressure of the atmosphere in hPa at an elevation in m (ASHRAE Fundamentals 2017, ch. 1, eq. 3)."""
+    """Standard atmospheric pressure in hPa, from elevation in m (ASHRAE Fundamentals 2017, ch. 1, eq. 3)."""
     return 1013.25 * (1.0 - 2.25577e-5 * np.asarray(elevation_m, float)) ** 5.2559
 
 
