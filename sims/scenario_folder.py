@@ -30,6 +30,9 @@ Array = np.ndarray
 FACTS = ("water_stress", "people_m")
 """Columns of regions.csv that region weights can be made of; a cell may be empty."""
 
+ESTIMATED_FROM = ("cooling", "wue_l_kwh", "cycles", "elevation_m", "ewif_l_kwh", "country")
+"""Columns of regions.csv that `eglb scenario estimate` reads; here they are passed over."""
+
 
 def read(folder: Path) -> Scenario:
     """The scenario in `folder`.
@@ -160,9 +163,10 @@ class _FolderReader:
         if opened is None:
             return None
         known = (key, "lat", "lon", *required, *optional)
+        passed_over = ESTIMATED_FROM if table == "regions" else ()
         for column in opened.columns:
-            if column not in known and not self._is_weight(table, column):
-                hint = suggest(column, known) or f"; known are {', '.join(known)}"
+            if column not in (*known, *passed_over) and not self._is_weight(table, column):
+                hint = suggest(column, (*known, *passed_over)) or f"; known are {', '.join(known)}"
                 self.findings.add(opened.file, "column", f"column {column or '(no name)'}: unknown{hint}")
         names = opened.names(key, self.findings)
         first: dict[str, int] = {}

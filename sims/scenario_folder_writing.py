@@ -88,17 +88,17 @@ def save(scenario: Scenario, folder: Path, *, suffix: str = ".csv") -> None:
             "lon": s.gateway_lon.tolist(),
             "utc_offset_h": s.gateway_utc_offset_h.tolist(),
         },
-        "demand": _hourly(s.times, s.gateways, s.demand),
-        "price": _hourly(s.times, s.regions, s.price),
+        "demand": hourly_columns(s.times, s.gateways, s.demand),
+        "price": hourly_columns(s.times, s.regions, s.price),
         **{
-            name: _hourly(s.times, s.regions, series)
+            name: hourly_columns(s.times, s.regions, series)
             for k in s.footprints
             for name, series in ((k.name, k.intensity), (f"{k.name}_low", k.low), (f"{k.name}_high", k.high))
             if series is not None
         },
     }
     if not constant.all():
-        tables["capacity"] = _hourly(s.times, s.regions, s.capacity)
+        tables["capacity"] = hourly_columns(s.times, s.regions, s.capacity)
     timed = not np.isnan(s.reach_rtt_ms).all()
     if timed or len(s.reach_region) < len(s.regions) * len(s.gateways):
         tables["reach"] = {
@@ -148,15 +148,16 @@ def new(folder: Path) -> None:
             "region": [*regions, *regions],
             "rtt_ms": [22.0, 41.0, 64.0, 68.0, 39.0, 9.0],
         },
-        "demand": _hourly(times, gateways, demand.round(2)),
-        "price": _hourly(times, regions, price.round(2)),
-        "water": _hourly(times, regions, water.round(3)),
-        "carbon": _hourly(times, regions, carbon.round(4)),
+        "demand": hourly_columns(times, gateways, demand.round(2)),
+        "price": hourly_columns(times, regions, price.round(2)),
+        "water": hourly_columns(times, regions, water.round(3)),
+        "carbon": hourly_columns(times, regions, carbon.round(4)),
     }
     _write_folder(folder, EXAMPLE_SETTINGS, tables, ".csv")
 
 
-def _hourly(times: Array, names: Iterable[str], values: Array) -> dict[str, Sequence[Any]]:
+def hourly_columns(times: Array, names: Iterable[str], values: Array) -> dict[str, Sequence[Any]]:
+    """Columns of an hourly table: ``time_utc``, and one for each name."""
     return {"time_utc": times, **{name: row.tolist() for name, row in zip(names, values, strict=True)}}
 
 
@@ -192,12 +193,13 @@ def _write_folder(
         try:
             (aside / "scenario.toml").write_text(settings, encoding="utf-8")
             for name, columns in tables.items():
-                _write_table(aside / f"{name}{suffix}", columns)
+                write_table(aside / f"{name}{suffix}", columns)
         except OSError as error:
             raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
 
 
-def _write_table(path: Path, columns: dict[str, Sequence[Any]]) -> None:
+def write_table(path: Path, columns: dict[str, Sequence[Any]]) -> None:
+    """Write columns of equal length in the format that the ending of `path` says."""
     if path.name.endswith(".parquet"):
         import pyarrow as pa
         import pyarrow.parquet as pq

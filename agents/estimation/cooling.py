@@ -14,18 +14,15 @@ CYCLES = 6.0
 LEAST_WUE = 0.05
 """L/kWh: below this the authors' curve is not followed."""
 
+TOWER = "Islam et al. 2018, IEEE Trans. Cloud Comput.; range: no blowdown to three cycles, US DOE FEMP"
+"""Source of the tower's WUE and of its range."""
+
 FEWEST_CYCLES = 3.0
 """Usual towers run at two to four cycles, six and more are possible (US DOE FEMP, best practice 10)."""
-
 _NO_BLOWDOWN = 1e12
 
-DRY = Figure(
-    0.0,
-    0.0,
-    LEAST_WUE,
-    "L/kWh",
-    "nothing evaporates in dry coolers; at most humidification, as the tower's floor",
-)
+DRY = Figure(0.0, 0.0, LEAST_WUE, "L/kWh", "dry coolers evaporate nothing; high: some humidification")
+"""Dry, air-cooled."""
 
 
 def tower_wue(wet_bulb_c: Array, cycles: float | Array = CYCLES, floor: float = LEAST_WUE) -> Array:
@@ -49,13 +46,8 @@ def tower_range(wet_bulb_c: Array, cycles: float | Array = CYCLES) -> Estimate:
     )
 
 
-def dry_range(like: Array) -> Estimate:
-    """Dry, air-cooled: `DRY` in the shape of `like`."""
-    return constant_range(DRY, like)
-
-
 def constant_range(figure: Figure, like: Array) -> Estimate:
-    """A published annual mean taken for every hour, in the shape of `like`."""
+    """A published annual mean, or `DRY`, taken for every hour, in the shape of `like`."""
     return Estimate(*(np.full(np.shape(like), value) for value in (figure.low, figure.central, figure.high)))
 
 

@@ -45,9 +45,9 @@ FUEL_NAMES = {
 """Names of fuels in data, in lower case (those of Electricity Maps and EIA-930 among them), and ours."""
 
 _L_PER_GALLON_AND_MWH = 3.785411784e-3
-_MACKNICK = "Macknick et al. 2012, Environ. Res. Lett. 7 045802"
-_AUTHORS = "code of the eGLB authors (Ren-Research); range: with Macknick et al. 2012"
-_AR5 = "IPCC AR5 WG III, Annex III, table A.III.2, lifecycle: minimum, median, maximum"
+_MACKNICK = "Macknick et al. 2012, ERL 7 045802"
+_AUTHORS = "code of the eGLB authors (Ren-Research); range: and Macknick et al. 2012"
+_AR5 = "IPCC AR5 WG III, table A.III.2"
 NOTHING = Figure(0.0, 0.0, 0.0, "", "counted where it was charged")
 
 
@@ -58,7 +58,7 @@ def _from_gallons(low: float, central: float, high: float, source: str) -> Figur
 
 
 def _macknick(low: float, median: float, high: float, what: str) -> Figure:
-    return _from_gallons(low, median, high, f"{_MACKNICK}: {what}, minimum, median, maximum")
+    return _from_gallons(low, median, high, f"{_MACKNICK}: {what}")
 
 
 MACKNICK_WATER: Mapping[str, Figure] = {
@@ -76,7 +76,10 @@ MACKNICK_WATER: Mapping[str, Figure] = {
     "unknown": _from_gallons(0, 475, 687, "code of the eGLB authors; from none to coal's median"),
     "storage": replace(NOTHING, unit="L/kWh"),
 }
-"""L/kWh consumed by power plants with cooling towers; once-through cooling takes a third to half of it."""
+"""L/kWh consumed by power plants with cooling towers: minimum, median and maximum of published values.
+
+Once-through cooling consumes a third to half as much.
+"""
 
 
 def _authors(fuel: str, gallons_per_mwh: float) -> Figure:
@@ -119,12 +122,12 @@ IPCC_CARBON: Mapping[str, Figure] = {
     "unknown": Figure(7.0, 700, 910, "g/kWh", "Electricity Maps' default for unknown; from wind to coal"),
     "storage": replace(NOTHING, unit="g/kWh"),
 }
-"""gCO2e/kWh over the life cycle."""
+"""gCO2e/kWh over the life cycle: minimum, median and maximum of published values."""
 
 
 def _authors_carbon(fuel: str, central: float) -> Figure:
     known = IPCC_CARBON[fuel]
-    source = "code of the eGLB authors (Ren-Research); range: with IPCC AR5"
+    source = "code of the eGLB authors (Ren-Research); range: and IPCC AR5"
     return Figure(min(known.low, central), central, max(known.high, central), "g/kWh", source)
 
 
@@ -150,41 +153,45 @@ HYDRO_CARBON_HIGH = 147.0
 """g/kWh: the larger of two plants in UNECE 2021, Life Cycle Assessment of Electricity Generation Options."""
 
 
+def without_reservoirs(factors: Mapping[str, Figure]) -> dict[str, Figure]:
+    """Factors of fuels, in L/kWh or g/kWh, that leave out what reservoirs of hydropower evaporate or emit."""
+    figure = factors["hydro"]
+    at_most = 0.0 if figure.unit == "L/kWh" else HYDRO_CARBON_HIGH
+    low, central, high = (min(value, at_most) for value in (figure.low, figure.central, figure.high))
+    source = f"{figure.source}; reservoirs left out" if high < figure.high else figure.source
+    return {**factors, "hydro": Figure(low, central, high, figure.unit, source)}
+
+
 def water_intensity(
     mix: Mapping[str, Array], factors: Mapping[str, Figure], *, hydro: bool = False
 ) -> Estimate:
     """L per kWh of electricity (EWIF), in the shape of the mix; with `hydro`, reservoirs' evaporation counts.
 
+    NaN where the mix adds up to nothing.
+
     Raises
     ------
     KeyError : a fuel of the mix has no factor.
     """
-    return _weighted(
-        mix, factors if hydro else {**factors, "hydro": _without_reservoirs(factors["hydro"], 0.0)}
-    )
+    return _weighted(mix, factors if hydro else without_reservoirs(factors))
 
 
 def carbon_intensity(
     mix: Mapping[str, Array], factors: Mapping[str, Figure], *, hydro: bool = False
 ) -> Estimate:
-    """gCO2e per kWh of electricity, in the shape of the mix; with `hydro`, its range has the worst reservoirs.
+    """gCO2e per kWh of electricity, in the shape of the mix; with `hydro`, its range has bad reservoirs too.
+
+    NaN where the mix adds up to nothing.
 
     Raises
     ------
     KeyError : a fuel of the mix has no factor.
     """
-    if not hydro:
-        factors = {**factors, "hydro": _without_reservoirs(factors["hydro"], HYDRO_CARBON_HIGH)}
-    return _weighted(mix, factors)
-
-
-def _without_reservoirs(figure: Figure, at_most: float) -> Figure:
-    low, central, high = (min(value, at_most) for value in (figure.low, figure.central, figure.high))
-    return Figure(low, central, high, figure.unit, figure.source)
+    return _weighted(mix, factors if hydro else without_reservoirs(factors))
 
 
 def _weighted(mix: Mapping[str, Array], factors: Mapping[str, Figure]) -> Estimate:
-    """Means of the factors weighted by the mix; NaN where the mix adds up to nothing."""
+    """Means of the factors weighted by the mix."""
     share = {fuel: np.asarray(values, float) for fuel, values in mix.items()}
     total = sum(share.values(), np.zeros(()))
     total = np.where(total > 0.0, total, np.nan)

@@ -27,8 +27,8 @@ DELIVERED_SHARE = Figure(
     0.14,
     0.28,
     "1",
-    "of peak FLOP per J, in ML.ENERGY's measurements of dense models of 8 to 405 billion parameters on H100, from "
-    "batches of eight to the best",
+    "of peak FLOP per J, in ML.ENERGY's measurements of dense models of 8 to 405 billion parameters on H100, "
+    "from batches of eight to the best",
 )
 """Serving large batches delivers ten times the arithmetic per J of serving small ones."""
 

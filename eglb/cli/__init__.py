@@ -17,6 +17,8 @@ import click
 
 from eglb import __version__
 from eglb.cli.compare import compare_command
+from eglb.cli.explain import explain_command
+from eglb.cli.estimate import estimate_command
 from eglb.cli.scale import scale_command
 from eglb.cli.scenario import scenario_group
 from eglb.cli.simulate import simulate_command
@@ -41,7 +43,9 @@ cli.add_command(solve_command)
 cli.add_command(compare_command)
 cli.add_command(simulate_command)
 cli.add_command(scale_command)
+cli.add_command(explain_command)
 cli.add_command(scenario_group)
+scenario_group.add_command(estimate_command)
 
 
 _arrived: set[int] = set()
