@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import re
 from pathlib import Path
 
 from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
 from eglb.sims.scenario_folder_tables import suggest
+from eglb.sims.worlds.world import World
 
 BUILT_IN: tuple[tuple[str, str], ...] = (
     (
@@ -16,15 +19,21 @@ BUILT_IN: tuple[tuple[str, str], ...] = (
     ),
     ("paper10", "the published 10-region, 457-hour case, full reach (data directory)"),
     ("paper10-partial", "the same with the published reach mask (data directory)"),
+    ("world16@START/DAYS", "16 grid zones, 2021-2023: price, carbon, weather measured (data directory)"),
+    ("gcp33@START/DAYS", "33 cloud regions of 2022, round trips measured (data directory)"),
+    ("zones123@START/DAYS", "123 grid zones of 2022 (data directory)"),
+    ("usba8@START/DAYS", "8 US balancing authorities of 2022, fuel mix by the hour (data directory)"),
     (
-        "world16@START/DAYSd[,regions=N][,demand=TRACE][,seed=S][,reach=near]",
-        "16 grid zones, 2021-2023: price, carbon and weather measured (data directory)",
+        "...[,regions=N][,demand=TRACE][,split=population|dirichlet][,reach=all|near][,util=U][,hydro=yes][,seed=S]",
+        "options of the four above",
     ),
     (
         "synthetic:N[xHOURS][,seed=S][,reach=K][,util=U]",
         "N regions and N gateways on a sphere, each gateway reaching its K nearest (generated)",
     ),
 )
+MEASURED = ("world16", "gcp33", "zones123", "usba8")
+"""Worlds named ``NAME@START/DAYS``, read from the data directory by the module of that name."""
 
 
 def known() -> tuple[tuple[str, str], ...]:
@@ -65,14 +74,10 @@ def load(name_or_folder: str | Path, *, data: Path | None = None, seed: int | No
         from eglb.sims.worlds.paper10 import read_paper10
 
         return read_paper10(data_directory(data), partial=name == "paper10-partial")
-    if name.startswith("world16"):
-        from eglb.sims.worlds.world16 import read_world16
+    if (world := _measured(name)) is not None:
+        from eglb.sims.worlds.fleet import build
 
-        return read_world16(name, data_directory(data), seed=seed)
-    if name.startswith("gcp33@") or name == "gcp33":
-        raise InputError(
-            f"{name}: this release does not have the measured world {name.partition('@')[0]} yet"
-        )
+        return build(world, name, data_directory(data), seed=seed)
     if Path(name_or_folder).is_dir():
         from eglb.sims.scenario_folder import read
 
@@ -88,8 +93,17 @@ def load_history(
     name: str, slots: int, *, data: Path | None = None, seed: int | None = None
 ) -> Scenario | None:
     """The slots right before a built-in scenario, where there are measured ones: up to `slots`, else None."""
-    if not name.startswith("world16"):
+    if (world := _measured(name)) is None:
         return None
-    from eglb.sims.worlds.world16 import preceding
+    from eglb.sims.worlds.fleet import preceding
 
-    return preceding(name, slots, data_directory(data), seed=seed)
+    return preceding(world, name, slots, data_directory(data), seed=seed)
+
+
+def _measured(name: str) -> World | None:
+    """The measured world that a name asks for, if it does."""
+    head = re.split("[@,]", name, maxsplit=1)[0]
+    if head not in MEASURED:
+        return None
+    world: World = importlib.import_module(f"eglb.sims.worlds.{head}").WORLD
+    return world

@@ -1,0 +1,80 @@
+"""Tables of the data directory: that they are there, and their cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from eglb.sims.problems import InputError
+from eglb.sims.scenario_folder_tables import Findings, open_table, suggest
+
+Array = np.ndarray
+
+HOURS = 8760
+
+
+def require(data: Path, world: str, files: Iterable[str]) -> None:
+    """Raises InputError with every one of `files` that the data directory lacks."""
+    if missing := [data / file for file in dict.fromkeys(files) if not (data / file).is_file()]:
+        raise InputError(
+            f"{path}: no such file; {world} is read from the data directory: give --data DIR or set EGLB_DATA"
+            for path in missing
+        )
+
+
+def columns(
+    path: Path, text: Sequence[str], numbers: Sequence[str] = ()
+) -> tuple[dict[str, list[str]], dict[str, Array]]:
+    """Columns of a small table, as text and as float64; an empty cell is ``""`` or NaN.
+
+    Raises
+    ------
+    InputError : the table cannot be read, lacks a column or holds what is no number.
+    """
+    findings = Findings()
+    table = open_table(path, [*text, *numbers], findings)
+    values = None if table is None else table.numbers(numbers, findings, blank=True)
+    if table is None or values is None or findings.messages():
+        raise InputError(str(path.parent / problem) for problem in findings.messages())
+    return (
+        {name: [str(cell).strip() for cell in table.values(name)] for name in text},
+        {name: values[:, i] for i, name in enumerate(numbers)},
+    )
+
+
+@lru_cache(maxsize=8)
+def year(path: Path, names: tuple[str, ...]) -> Array:
+    """(names, 8760) of a wide table with a row for every hour of a year, NaN where a cell is empty.
+
+    Raises
+    ------
+    InputError : the table cannot be read, lacks a column or an hour, or holds what is no number.
+    """
+    import pyarrow as pa
+    from pyarrow import csv
+
+    clocks = {name: pa.string() for name in ("time_utc", "hour_of_year_utc")}
+    try:
+        table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=clocks))
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+    there = table.column_names
+    problems = [
+        f"{path}: column {name} is missing{suggest(name, there)}" for name in names if name not in there
+    ]
+    clock = table.column(0).to_pylist()
+    if len(clock) != HOURS or "01-01T00" not in str(clock[0]) or "12-31T23" not in str(clock[-1]):
+        problems.append(f"{path}: not the {HOURS} hours of a year, from 01-01T00 to 12-31T23")
+    if not problems:
+        kinds = ((name, table.column(name).type) for name in names)
+        problems = [
+            f"{path}: column {name} holds what is not a number"
+            for name, kind in kinds
+            if not (pa.types.is_floating(kind) or pa.types.is_integer(kind))
+        ]
+    if problems:
+        raise InputError(problems)
+    return np.array([table.column(name).to_numpy().astype(float) for name in names])
