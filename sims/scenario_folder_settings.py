@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from eglb.coordinator.equity import EquityShape
+from eglb.sims.demand_units import DemandUnit, read_demand_unit
 from eglb.sims.scenario_folder_tables import SUFFIXES, Findings, suggest
 
 FILE = "scenario.toml"
 FIXED_TABLES = ("regions", "gateways", "reach", "demand", "price", "capacity")
-TOP_KEYS = ("name", "slot_hours", "max_rtt_ms", "note", "sources", "equity", "tables")
+TOP_KEYS = ("name", "slot_hours", "max_rtt_ms", "note", "sources", "equity", "demand", "tables")
 EQUITY_KEYS = ("weight", "unit", "per", "shape", "signal")
 RANGE_ENDS = ("low", "high")
 # Kinds that the format knows by name; any other one states its unit, and counts per facility MWh by default.
@@ -44,11 +45,12 @@ class Settings:
     tables: dict[str, str]
     note: str
     sources: tuple[str, ...]
+    demand: DemandUnit
 
 
 def read_settings(folder: Path, findings: Findings) -> Settings:
     """Read ``scenario.toml``; every problem goes to `findings` and the default stands in its place."""
-    reader = _Reader(findings)
+    reader = SettingsReader(findings)
     path = folder / FILE
     try:
         reader.text = path.read_bytes().decode("utf-8-sig")
@@ -85,10 +87,11 @@ def read_settings(folder: Path, findings: Findings) -> Settings:
         tables=reader.tables(document),
         note=reader.text_of(document, "note", ""),
         sources=tuple(sources),
+        demand=read_demand_unit(document, reader),
     )
 
 
-class _Reader:
+class SettingsReader:
     """Typed look-ups in the document that report what is wrong, with the line where a key stands."""
 
     def __init__(self, findings: Findings) -> None:

@@ -12,37 +12,39 @@ J_PER_WH = 3600.0
 SERVER_PER_ACCELERATOR = Figure(
     1.43,
     1.6,
-    2.0,
+    2.03,
     "J/J",
-    "Elsworth et al. 2025, arXiv:2508.15734 (accelerators 58 %, hosts 25 %, idle machines 10 % of a prompt): "
-    "without and with idle machines; high: accelerators half of a server (Patel et al. 2024, ASPLOS)",
+    "Elsworth et al. 2025, arXiv:2508.15734",
 )
-"""Energy of servers over that of the accelerators in them, which is what benchmarks measure."""
+"""Energy of servers over that of the accelerators in them, which is what benchmarks measure.
+
+Of a prompt's energy there, accelerators take 58 %, their hosts 25 %, idle machines 10 %: low without, central
+with idle machines. High: NVIDIA DGX A100 data sheet, 6.5 kW for eight accelerators of 400 W.
+"""
 
 PEAK_FLOP_PER_J = 989.4e12 / 700.0
 """NVIDIA H100 SXM data sheet: dense BF16 per second at its rated power."""
 
-DELIVERED_SHARE = Figure(
-    0.026,
-    0.14,
-    0.28,
-    "1",
-    "of peak FLOP per J, in ML.ENERGY's measurements of dense models of 8 to 405 billion parameters on H100, "
-    "from batches of eight to the best",
-)
-"""Serving large batches delivers ten times the arithmetic per J of serving small ones."""
+DELIVERED_SHARE = Figure(0.026, 0.14, 0.28, "1", "delivered as ML.ENERGY measured on H100")
+"""Of the peak FLOP per J, in ML.ENERGY's measurements of dense models of 8 to 405 billion parameters.
+
+Low with batches of eight, high with the best: ten times the arithmetic per J.
+"""
 
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """A model as measured: J of the accelerators per output token, and mean output tokens per request."""
+    """A model as measured: J of the accelerators per output token, and mean output tokens per request.
+
+    Low, central and high are the best, the median and the worst of the batch sizes measured.
+    """
 
     j_per_token: Figure
     tokens_per_request: float
 
 
 def _measured(low: float, median: float, high: float, tokens: float, where: str) -> LanguageModel:
-    source = f"ML.ENERGY leaderboard v3 (2026-02), {where}: best, median and worst batch size"
+    source = f"ML.ENERGY leaderboard, 2026-02, {where}"
     return LanguageModel(Figure(low, median, high, "J/token", source), tokens)
 
 
@@ -92,7 +94,7 @@ def j_per_token(model: str) -> Figure:
         return _at_servers(MODELS[model].j_per_token)
     ideal = 2.0 * float(size[1]) * 1e9 / PEAK_FLOP_PER_J
     share = DELIVERED_SHARE
-    source = f"2 FLOP per active parameter; {share.source}"
+    source = f"2 FLOP per active parameter, {share.source}"
     return _at_servers(
         Figure(ideal / share.high, ideal / share.central, ideal / share.low, "J/token", source)
     )
@@ -132,5 +134,5 @@ def _at_servers(figure: Figure) -> Figure:
         figure.central * over.central,
         figure.high * over.high,
         figure.unit,
-        f"{figure.source}; servers {over.central:g} times the accelerators, {over.source}",
+        f"{figure.source}; servers {over.central:g} times their accelerators, {over.source}",
     )
