@@ -73,7 +73,7 @@ class BarrierStep(Request):
     prices.
     near : start close to the end, with capacity prices at `capacity_price_move` (only used to start).
     equity_price : (N, K) where the coordinator sees mu (only used to start), equity_price_move its change.
-    level : (K,) footprint level after the move; level_move the full Newton move, of which a part was taken.
+    level : (N, K) footprint level after the move; level_move the full Newton move, of which a part was taken.
     centring : tau of the next model.
     price_unit, load_unit, footprint_unit (K,) : USD per MW-slot, MW, units per MW-slot.
     """
@@ -83,8 +83,8 @@ class BarrierStep(Request):
     price_unit: float
     load_unit: float
     footprint_unit: Array
-    level: Array
-    level_move: Array
+    level: Array = per_region()
+    level_move: Array = per_region()
     load: Array = per_region()
     capacity_price_move: Array = per_region(single=True)
     equity_price: Array = per_region()

@@ -6,7 +6,7 @@ splitting on the centers s, in the metric of the steps w:
 
     agents        (y, f)  =  prox of cost and capacity at s                                `ProximalStep`
     coordinator   (z, g)  =  prox of demand and worst footprint at 2 (y, f) - s            `project`,
-    `prox_worst` both          s      +=  relaxation * ((z, g) - (y, f))
+    `Equity.prox` both         s      +=  relaxation * ((z, g) - (y, f))
 
 The multipliers of the coordinator's step are the demand price nu and the equity price mu. The agents keep
 nothing that matters between rounds, and tell only the load they would choose: no price, capacity or intensity
@@ -37,7 +37,6 @@ from eglb.agents.region import Request
 from eglb.agents.valuation import Accepted, Offer, Profile
 from eglb.agents.wire import Message
 from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, WarmStart
-from eglb.coordinator.equity import fair_share, normalise, prox_worst
 from eglb.coordinator.market import Market
 from eglb.coordinator.mixture import Mixture
 
@@ -75,15 +74,15 @@ class Admm(Algorithm):
         self._round = 0
         parts = max(1, min(_PARTS, market.slots // _SLOTS_OF_PART))
         self.part = np.linspace(0, market.slots, parts, endpoint=False).astype(np.int64)
-        self._mixture = Mixture(market.equity_weight, _PLANS_MIXED, self.part)
+        self._mixture = Mixture(market.equity, _PLANS_MIXED, self.part)
         if warm is None:
             self._route = market.spread()
             self._demand_price = np.zeros_like(market.demand)
-            self._equity_price = fair_share(market.equity_weight, market.regions)
+            self._equity_price = market.equity.fair_share(market.regions)
         else:
             self._route = market.meet(warm.route)
             self._demand_price = warm.demand_price.copy()
-            self._equity_price = normalise(warm.equity_price, market.equity_weight)
+            self._equity_price = market.equity.normalise(warm.equity_price)
         self._z = market.load(self._route)
         self._s_load = self._z.copy()
         self._mean_route = self._route.copy()
@@ -137,13 +136,7 @@ class Admm(Algorithm):
         self._ceiling = np.maximum(self._ceiling, y)
         z_before, g_before = self._z, self._g
         self._z = m.project(2.0 * y - self._s_load, self._route, self._demand_price, self._load_step, _SWEEPS)
-        self._g = np.empty_like(f)
-        self._equity_price = np.empty_like(f)
-        target = 2.0 * f - self._s_footprint
-        for k in range(m.kinds):
-            self._g[:, k], self._equity_price[:, k] = prox_worst(
-                target[:, k], m.equity_weight[k], self._footprint_step[:, k]
-            )
+        self._g, self._equity_price = m.equity.prox(2.0 * f - self._s_footprint, self._footprint_step)
         self._s_load += _RELAXATION * (self._z - y)
         self._s_footprint += _RELAXATION * (self._g - f)
         if 1 < self._round <= _BALANCE_UNTIL and self._round % _CERTIFY_EVERY == 0:

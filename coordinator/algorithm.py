@@ -12,7 +12,6 @@ import numpy as np
 from eglb.agents.region import Request
 from eglb.agents.valuation import Bound, BoundTerm, Evaluate, Introduce, Value
 from eglb.agents.wire import Message
-from eglb.coordinator.equity import normalise
 from eglb.coordinator.market import Market
 from eglb.coordinator.mixture import PricedPlan
 
@@ -143,7 +142,7 @@ class Algorithm(ABC):
         The demand price travels in single precision; the bound is exact for what the agents received.
         """
         demand_price = demand_price.astype(np.float32)
-        equity_price = normalise(equity_price, self.market.equity_weight)
+        equity_price = self.market.equity.normalise(equity_price)
         self._bounds_asked.append((demand_price.astype(float), equity_price))
         return Bound(demand_price=demand_price.T, equity_price=equity_price)
 
@@ -163,7 +162,7 @@ class Algorithm(ABC):
             elif isinstance(reply, Value):
                 footprint = np.moveaxis(reply.footprint, 1, 0)
                 plan = PricedPlan(self._plans_asked.popleft(), reply.cost.sum(0), footprint)
-                self.incumbent.offer_plan(plan.objective(self.market.equity_weight), plan.route)
+                self.incumbent.offer_plan(plan.objective(self.market.equity), plan.route)
                 priced.append(plan)
         return priced
 

@@ -19,7 +19,6 @@ from eglb.agents.bidding import Bid, OfferQuantity, PriceFootprints, Quantity
 from eglb.agents.valuation import Evaluate
 from eglb.agents.wire import Message
 from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, WarmStart
-from eglb.coordinator.equity import fair_share
 from eglb.coordinator.market import Market
 from eglb.coordinator.mixture import PricedPlan
 
@@ -45,7 +44,7 @@ class Auction(Algorithm):
 
     def __init__(self, market: Market, gap: float, warm: WarmStart | None = None) -> None:
         super().__init__(market, gap, warm)
-        self._asked: list[Array] = [fair_share(market.equity_weight, market.regions)]
+        self._asked: list[Array] = [market.equity.fair_share(market.regions)]
         if warm is not None:
             self._asked = [warm.equity_price, *self.further_start(warm)]
         self._demand_price: list[Array] = []

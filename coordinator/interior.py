@@ -4,8 +4,7 @@ All regions' barriers enter as quadratics (g, h per slot; W, b per footprint lev
 loads leaves one small system in the demand prices per slot, and one border in the equity prices over all
 slots:
 
-    M_t dnu = demand residual,     (diag(W) + sum_t a_t R_t a_t') dmu + ds = rest,     sum_i dmu_ik = lambda_k
-    - sum_i mu_ik
+    M_t dnu = demand residual,     (diag(W) + sum_t a_t R_t a_t') dmu + b phi = rest,     b_k . dmu_k = rest_k
 
 M is an M-matrix; its diagonal is formed from row sums, never by subtraction, and needs no pivoting.
 """
@@ -87,10 +86,10 @@ class DenseSlots:
         return self._reduction.shift
 
     def solve_border(
-        self, compliance: Array, side: Array, mass: Array, guess: Array, enough: float
+        self, compliance: Array, side: Array, direction: Array, rest: Array, guess: Array, enough: float
     ) -> tuple[Array, Array]:
         """The bordered system of the equity prices, exactly; see the function of the same name."""
-        return solve_border(self._reduction.border, compliance, side, mass)
+        return solve_border(self._reduction.border, compliance, side, direction, rest)
 
     def expand(self, equity_cost: Array) -> Moves:
         """Go back from the equity prices to everything else; see `expand_slots`."""
@@ -379,15 +378,17 @@ def _expand(
     return price_move, route_move, cost_move, capacity_move, route_room, cost_room
 
 
-def solve_border(border: Array, compliance: Array, side: Array, mass: Array) -> tuple[Array, Array]:
+def solve_border(
+    border: Array, compliance: Array, side: Array, direction: Array, rest: Array
+) -> tuple[Array, Array]:
     """The bordered system of the equity prices, symmetrically scaled.
 
-    (border + diag(compliance)) dmu + ds = side,  sum_i dmu_ik = mass_k, with `border` (K N, K N),
-    `compliance` and `side` (K, N), `mass` (K,).
+    (border + diag(compliance)) dmu + direction_k phi_k = side,  direction_k . dmu_k = rest_k, with `border`
+    (K N, K N), `compliance`, `side` and `direction` (K, N), `rest` (K,).
 
     Returns
     -------
-    dmu (K, N), ds (K,).
+    dmu (K, N), phi (K,).
     """
     kinds, regions = side.shape
     size = kinds * regions
@@ -400,6 +401,6 @@ def solve_border(border: Array, compliance: Array, side: Array, mass: Array) -> 
     matrix[np.arange(size), np.arange(size)] = 1.0
     for k in range(kinds):
         block = slice(k * regions, (k + 1) * regions)
-        matrix[block, size + k] = matrix[size + k, block] = scale[block]
-    solved = np.linalg.solve(matrix, np.concatenate([side.ravel() * scale, mass]))
+        matrix[block, size + k] = matrix[size + k, block] = scale[block] * direction[k]
+    solved = np.linalg.solve(matrix, np.concatenate([side.ravel() * scale, rest]))
     return (solved[:size] * scale).reshape(kinds, regions), solved[size:]

@@ -14,6 +14,7 @@ import numpy as np
 
 from eglb.agents.compilation import in_shards
 from eglb.coordinator import clearing, merit_order
+from eglb.coordinator.equity import Equity, EquityShape
 
 Array = np.ndarray
 
@@ -32,6 +33,7 @@ class Market:
     regions : N.
     edge_gateway, edge_region : (E,) indices, sorted by gateway, then region.
     equity_weight : (K,) lambda, USD per unit of the worst region's footprint, > 0.
+    equity_shape : one for each kind; none given, all are the worst region's footprint.
     """
 
     demand: Array
@@ -39,6 +41,7 @@ class Market:
     edge_gateway: Array
     edge_region: Array
     equity_weight: Array
+    equity_shape: tuple[EquityShape, ...] = ()
 
     def __post_init__(self) -> None:
         for name, dtype in (("demand", float), ("edge_gateway", np.int64), ("edge_region", np.int64)):
@@ -63,6 +66,11 @@ class Market:
     def kinds(self) -> int:
         """K."""
         return len(self.equity_weight)
+
+    @cached_property
+    def equity(self) -> Equity:
+        """What footprints cost, and the sets of their prices."""
+        return Equity.of(self.equity_weight, self.equity_shape or (EquityShape(),) * self.kinds)
 
     @cached_property
     def gateway_start(self) -> Array:

@@ -16,7 +16,7 @@ prices of repaired plans come from the agents, and a run that no longer improves
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -24,8 +24,9 @@ from eglb.agents.barrier import BarrierModel, BarrierStep, Disclose, Disclosure
 from eglb.agents.region import Request
 from eglb.agents.wire import Message
 from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, WarmStart
-from eglb.coordinator.equity import fair_share, normalise
+from eglb.coordinator.equity import Equity, EquityShape
 from eglb.coordinator.interior import DenseSlots
+from eglb.coordinator.levels import Levels, near_levels, start_levels
 from eglb.coordinator.mixture import Mixture, PricedPlan
 from eglb.coordinator.sparse_interior import SparseSlots
 
@@ -69,7 +70,7 @@ class Newton(Algorithm):
         self._part = np.linspace(0, m.slots, parts, endpoint=False).astype(np.int64)
         self._plan_known = False
         told = 0 if self.warm is None else len(self.warm.equity_prices)
-        self._plans = Mixture(m.equity_weight, _PLANS_MIXED + told, self._part)
+        self._plans = Mixture(m.equity, _PLANS_MIXED + told, self._part)
         self._best_gap, self._best_round = np.inf, 0
         requests: list[Request] = [self.introduce(m.load(m.spread())), Disclose()]
         if self.warm is not None:
@@ -118,7 +119,8 @@ class Newton(Algorithm):
         self._load_unit = float(m.demand.mean()) or 1.0
         longest = self._raw_intensity.sum(-1).max(0)
         self._footprint_unit = np.where(longest > 0.0, longest, 1.0)
-        self._mass = m.equity_weight * self._footprint_unit / self._price_unit
+        mass = m.equity_weight * self._footprint_unit / self._price_unit
+        self._equity = Equity.of(mass, m.equity_shape or (EquityShape(),) * m.kinds)
         self._intensity = np.ascontiguousarray(
             self._raw_intensity.transpose(2, 1, 0) / self._footprint_unit[:, None]
         )
@@ -129,24 +131,28 @@ class Newton(Algorithm):
     def _begin(self) -> BarrierStep:
         """A roomy interior point."""
         m = self.market
-        self._mu = self._mu_ahead = fair_share(self._mass, m.regions).T
-        self._unit_cost = self._cost(fair_share(m.equity_weight, m.regions)) / self._price_unit
+        self._mu = self._mu_ahead = self._equity.fair_share(m.regions).T
+        self._unit_cost = self._cost(m.equity.fair_share(m.regions)) / self._price_unit
         cost = self._unit_cost + 0.5
         self._x = np.maximum(m.spread() / self._load_unit, 1e-3 * float(self._demand.mean()))
         self._y = m.load(self._x)
         # A kind of which no region in reach has any needs an interior too.
-        self._level = np.maximum(1.1 * self._footprint(self._y).max(1, initial=0.0), _LEVEL_FLOOR)
+        common = np.maximum(1.1 * self._footprint(self._y).max(1, initial=0.0), _LEVEL_FLOOR)
+        self._levels: list[Levels] = [
+            start_levels(kind, float(level), m.regions)
+            for kind, level in zip(self._equity.kinds, common, strict=True)
+        ]
         offered = np.ascontiguousarray(cost[:, m.edge_region])
         self._nu = np.minimum.reduceat(offered, m.gateway_start[:-1], axis=1) - 0.5
         self._z = np.ascontiguousarray(offered - self._nu[:, m.edge_gateway])
         self._aim()
         nothing = np.zeros_like(self._mu)
-        return self._step(self._y, np.zeros_like(self._y), nothing, np.zeros(m.kinds))
+        return self._step(self._y, np.zeros_like(self._y), nothing, nothing)
 
     def _resume(self, warm: WarmStart) -> BarrierStep:
         """An interior point near where an earlier solve ended, about as far as its plan is from optimal."""
         m = self.market
-        equity_price = normalise(warm.equity_price, m.equity_weight)
+        equity_price = m.equity.normalise(warm.equity_price)
         for earlier in warm.equity_prices:
             self._consider(m.clear(self._cost(earlier), self._capacity)[0])
         cheapest, demand_price, _ = m.clear(self._cost(equity_price), self._capacity)
@@ -156,7 +162,7 @@ class Newton(Algorithm):
         objective, plan = self._plans.best() if self._plan_known else (np.inf, cheapest)
         gap = (objective - self.incumbent.bound) / abs(objective) if objective < np.inf else 1.0
         scaled = (equity_price * (self._footprint_unit / self._price_unit)).T
-        self._mu = _SHARE_KEPT * scaled + (1.0 - _SHARE_KEPT) * fair_share(self._mass, m.regions).T
+        self._mu = _SHARE_KEPT * scaled + (1.0 - _SHARE_KEPT) * self._equity.fair_share(m.regions).T
         self._mu_ahead = scaled
         self._unit_cost = self._price / self._price_unit + (self._mu * self._intensity).sum(1)
         self._y = m.load(plan) / self._load_unit
@@ -172,11 +178,13 @@ class Newton(Algorithm):
         capacity_price = 0.5 * (best + np.sqrt(best**2 + 4.0 * self._tau))
         self._z = np.maximum(capacity_price[:, m.edge_region] - gain, self._tau / self._x)
         footprint = self._footprint(self._y)
-        kinds = np.arange(m.kinds)
-        worst = footprint.argmax(1)
-        self._level = np.maximum(footprint[kinds, worst] + self._tau / self._mu[kinds, worst], _LEVEL_FLOOR)
+        self._levels = [
+            near_levels(kind, footprint[k], self._mu[k], self._tau, _LEVEL_FLOOR)
+            for k, kind in enumerate(self._equity.kinds)
+        ]
         self._guessed_gap = gap
-        return self._step(self._y, capacity_price, np.zeros_like(self._mu), np.zeros(m.kinds), near=True)
+        nothing = np.zeros_like(self._mu)
+        return self._step(self._y, capacity_price, nothing, nothing, near=True)
 
     def _offer(self, route: Array, equity_price: Array) -> Array:
         """Consider `route` and the cheapest one at `equity_price`; the demand price (T, J) of the latter."""
@@ -205,31 +213,52 @@ class Newton(Algorithm):
         slope = np.ascontiguousarray(model.slope.T, dtype=float)
         curvature = np.ascontiguousarray(model.curvature.T, dtype=float)
         self._mu = model.equity_price.T
-        mass = self._mass - self._mu.sum(1)
-        moved, raised = np.zeros_like(slope), np.zeros(m.kinds)
+        moved, started = np.zeros_like(slope), self._level()
         dmu = np.zeros_like(self._mu)
         enough = _BORDER_TOLERANCE**2 * float((model.level_compliance.T * self._mu**2).sum())
         for _ in range(_NEWTON_STEPS_FEW if m.gateways <= _FEW_GATEWAYS else _NEWTON_STEPS):
             shift = self._slots.reduce(
                 self._x, self._z, self._nu, slope + curvature * moved, curvature, self._tau
             )
-            side = model.level_residual.T - raised[:, None] + self._footprint(moved + shift)
-            dmu, ds = self._slots.solve_border(model.level_compliance.T, side, mass, dmu, enough)
+            raised = self._level() - started
+            answers = [kind.respond(mu, self._tau) for kind, mu in zip(self._levels, self._mu, strict=True)]
+            offset = self._by_kind(answer.offset for answer in answers)
+            compliance = self._by_kind(answer.compliance for answer in answers)
+            direction = self._by_kind(answer.direction for answer in answers)
+            rest = np.array([answer.rest for answer in answers])
+            side = model.level_residual.T - raised - offset + self._footprint(moved + shift)
+            dmu, phi = self._slots.solve_border(
+                model.level_compliance.T + compliance, side, direction, rest, dmu, enough
+            )
+            ds = compliance * dmu + offset + direction * phi[:, None]
             equity_cost = (dmu * self._intensity).sum(1)
             dnu, dx, dz, capacity_price, route_room, cost_room = self._slots.expand(equity_cost)
             full_capacity_price = capacity_price + curvature * moved
             full_rise = raised + ds
+            for levels, mu, move, rise in zip(self._levels, self._mu, dmu, ds, strict=True):
+                level_room, price_room = levels.rooms(rise, mu, move, self._tau)
+                route_room, cost_room = min(route_room, level_room), min(cost_room, price_room)
             primal, dual = min(1.0, _BOUNDARY * route_room), min(1.0, _BOUNDARY * cost_room)
             self._x += primal * dx
             self._z += dual * dz
             self._nu = self._nu + dual * dnu
             moved += primal * m.load(dx)
-            raised = raised + primal * ds
+            self._levels = [
+                levels.moved(rise, mu, move, self._tau, primal, dual)
+                for levels, mu, move, rise in zip(self._levels, self._mu, dmu, ds, strict=True)
+            ]
         self._y = m.load(self._x)
-        self._level = self._level + raised
         self._aim()
         self._mu_ahead = self._mu + dmu
         return self._step(self._y, full_capacity_price, dmu, full_rise)
+
+    def _level(self) -> Array:
+        """(K, N) the regions' footprint levels."""
+        return self._by_kind(levels.level for levels in self._levels)
+
+    def _by_kind(self, rows: Iterable[Array]) -> Array:
+        """(K, N) from one row a kind, of which there may be none."""
+        return np.array(list(rows)).reshape(-1, self.market.regions)
 
     def _footprint(self, load: Array) -> Array:
         """(K, N) of `load` (T, N), in units of order one."""
@@ -245,8 +274,8 @@ class Newton(Algorithm):
             price_unit=self._price_unit,
             load_unit=self._load_unit,
             footprint_unit=self._footprint_unit,
-            level=self._level,
-            level_move=rise,
+            level=self._level().T,
+            level_move=rise.T,
             load=self._load_unit * load.T,
             capacity_price_move=capacity_price.T,
             equity_price=self._mu.T,
@@ -274,9 +303,7 @@ class Newton(Algorithm):
         prices. The coordinator mixes them by the disclosed series; what counts is the agents' own price.
         """
         m = self.market
-        equity_price = normalise(
-            self._mu_ahead.T * (self._price_unit / self._footprint_unit), m.equity_weight
-        )
+        equity_price = m.equity.normalise(self._mu_ahead.T * (self._price_unit / self._footprint_unit))
         self._remembered.append(equity_price)
         demand_price = self._offer(self._load_unit * self._x, equity_price)
         requests: list[Request] = [

@@ -22,7 +22,6 @@ from eglb.agents.timeline import Look
 from eglb.agents.valuation import Evaluate
 from eglb.coordinator.algorithm import Broadcast
 from eglb.coordinator.dual import nearest_in_level_set
-from eglb.coordinator.equity import fair_share, normalise
 from eglb.coordinator.hourly import DemandSeries
 from eglb.coordinator.market import Market
 from eglb.coordinator.mixture import Mixture
@@ -66,8 +65,8 @@ class RunningCertificate:
     def __init__(self, market: Market, demand: DemandSeries) -> None:
         self._market = market
         self._demand = demand
-        self._weight = market.equity_weight
-        self._best = fair_share(self._weight, market.regions)
+        self._equity, self._weight = market.equity, market.equity_weight
+        self._best = self._equity.fair_share(market.regions)
         self.restart(0)
 
     def restart(self, slot: int) -> None:
@@ -100,7 +99,7 @@ class RunningCertificate:
         if last or passed >= min(max(_DAY, _SHARE * so_far), so_far / 2):
             yield from self._catch_up(slot)
             yield from self._improve(slot, _STEPS_AT_END if last else _STEPS)
-        objective = self._cost + float(self._weight @ self._footprint.max(0, initial=0.0))
+        objective = self._cost + self._equity.cost(self._footprint)
         best = max(self._followed, key=lambda each: each.bound)
         return Standing(objective, best.bound + self._extra)
 
@@ -147,14 +146,15 @@ class RunningCertificate:
         best = max(self._followed, key=lambda each: each.bound)
         costs = np.array([each.cost for each in self._followed])
         footprints = np.array([each.footprint for each in self._followed])
-        mixed = Mixture.weights(costs[:, None], footprints[:, None], self._weight)[:, 0]
-        ceiling = mixed @ costs + self._weight @ np.tensordot(mixed, footprints, 1).max(0)
+        mixed = Mixture.weights(costs[:, None], footprints[:, None], self._equity)[:, 0]
+        ceiling = mixed @ costs + self._equity.cost(np.tensordot(mixed, footprints, 1))
         if ceiling - best.bound <= _CLOSE * abs(ceiling):
             return None
         level = best.bound + _LEVEL * (ceiling - best.bound)
         slopes = (footprints * self._weight).transpose(0, 2, 1).reshape(len(costs), -1)
-        share = nearest_in_level_set((best.equity_price / self._weight).T, slopes, level - costs)
-        return None if share is None else normalise(share.T * self._weight, self._weight)
+        center = (best.equity_price / self._weight).T
+        share = nearest_in_level_set(center, slopes, level - costs, self._equity)
+        return None if share is None else self._equity.normalise(share.T * self._weight)
 
     def _look(self, slot: int, slots: Array) -> Look:
         return Look(slot, slot + 1, slots, np.ones(len(slots)), np.zeros_like(self._best))

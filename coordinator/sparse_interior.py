@@ -113,11 +113,11 @@ class SparseSlots:
         return answer.sum(0)
 
     def solve_border(
-        self, compliance: Array, side: Array, mass: Array, guess: Array, enough: float
+        self, compliance: Array, side: Array, direction: Array, rest: Array, guess: Array, enough: float
     ) -> tuple[Array, Array]:
         """The bordered system of the equity prices, up to a residual of `enough`; see `projected_cg`."""
-        if not len(mass):
-            return guess, mass
+        if not len(rest):
+            return guess, rest
         lumped = self._mesh.lump(self._weight, self._damped)
         if self._exact:
             binding = np.flatnonzero((compliance < lumped.own).any(0))
@@ -126,7 +126,8 @@ class SparseSlots:
             lambda move: self.respond(move) + compliance * move,
             lumped.factor(compliance),
             side,
-            mass,
+            direction,
+            rest,
             guess,
             enough,
         )

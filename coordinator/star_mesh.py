@@ -202,45 +202,51 @@ def _mesh(
 
 
 def projected_cg(
-    apply: Linear, precondition: Linear, side: Array, mass: Array, guess: Array, enough: float
+    apply: Linear,
+    precondition: Linear,
+    side: Array,
+    direction: Array,
+    rest: Array,
+    guess: Array,
+    enough: float,
 ) -> tuple[Array, Array, int]:
-    """A x + 1 s = side with sum_i x_ik = mass_k, by conjugate gradients among the x that keep the sums.
+    """A x + direction_k s_k = side with direction_k . x_k = rest_k, by conjugate gradients among such x.
 
     Stops when the residual r has r . precondition(r) <= `enough`.
 
     Parameters
     ----------
     apply, precondition : A and about its inverse, both symmetric and positive definite, on (K, N).
-    side, guess : (K, N). mass : (K,).
+    side, direction, guess : (K, N). rest : (K,).
 
     Returns
     -------
     x (K, N), s (K,), and the number of steps.
     """
-    kinds = len(mass)
-    ones = np.zeros((kinds, *side.shape))
-    ones[range(kinds), range(kinds)] = 1.0
-    lifts = np.array([precondition(one) for one in ones]).reshape(ones.shape)
-    lifted = np.linalg.inv(lifts.sum(2))
+    kinds = len(rest)
+    free = np.zeros((kinds, *side.shape))
+    free[range(kinds), range(kinds)] = direction
+    lifts = np.array([precondition(one) for one in free]).reshape(free.shape)
+    lifted = np.linalg.inv((lifts * direction).sum(2))
 
     def project(residual: Array) -> tuple[Array, Array]:
-        """The residual's level s, and the preconditioned rest, which sums to zero."""
+        """The residual's level s, and what is left of it, preconditioned, at right angles to `direction`."""
         lift = precondition(residual)
-        level = lifted @ lift.sum(1)
+        level = lifted @ (lift * direction).sum(1)
         return level, lift - np.tensordot(level, lifts, 1)
 
-    x = guess + np.tensordot(lifted @ (mass - guess.sum(1)), lifts, 1)
+    x = guess + np.tensordot(lifted @ (rest - (guess * direction).sum(1)), lifts, 1)
     residual = side - apply(x)
     s, size, search = np.zeros(kinds), 1.0, np.zeros_like(side)
     for steps in range(_MOST_STEPS):  # noqa: B007 (told at the end)
         # The level is taken out of the residual at once: left in, it would drown the rest in rounding errors.
-        level, direction = project(residual)
-        residual = residual - level[:, None]
+        level, lift = project(residual)
+        residual = residual - level[:, None] * direction
         s = s + level
-        before, size = size, float((residual * direction).sum())
+        before, size = size, float((residual * lift).sum())
         if not size > enough:
             break
-        search = direction + size / before * search
+        search = lift + size / before * search
         image = apply(search)
         step = size / float((search * image).sum())
         x = x + step * search

@@ -8,7 +8,6 @@ import numpy as np
 
 from eglb.coordinator.algorithm import WarmStart
 from eglb.coordinator.auction import Auction, Cleared
-from eglb.coordinator.equity import project_simplex
 from eglb.coordinator.market import Market
 from eglb.coordinator.mixture import PricedPlan
 
@@ -20,7 +19,7 @@ _EARLIER_ITERATIONS = 10
 
 
 class Subgradient(Auction):
-    """mu_k <- projection of mu_k + step * f_k onto the simplex of mass lambda_k, step falling with 1 /
+    """mu_k <- projection of mu_k + step * f_k onto the set of equity prices, step falling with 1 /
     sqrt(iteration).
 
     The plan is the running mean of the cleared plans, later ones weighing more, which converges where single
@@ -40,7 +39,7 @@ class Subgradient(Auction):
 
     def announce(self, cleared: Sequence[Cleared]) -> Sequence[Array]:
         equity_price, plan = cleared[-1].equity_price, cleared[-1].plan
-        weight = self.market.equity_weight
+        weight, equity = self.market.equity_weight, self.market.equity
         self._iteration += 1
         step = 1.0 / np.sqrt(self._iteration)
         share = 2.0 / (self._iteration + 1.0)
@@ -49,11 +48,12 @@ class Subgradient(Auction):
             self._mean.part_cost + share * (plan.part_cost - self._mean.part_cost),
             self._mean.part_footprint + share * (plan.part_footprint - self._mean.part_footprint),
         )
-        self.incumbent.offer_plan(self._mean.objective(weight), self._mean.route)
+        self.incumbent.offer_plan(self._mean.objective(equity), self._mean.route)
         following = np.empty_like(equity_price)
-        for k in range(len(weight)):
-            uphill = plan.footprint[:, k] - plan.footprint[:, k].mean()
+        for k, kind in enumerate(equity.kinds):
+            normal = kind.normal(equity_price[:, k])
+            uphill = plan.footprint[:, k] - (plan.footprint[:, k] @ normal) * normal
             length = float(np.sqrt((uphill**2).sum()))
             move = step * weight[k] / np.sqrt(len(uphill)) / length * uphill if length > 0.0 else 0.0
-            following[:, k] = project_simplex(equity_price[:, k] + move, weight[k])
-        return [following]
+            following[:, k] = equity_price[:, k] + move
+        return [equity.project(following)]

@@ -7,8 +7,10 @@ mu_ik on region i's weighted total of kind k, and ``c_i = p_i + sum_k mu_ik s_ik
     L(nu, mu) = sum_jt nu_j d_j
                 + sum_it min { sum_{j~i} (c_i - nu_j) x_j : 0 <= x_j <= d_j, sum_j x_j <= cap_i }
 
-never exceeds the optimum for any nu and any mu >= 0 with sum_i mu_ik <= lambda_k. The inner minimum is a
-fractional knapsack: fill the region with the most negative reduced costs first. (Everett 1963; Fisher 1981.)
+never exceeds the optimum for any nu and any mu >= 0 with sum_i mu_ik f_i <= lambda_k shape_k(f) for all
+f >= 0: for the maximum, sum_i mu_ik <= lambda_k; for the mean of the M worst, mu_ik <= lambda_k / M as well;
+for the L_Q norm, |mu_k|_P <= lambda_k with 1/P + 1/Q = 1. The inner minimum is a fractional knapsack: fill
+the region with the most negative reduced costs first. (Everett 1963; Fisher 1981.)
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import math
 import numpy as np
 import scipy.sparse as sp
 
-from eglb.sims.scenario import Scenario
+from eglb.sims.scenario import FootprintKind, Scenario
 from eglb.sims.solution import Audit, FootprintTotals
 
 Array = np.ndarray
@@ -74,13 +76,21 @@ def energy_cost(scenario: Scenario, load: Array) -> float:
 
 
 def plan_objective(scenario: Scenario, load: Array) -> float:
-    """USD: energy cost plus, for each kind, its weight times the worst region-weighted total of `load`."""
+    """USD: energy cost plus, for each kind, its weight times the shape of `load`'s region-weighted totals."""
     _require("load", load, (len(scenario.regions), scenario.slots))
-    worst = [
-        kind.weight * float((kind.region_weight * _totals(scenario.intensity_per_mw_slot(kind), load)).max())
-        for kind in scenario.footprints
-    ]
-    return math.fsum([energy_cost(scenario, load), *worst])
+    terms = [kind.weight * shaped_total(scenario, kind, load) for kind in scenario.footprints]
+    return math.fsum([energy_cost(scenario, load), *terms])
+
+
+def shaped_total(scenario: Scenario, kind: FootprintKind, load: Array) -> float:
+    """What the equity weight of `kind` is paid for under `load` (N, T): the largest region-weighted total,
+    the mean of the M largest, or their L_Q norm.
+    """
+    totals = kind.region_weight * _totals(scenario.intensity_per_mw_slot(kind), load)
+    if kind.shape.family == "lq":
+        return float(np.linalg.norm(totals, ord=kind.shape.parameter))
+    worst = sorted(totals.tolist(), reverse=True)[: kind.shape.parameter]
+    return math.fsum(worst) / len(worst)
 
 
 def footprint_totals(scenario: Scenario, load: Array) -> dict[str, FootprintTotals]:
@@ -116,10 +126,11 @@ def violations(scenario: Scenario, route: Array) -> dict[str, float]:
 
 
 def valid_equity_price(scenario: Scenario, equity_price: Array) -> Array:
-    """(K, N) in the simplexes of the bound: negative prices to 0, then each kind scaled to its weight.
+    """(K, N) in the sets of the bound: negative prices to 0, then each kind scaled to its weight.
 
     Scaling down makes a price valid; scaling up cannot lower the bound, as footprints are never negative.
-    A kind without any positive price keeps zeros.
+    Under the mean of the M worst, what is then above a share of one M-th is cut off. A kind without any
+    positive price keeps zeros.
     """
     _require("equity_price", equity_price, (len(scenario.footprints), len(scenario.regions)))
     valid = np.zeros(equity_price.shape)
@@ -129,7 +140,11 @@ def valid_equity_price(scenario: Scenario, equity_price: Array) -> Array:
         if largest > 0.0:
             # Divided by the largest first: a sum of huge or of denormal prices would not scale.
             share = positive / largest
-            valid[k] = share * (kind.weight / float(share.sum()))
+            power = kind.shape.parameter / (kind.shape.parameter - 1) if kind.shape.family == "lq" else 1.0
+            valid[k] = share * (kind.weight / float(np.linalg.norm(share, ord=power)))
+            if kind.shape.family == "worst":
+                cap = kind.weight / min(kind.shape.parameter, len(scenario.regions))
+                valid[k] = np.minimum(valid[k], cap)
     return valid
 
 

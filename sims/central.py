@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 import resource
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Thread
 from time import perf_counter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -28,10 +29,8 @@ from eglb.sims.pairs import Pairs, merge_gateways, separate_gateways
 from eglb.sims.problems import InfeasibleError
 from eglb.sims.scenario import Scenario
 
-if TYPE_CHECKING:
-    pass
-
 Array = np.ndarray
+Row = tuple[Array, Array]
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,8 @@ METHODS: MappingProxyType[str, Method] = MappingProxyType(
 )
 # From how many columns on the interior point is faster than dual simplex; see `solve_central`.
 INTERIOR_FROM_COLUMNS = 140_000
+# Of a norm, by which tangents may fall short of it.
+_TANGENT_TOLERANCE = 1e-7
 # Columns of one linear program of a policy without equity, whose slots are independent.
 COLUMNS_AT_ONCE = 10_000
 
@@ -121,7 +122,7 @@ def solve_central(
         method = "interior" if len(model.cost) >= INTERIOR_FROM_COLUMNS else "simplex"
     seconds_build = perf_counter() - started
     left = None if time_limit is None else max(0.0, time_limit - seconds_build)
-    answer = _run(scenario, model, METHODS[method].options, left, threads)
+    answer = _run(scenario, model, METHODS[method].options, left, threads, _tangents_wanted(scenario, model))
     started = perf_counter()
     route = pairs.expand_flow(scenario, repair_flow(pairs, model.flow(answer.columns), _repair_to(scenario)))
     if max(violations(scenario, route).values()) > 10.0 * _repair_to(scenario):
@@ -203,10 +204,46 @@ class _Answer:
     seconds: float
 
 
+def _tangents_wanted(scenario: Scenario, model: LinearModel) -> Callable[[Array], list[Row]] | None:
+    """What finds the tangents of the norms that a solution lacks; None if no footprint has a norm's shape.
+
+    Cutting planes (Kelley 1960): first the axes, which make the norm the maximum, then where solutions lie.
+    """
+    powers = {
+        k: scenario.footprints[model.kinds[k]].shape.parameter
+        for k in model.own_levels
+        if scenario.footprints[model.kinds[k]].shape.family == "lq"
+    }
+    if not powers:
+        return None
+
+    def wanted(columns: Array) -> list[Row]:
+        rows = []
+        for k, power in powers.items():
+            level = np.maximum(model.own_level(k, columns), 0.0)
+            size = float(np.linalg.norm(level, ord=power))
+            place, value = model.tangent(k, (level / size) ** (power - 1) if size > 0.0 else level)
+            missing = float(value @ columns[place])
+            if size > 0.0 and missing > _TANGENT_TOLERANCE * size:
+                rows.append((place, value))
+        return rows
+
+    return wanted
+
+
 def _run(
-    scenario: Scenario, model: LinearModel, options: dict[str, Any], time_limit: float | None, threads: int
+    scenario: Scenario,
+    model: LinearModel,
+    options: dict[str, Any],
+    time_limit: float | None,
+    threads: int,
+    further_rows: Callable[[Array], list[Row]] | None = None,
 ) -> _Answer:
-    """Solve `model`; zeros stand for what HiGHS has no value for."""
+    """Solve `model`; zeros stand for what HiGHS has no value for.
+
+    `further_rows` tells of a solution which rows it lacks (columns and values, at most zero); they are added
+    until it lacks none.
+    """
     import highspy
 
     # HiGHS keeps its worker threads for the life of the process and refuses another number of them.
@@ -219,7 +256,18 @@ def _run(
             raise ValueError(f"this build of HiGHS does not take {name}={value!r}")
     started = perf_counter()
     solver.passModel(to_highs(model))
+    if further_rows is not None:
+        axes = np.eye(len(scenario.regions))
+        _add_rows(solver, [model.tangent(k, axis) for k in model.own_levels for axis in axes])
     _run_interruptibly(solver)
+    while further_rows is not None and solver.getModelStatus() == highspy.HighsModelStatus.kOptimal:
+        rows = further_rows(np.array(solver.getSolution().col_value))
+        if not rows:
+            break
+        _add_rows(solver, rows)
+        if time_limit is not None:
+            solver.setOptionValue("time_limit", max(0.0, time_limit - (perf_counter() - started)))
+        _run_interruptibly(solver)
     seconds = perf_counter() - started
     status = solver.getModelStatus()
     ends = highspy.HighsModelStatus
@@ -242,6 +290,12 @@ def _run(
         ),
         seconds=seconds,
     )
+
+
+def _add_rows(solver: Any, rows: list[Row]) -> None:
+    """Add rows that are to be at most zero."""
+    for place, value in rows:
+        solver.addRow(-math.inf, 0.0, len(place), place.astype(np.int32), value)
 
 
 def _run_interruptibly(solver: Any) -> None:

@@ -4,6 +4,10 @@
     subject to  sum_i x_gi = d_g (demand),  sum_g x_gi = y_i <= cap_i (capacity),  x >= 0
                 s_ik sum_t a_ik y_i <= z_k (footprint)
 
+Under an equity shape other than the maximum, regions have levels e_ik >= 0 of their own. For the mean of the
+M worst, footprints may exceed z_k by e_ik at lam_k / M each. For a norm, they are at most e_ik, and z_k is at
+least every tangent of the norm at e that was added so far (`tangent`).
+
 Reductions: gateways g that reach the same regions are one; kinds of weight 0 are left out; a region that only
 one g reaches has its load in that x, and its capacity as the bound. For the others the load is either
 written out as a sum over x wherever it occurs (form ``"flow"``) or a variable y of its own (``"load"``):
@@ -30,8 +34,10 @@ FORMS = ("flow", "load")
 class LinearModel:
     """``min cost x : row_lower <= matrix x <= row_upper, lower <= x <= upper``, scaled, and the way back.
 
-    Columns are the flows (T, E'), then the loads (T, M) of form ``"load"``, then z (K'). Rows are demand
-    (T, G), capacity (T, M) for the M regions that several groups reach, then footprints (K', N).
+    Columns are the flows (T, E'), then the loads (T, M) of form ``"load"``, then z (K'), then the own levels
+    (N each) of the kinds in `own_levels`, which holds the first columns. Rows are demand (T, G), capacity
+    (T, M) for the M regions that several groups reach, then footprints (K', N) from `first_footprint` on,
+    then the tangents of the norms.
     """
 
     pairs: Pairs
@@ -46,6 +52,8 @@ class LinearModel:
     demand_unit: float
     price_unit: float
     footprint_unit: Array
+    first_footprint: int
+    own_levels: dict[int, int]
 
     def flow(self, columns: Array) -> Array:
         """(E', T) MW from the solver's column values."""
@@ -64,10 +72,22 @@ class LinearModel:
         regions = len(self.pairs.capacity)
         price = np.zeros((self.kinds_of_scenario, regions))
         if self.kinds:
-            dual = row_dual[len(row_dual) - len(self.kinds) * regions :].reshape(len(self.kinds), regions)
+            last = self.first_footprint + len(self.kinds) * regions
+            dual = row_dual[self.first_footprint : last].reshape(len(self.kinds), regions)
             unit = self.price_unit * self.demand_unit / self.footprint_unit
             price[list(self.kinds)] = np.maximum(-dual, 0.0) * unit[:, None]
         return price
+
+    def own_level(self, kind: int, columns: Array) -> Array:
+        """(N,) the levels of the regions in `kind`, an index into `kinds`, in the model's units."""
+        first = self.own_levels[kind]
+        return columns[first : first + len(self.pairs.capacity)]
+
+    def tangent(self, kind: int, gradient: Array) -> tuple[Array, Array]:
+        """Columns and values of the row `gradient` . e <= z, the row being at most zero."""
+        first_z = min(self.own_levels.values()) - len(self.kinds)
+        own = self.own_levels[kind] + np.arange(len(gradient))
+        return np.append(own, first_z + kind), np.append(gradient, -1.0)
 
     def optimum(self, objective: float) -> float:
         """USD from the solver's objective value."""
@@ -135,14 +155,22 @@ def build_model(
         carriers, carrier_region = x_columns, pairs.region
     first_footprint = first_capacity + slots * len(shared)
     first_z = slots * (edges + loads)
+    shapes = [scenario.footprints[k].shape for k in kinds]
+    own_levels, width = {}, first_z + len(kinds)
+    for k, shape in enumerate(shapes):
+        if shape.family == "lq" or shape.parameter > 1:
+            own_levels[k], width = width, width + n
     for k, a in enumerate(intensity):
         rows.append(np.tile(first_footprint + k * n + carrier_region, slots))
         columns.append(carriers.ravel())
         values.append((a.T * (demand_unit / footprint_unit[k]))[:, carrier_region].ravel())
-        rows.append(first_footprint + k * n + np.arange(n))
-        columns.append(np.full(n, first_z + k))
-        values.append(np.full(n, -1.0))
-    height, width = first_footprint + len(kinds) * n, first_z + len(kinds)
+        levels = [np.full(n, first_z + k)] if shapes[k].family != "lq" else []
+        levels += [own_levels[k] + np.arange(n)] if k in own_levels else []
+        for level in levels:
+            rows.append(first_footprint + k * n + np.arange(n))
+            columns.append(level)
+            values.append(np.full(n, -1.0))
+    height = first_footprint + len(kinds) * n
     matrix = sp.csc_matrix(
         (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=(height, width)
     )
@@ -153,7 +181,11 @@ def build_model(
     else:
         objective[x_columns.ravel()] = (cost.T / price_unit).ravel()
     weights = np.array([scenario.footprints[k].weight for k in kinds])
-    objective[first_z:] = weights * footprint_unit / (price_unit * demand_unit)
+    prices = weights * footprint_unit / (price_unit * demand_unit)
+    objective[first_z : first_z + len(kinds)] = prices
+    for k, first in own_levels.items():
+        if shapes[k].family == "worst":
+            objective[first : first + n] = prices[k] / min(shapes[k].parameter, n)
     capacity = (pairs.capacity.T / demand_unit).astype(float)
     upper = np.full(width, np.inf)
     if with_load:
@@ -180,6 +212,8 @@ def build_model(
         demand_unit=demand_unit,
         price_unit=price_unit,
         footprint_unit=footprint_unit,
+        first_footprint=first_footprint,
+        own_levels=own_levels,
     )
 
 

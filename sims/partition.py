@@ -73,6 +73,7 @@ def partition(scenario: Scenario, merge: bool = True) -> Partition:
         edge_gateway=pairs.gateway[by_gateway],
         edge_region=pairs.region[by_gateway],
         equity_weight=np.array([kind.weight for kind in priced], float),
+        equity_shape=tuple(kind.shape for kind in priced),
     )
     private = Region(scenario.regions, scenario.price_per_mw_slot(), scenario.capacity.copy(), intensity)
     return Partition(scenario, private, market, pairs, by_gateway, kinds, merge)

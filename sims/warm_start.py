@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eglb.coordinator.algorithm import WarmStart
-from eglb.coordinator.equity import normalise
 from eglb.sims.partition import Partition
 from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
@@ -105,7 +104,7 @@ def align(source: WarmStartSource, parts: Partition) -> WarmStart:
 
     def equity(price: Array) -> Array:
         taken = np.pad(price, ((0, 1), (0, 1)))[np.ix_(kind, region)]
-        return normalise(taken.T, market.equity_weight)
+        return market.equity.normalise(taken.T)
 
     further = [equity(price) for price in source.equity_prices]
     return WarmStart(

@@ -27,6 +27,7 @@ class Point:
     compliance: Array
     level_residual: Array
     mass: Array
+    direction: Array
 
 
 def draw_point(market: Market, kinds: int, seed: int, spread: float) -> Point:
@@ -50,4 +51,5 @@ def draw_point(market: Market, kinds: int, seed: int, spread: float) -> Point:
         wide(kinds, n),
         random.normal(size=(kinds, n)),
         random.normal(size=kinds) * 0.1,
+        random.uniform(0.3, 2.0, (kinds, n)),
     )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from eglb.coordinator.equity import EquityShape
 from eglb.sims.scenario import FootprintKind, Scenario
 
 Array = np.ndarray
@@ -76,11 +77,12 @@ def make_kind(
     unit: str = "t",
     per: str = "facility",
     region_weight: Sequence[float] | Array | None = None,
+    shape: str = "max",
 ) -> FootprintKind:
     """A footprint kind from its (N, T) intensity."""
     a = np.array(intensity, dtype=float)
     weights = np.ones(len(a)) if region_weight is None else np.array(region_weight, dtype=float)
-    return FootprintKind(name, unit, weight, a, per, weights)
+    return FootprintKind(name, unit, weight, a, per, weights, EquityShape.parse(shape))
 
 
 def build_backwards(
@@ -92,14 +94,16 @@ def build_backwards(
     kinds: int = 2,
     demand_scale: float = 1.0,
     price_scale: float = 1.0,
+    shape: str = "max",
 ) -> tuple[KnownAnswer, Certificate]:
     """A random scenario derived from a plan and prices that are optimal by construction.
 
     First the full price v_i(t) of every region, on few levels so that gateways have ties to split between;
     each gateway's demand price is the lowest it reaches, and it sends only there. Some regions are then
     declared full and given a price on capacity, the others get room. Equity prices go to a random set of
-    regions, whose weights are set so that exactly they tie for the worst. Energy price is what is left of v.
-    It may be negative. The optimum is the value of the dual, ``sum nu d - sum gamma cap``; the tests compare
+    regions, whose weights are set so that exactly they tie for the worst; of an equity `shape` other than the
+    maximum they are its gradient at the plan. Energy price is what is left of v. It may be negative. The
+    optimum is the value of the dual, ``sum nu d - sum gamma cap``; the tests compare
     it with the plan's cost.
     """
     random = np.random.default_rng(seed)
@@ -133,7 +137,16 @@ def build_backwards(
         used = np.flatnonzero(total > 0)
         region_weight = random.uniform(0.5, 1.5, n)
         weight = float(random.choice([0.0, 5.0, 25.0]))
-        if len(used):
+        if len(used) and shape != "max":
+            family, parameter = shape.split(":")[0], int(shape.split(":")[1])
+            weighted = region_weight * total
+            if family == "lq":
+                size = float((weighted**parameter).sum()) ** (1.0 / parameter)
+                equity_price[k] = weight * (weighted / size) ** (parameter - 1)
+            else:
+                count = min(parameter, n)
+                equity_price[k, np.argsort(-weighted)[:count]] = weight / count
+        elif len(used):
             worst = random.choice(used, size=random.integers(1, len(used) + 1), replace=False)
             level = float(total[used].max())
             region_weight[used] = level * random.uniform(0.1, 0.99, len(used)) / total[used]
@@ -150,6 +163,7 @@ def build_backwards(
                 name=("water", "carbon", "health")[k % 3] + (str(k) if k > 2 else ""),
                 per=per,
                 region_weight=region_weight,
+                shape=shape,
             )
         )
     scenario = make_scenario(

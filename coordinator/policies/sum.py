@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eglb.coordinator.equity import fair_share
 from eglb.coordinator.hourly import Exchange, Hour, Policy, follow
 
 
@@ -13,4 +12,4 @@ class WeightedSum(Policy):
     """Least energy cost plus lambda / N times the total footprint, in every slot."""
 
     def decide(self, hour: Hour) -> Exchange:
-        return (yield from follow(hour, fair_share(hour.market.equity_weight, len(hour.footprint))))
+        return (yield from follow(hour, hour.market.equity.fair_share(len(hour.footprint))))

@@ -44,7 +44,7 @@ def draw_barrier(seed: int) -> Barrier:
         capacity=region.capacity,
         intensity=region.intensity,
         load=random.uniform(0.1, 1.0, (N, T)),
-        level=random.uniform(1.0, 2.0, K),
+        level=random.uniform(1.0, 2.0, (N, K)),
         slack=10.0 ** random.uniform(-1.5, 1.5, (N, T)),
         slack_price=10.0 ** random.uniform(-1.5, 1.5, (N, T)),
         room=10.0 ** random.uniform(-1.5, 1.5, (N, K)),
@@ -61,8 +61,8 @@ def draw_step(seed: int, number: int = 1) -> BarrierStep:
         price_unit=2.0,
         load_unit=3.0,
         footprint_unit=np.array([0.5, 4.0]),
-        level=random.uniform(1.0, 2.0, K),
-        level_move=random.normal(0.0, 0.1, K),
+        level=random.uniform(1.0, 2.0, (N, K)),
+        level_move=random.normal(0.0, 0.1, (N, K)),
         load=3.0 * random.uniform(0.1, 1.0, (N, T)),
         capacity_price_move=random.normal(0.0, 0.1, (N, T)),
         equity_price=random.uniform(0.1, 1.0, (N, K)),
@@ -94,7 +94,7 @@ def test_off_the_path_the_model_is_the_newton_system_with_the_agents_unknowns_el
     for seed in range(8):
         b = draw_barrier(seed)
         random = np.random.default_rng(seed)
-        tau, dy, ds = 0.2, random.normal(size=(N, T)), random.normal(size=K)
+        tau, dy, ds = 0.2, random.normal(size=(N, T)), random.normal(size=(N, K))
         model = b.describe(tau)
         for i in range(N):
             for t in range(T):
@@ -106,8 +106,8 @@ def test_off_the_path_the_model_is_the_newton_system_with_the_agents_unknowns_el
                 assert model.slope[i, t] + model.curvature[i, t] * dy[i, t] == pytest.approx(cost, rel=1e-5)
             for k in range(K):
                 w, mu = b.room[i, k], b.room_price[i, k]
-                gap = b.level[k] - b.intensity[i, k] @ b.load[i] - w
-                move = ds[k] - b.intensity[i, k] @ dy[i]
+                gap = b.level[i, k] - b.intensity[i, k] @ b.load[i] - w
+                move = ds[i, k] - b.intensity[i, k] @ dy[i]
                 _, dmu = np.linalg.solve(np.array([[1.0, 0.0], [mu, w]]), [gap + move, tau - w * mu])
                 # W dmu + (ds - a dy) = b
                 left = model.level_compliance[i, k] * dmu + move

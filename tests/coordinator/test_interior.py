@@ -23,7 +23,7 @@ def reduced_solution(p: Point) -> tuple[Array, Array, Array, Array, Array, Array
     graph = (p.market.gateway_start, p.market.edge_region)
     reduction = reduce_slots(graph, p.x, p.z, p.nu, p.slope, p.curvature, p.intensity, p.demand, p.tau)
     side = p.level_residual + np.einsum("tkn,tn->kn", p.intensity, reduction.shift)
-    dmu, ds = solve_border(reduction.border, p.compliance, side, p.mass)
+    dmu, ds = solve_border(reduction.border, p.compliance, side, p.direction, p.mass)
     equity_cost = np.ascontiguousarray(np.einsum("kn,tkn->tn", dmu, p.intensity))
     dnu, dx, dz, capacity, *room = expand_slots(graph, p.x, p.z, reduction, equity_cost, p.tau)
     return dx, dz, dnu, capacity, dmu, ds, (room[0], room[1])
@@ -58,12 +58,12 @@ def dense_system(p: Point) -> tuple[Array, Array]:
             row = mu0 + kind * n + region
             # W dmu + ds - a . dy = b
             a[row, row] = p.compliance[kind, region]
-            a[row, s0 + kind] = 1.0
+            a[row, s0 + kind] = p.direction[kind, region]
             for s in range(t):
                 for f in np.flatnonzero(m.edge_region == region):
                     a[row, x0 + s * e + f] = -p.intensity[s, kind, region]
             b[row] = p.level_residual[kind, region]
-        a[s0 + kind, mu0 + kind * n : mu0 + (kind + 1) * n] = 1.0
+        a[s0 + kind, mu0 + kind * n : mu0 + (kind + 1) * n] = p.direction[kind]
         b[s0 + kind] = p.mass[kind]
     return a, b
 
@@ -137,8 +137,9 @@ def test_border_system_is_that_of_a_dense_solver(kinds: int, scale: float) -> No
     border = scale * factor @ factor.T
     compliance = scale * random.uniform(0.1, 1.0, (kinds, regions))
     side, mass = scale * random.normal(size=(kinds, regions)), random.normal(size=kinds)
-    dmu, ds = solve_border(border.copy(), compliance, side, mass)
-    ones = np.kron(np.eye(kinds), np.ones((regions, 1)))
+    direction = random.uniform(0.3, 2.0, (kinds, regions))
+    dmu, ds = solve_border(border.copy(), compliance, side, direction, mass)
+    ones = np.kron(np.eye(kinds), np.ones((regions, 1))) * direction.reshape(-1, 1)
     whole = np.block(
         [[border / scale + np.diag(compliance.ravel() / scale), ones], [ones.T, np.zeros((kinds, kinds))]]
     )

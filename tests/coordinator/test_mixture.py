@@ -8,11 +8,17 @@ from scipy.optimize import linprog, minimize
 
 from eglb.coordinator.algorithm import Incumbent
 from eglb.coordinator.dual import nearest_in_level_set
+from eglb.coordinator.equity import Equity, EquityShape
 from eglb.coordinator.mixture import Mixture, PricedPlan
 
 Array = np.ndarray
 
 SCALES = [1e-6, 1.0, 1e9]
+
+
+def worst(weight: Array) -> Equity:
+    """The worst region's footprint of every kind."""
+    return Equity.of(weight, [EquityShape()] * len(weight))
 
 
 def draw_plans(
@@ -66,15 +72,15 @@ def test_the_best_mixture_is_the_linear_program_it_states(
     part_of_slot = np.searchsorted(first, np.arange(5), side="right") - 1
     for seed in range(8):
         plans, weight = draw_plans(seed, kinds, money, units, parts)
-        mixture = Mixture(weight, 10, first)
+        mixture = Mixture(worst(weight), 10, first)
         for plan in plans:
             mixture.add(plan)
         objective, route = mixture.best()
         assert objective == pytest.approx(best_value(plans, weight, money, units), abs=1e-7 * money)
-        assert objective <= min(plan.objective(weight) for plan in plans) + 1e-9 * money
+        assert objective <= min(plan.objective(worst(weight)) for plan in plans) + 1e-9 * money
         # The route is a mixture with exactly that objective.
         w = Mixture.weights(
-            np.array([p.part_cost for p in plans]), np.array([p.part_footprint for p in plans]), weight
+            np.array([p.part_cost for p in plans]), np.array([p.part_footprint for p in plans]), worst(weight)
         )
         assert (w >= 0.0).all()
         np.testing.assert_allclose(w.sum(0), np.ones(parts), rtol=1e-12)
@@ -89,13 +95,13 @@ def test_the_best_mixture_is_the_linear_program_it_states(
 def test_rows_that_turn_out_worst_are_added() -> None:
     """Each of two plans is worst elsewhere by far; in between a third region is, that neither looks at."""
     footprint = np.array([[10.0, 0.0, 6.0], [0.0, 10.0, 6.0]])[:, None, :, None]
-    w = Mixture.weights(np.zeros((2, 1)), footprint, np.ones(1))
+    w = Mixture.weights(np.zeros((2, 1)), footprint, worst(np.ones(1)))
     assert np.tensordot(w, footprint, 2).max() == pytest.approx(6.0)
 
 
 def test_old_plans_are_forgotten() -> None:
     weight = np.ones(1)
-    mixture = Mixture(weight, keep=2)
+    mixture = Mixture(worst(weight), keep=2)
     for cost in (1.0, 5.0, 3.0):
         mixture.add(PricedPlan(np.full((1, 1), cost), np.array([cost]), np.zeros((1, 2, 1))))
     objective, route = mixture.best()
@@ -104,7 +110,7 @@ def test_old_plans_are_forgotten() -> None:
 
 def test_two_mirrored_plans_mix_in_halves() -> None:
     weight = np.array([2.0])
-    mixture = Mixture(weight, keep=5)
+    mixture = Mixture(worst(weight), keep=5)
     mixture.add(PricedPlan(np.array([[1.0, 0.0]]), np.ones(1), np.array([[[1.0], [0.0]]])))
     mixture.add(PricedPlan(np.array([[0.0, 1.0]]), np.ones(1), np.array([[[0.0], [1.0]]])))
     objective, route = mixture.best()
@@ -116,8 +122,9 @@ def test_an_objective_is_cost_and_the_worst_of_each_kind() -> None:
     plan = PricedPlan(
         np.zeros((2, 1)), np.array([3.0, 4.0]), np.array([[[0.0, 4.0], [1.0, 2.0]], [[1.0, 1.0], [2.0, 0.0]]])
     )
-    assert plan.objective(np.array([10.0, 100.0])) == 7.0 + 30.0 + 500.0
-    assert PricedPlan(np.zeros((1, 1)), np.array([-7.0]), np.zeros((1, 2, 0))).objective(np.zeros(0)) == -7.0
+    assert plan.objective(worst(np.array([10.0, 100.0]))) == 7.0 + 30.0 + 500.0
+    nothing = PricedPlan(np.zeros((1, 1)), np.array([-7.0]), np.zeros((1, 2, 0)))
+    assert nothing.objective(worst(np.zeros(0))) == -7.0
 
 
 def draw_level_set(seed: int) -> tuple[Array, Array, Array]:
@@ -135,7 +142,7 @@ def test_nearest_point_is_that_of_a_general_solver() -> None:
     moved = 0
     for seed in range(40):
         center, slopes, heights = draw_level_set(seed)
-        got = nearest_in_level_set(center, slopes, heights)
+        got = nearest_in_level_set(center, slopes, heights, worst(np.ones(len(center))))
         assert got is not None and got.shape == center.shape
         assert (got >= 0.0).all()
         np.testing.assert_allclose(got.sum(1), 1.0, rtol=1e-9)
@@ -164,8 +171,8 @@ def test_nearest_point_is_that_of_a_general_solver() -> None:
 def test_the_scale_of_the_planes_does_not_matter(scale: float) -> None:
     for seed in range(10):
         center, slopes, heights = draw_level_set(seed)
-        one = nearest_in_level_set(center, slopes, heights)
-        other = nearest_in_level_set(center, scale * slopes, scale * heights)
+        one = nearest_in_level_set(center, slopes, heights, worst(np.ones(len(center))))
+        other = nearest_in_level_set(center, scale * slopes, scale * heights, worst(np.ones(len(center))))
         assert one is not None and other is not None
         np.testing.assert_allclose(other, one, atol=1e-9)
 
@@ -173,12 +180,17 @@ def test_the_scale_of_the_planes_does_not_matter(scale: float) -> None:
 def test_a_level_out_of_reach_is_none_and_one_already_reached_moves_nothing() -> None:
     center = np.array([[0.5, 0.5]])
     slopes = np.array([[1.0, 0.0]])
-    assert nearest_in_level_set(center, slopes, np.array([1.5])) is None
-    assert nearest_in_level_set(center, np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0.7, 0.7])) is None
-    np.testing.assert_allclose(nearest_in_level_set(center, slopes, np.array([0.2])), center)
-    np.testing.assert_allclose(nearest_in_level_set(center, slopes, np.array([0.7])), [[0.7, 0.3]])
-    np.testing.assert_allclose(nearest_in_level_set(center, slopes, np.array([1.0])), [[1.0, 0.0]], atol=1e-9)
-    np.testing.assert_array_equal(nearest_in_level_set(np.ones((2, 1)), np.ones((1, 2)), np.ones(1)), 1.0)
+
+    def nearest(slopes: Array, *heights: float) -> Array | None:
+        return nearest_in_level_set(center, slopes, np.array(heights), worst(np.ones(1)))
+
+    assert nearest(slopes, 1.5) is None
+    assert nearest(np.array([[1.0, 0.0], [0.0, 1.0]]), 0.7, 0.7) is None
+    np.testing.assert_allclose(nearest(slopes, 0.2), center)
+    np.testing.assert_allclose(nearest(slopes, 0.7), [[0.7, 0.3]])
+    np.testing.assert_allclose(nearest(slopes, 1.0), [[1.0, 0.0]], atol=1e-9)
+    alone = nearest_in_level_set(np.ones((2, 1)), np.ones((1, 2)), np.ones(1), worst(np.ones(2)))
+    np.testing.assert_array_equal(alone, 1.0)
 
 
 def test_the_incumbent_keeps_the_best_of_each_side() -> None:

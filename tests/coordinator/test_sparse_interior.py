@@ -41,12 +41,12 @@ def test_sparse_step_is_the_dense_one(spread: float, slots: int, kinds: int) -> 
     np.testing.assert_allclose(shift, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
     side = p.level_residual + np.einsum("tkn,tn->kn", p.intensity, shift)
     nothing = np.zeros_like(side)
-    dmu, ds = sparse.solve_border(p.compliance, side, p.mass, nothing, 1e-24)
-    dmu_dense, ds_dense = dense.solve_border(p.compliance, side, p.mass, nothing, 0.0)
+    dmu, ds = sparse.solve_border(p.compliance, side, p.direction, p.mass, nothing, 1e-24)
+    dmu_dense, ds_dense = dense.solve_border(p.compliance, side, p.direction, p.mass, nothing, 0.0)
     size = np.abs(dmu_dense).max(initial=1e-300)
     np.testing.assert_allclose(dmu, dmu_dense, rtol=1e-6, atol=1e-6 * size)
     np.testing.assert_allclose(ds, ds_dense, rtol=1e-6)
-    np.testing.assert_allclose(dmu.sum(1), p.mass, rtol=1e-9, atol=1e-9 * size)
+    np.testing.assert_allclose((p.direction * dmu).sum(1), p.mass, rtol=1e-9, atol=1e-9 * size)
     cost = np.ascontiguousarray((dmu_dense * p.intensity).sum(1))
     for one, other in zip(sparse.expand(cost), dense.expand(cost), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-7, atol=1e-7 * np.abs(other).max(initial=0.0))
@@ -134,15 +134,17 @@ def test_projected_conjugate_gradients_solve_the_saddle_point(scale: float) -> N
     whole = scale * (factor @ factor.T + np.eye(kinds * regions))
     diagonal = whole.diagonal().reshape(kinds, regions)
     side, mass = scale * random.normal(size=(kinds, regions)), random.normal(size=kinds)
+    direction = random.uniform(0.3, 2.0, (kinds, regions))
     x, level, steps = projected_cg(
         lambda v: (whole @ v.ravel()).reshape(kinds, regions),
         lambda v: v / diagonal,
         side,
+        direction,
         mass,
         random.normal(size=(kinds, regions)),
         1e-24 * scale,
     )
-    ones = np.kron(np.eye(kinds), np.ones((regions, 1)))
+    ones = np.kron(np.eye(kinds), np.ones((regions, 1))) * direction.reshape(-1, 1)
     system = np.block([[whole / scale, ones], [ones.T, np.zeros((kinds, kinds))]])
     expected = np.linalg.solve(system, np.concatenate([side.ravel() / scale, mass]))
     np.testing.assert_allclose(x.ravel(), expected[: kinds * regions], rtol=1e-8, atol=1e-10)
