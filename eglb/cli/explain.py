@@ -1,0 +1,42 @@
+"""``eglb explain``: why load went where it did, from the dual prices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from eglb.cli import options, streams
+
+
+@click.command("explain", short_help="Why load went where it did, from the dual prices.")
+@click.argument("result", type=click.Path(path_type=Path))
+@click.option("--region", metavar="R", help="Only this region: what it costs whom, and what binds it.")
+@click.option(
+    "--hour", metavar="H", help="Only this slot: its number from 0, or a UTC time as 2022-09-22T05."
+)
+@click.option("--gateway", metavar="G", help="Only this gateway: what every region would cost it.")
+@options.output_options
+def explain_command(
+    result: Path, region: str | None, hour: str | None, gateway: str | None, as_json: bool, quiet: bool
+) -> int:
+    """Why load went where it did in RESULT, a results folder of `eglb solve --out`.
+
+    Without options: who is worst off and how the price of inequity is shared, what binds every region, and of
+    what the certified gap is made. Energy + surcharges for footprints + price of capacity is a region's full
+    price; less the gateway's demand price it is the reduced cost, zero where load goes.
+
+    With --json and any option, every pair of gateway and region is listed too, slot by slot.
+    """
+    from eglb.sims.explanation import explain
+    from eglb.sims.explanation_rows import as_dict, select
+    from eglb.sims.explanation_tables import ExplanationView
+
+    with streams.stdout_kept_clean():
+        explanation = explain(result)
+        chosen = select(explanation, region, hour, gateway)
+    if as_json:
+        streams.print_json(as_dict(explanation, chosen))
+    elif not quiet:
+        streams.print_table(ExplanationView(explanation, chosen))
+    return 0

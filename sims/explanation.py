@@ -1,0 +1,315 @@
+"""Why load went where it did, from the prices that certify a plan.
+
+With the plan's equity prices mu_ik, a MW of load in region i and slot t has the full price
+
+    v_i = p_i + sum_k mu_ik s_ik a_ik + pi_i      energy, surcharges for footprints, price of capacity
+
+in USD per MW-slot. A gateway pays the lowest full price within its reach, its demand price nu_j; the reduced
+cost ``v_i - nu_j >= 0`` is what a MW of gateway j would cost more in region i than where it is served now.
+
+pi_i is the multiplier of the capacity in the knapsack of the bound (`eglb.sims.audit`): what one MW more
+would save, at these prices. Stored demand prices are only near the lowest full prices; capacity and demand
+prices are set from each other until they agree, which can only raise the bound (block coordinate ascent on
+``sum nu_j d_j - sum pi_i cap_i``, its linear-programming dual). Then, exactly,
+
+    objective - bound = sum_k (lambda_k max_i s_ik f_ik - sum_i mu_ik s_ik f_ik)      equity
+                        + sum_ijt (v_i - nu_j) x_ij                                   routing
+                        + sum_it pi_i (cap_i - y_i)                                   capacity
+
+with every term at least zero: the certified gap, taken apart (complementary slackness).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eglb.sims.audit import (
+    audit,
+    energy_cost,
+    plan_objective,
+    region_load,
+    valid_equity_price,
+)
+from eglb.sims.problems import InputError
+from eglb.sims.scenario import Scenario
+from eglb.sims.solution import Audit, Solution
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+Array = np.ndarray
+
+# Passes after which capacity and demand prices are taken as they are; a few suffice.
+PASSES = 50
+# A region counts as full from this share of its capacity on: plans that stop at a gap hardly ever touch it.
+FULL = 0.999
+# A region counts as serving a gateway from this share of its demand on.
+SERVES = 1e-3
+
+
+@dataclass(frozen=True)
+class Slackness:
+    """The certified gap in USD and the parts it is made of, each at least zero up to rounding.
+
+    `sharpened` is what the prices shown add to the bound of the stored ones; `equity` the weight of each kind
+    on regions that are not the worst; `routing` load served at more than the lowest price; `capacity` the
+    price of capacity that is left idle.
+    """
+
+    gap: float
+    sharpened: float
+    equity: dict[str, float]
+    routing: float
+    capacity: float
+
+    @property
+    def residual(self) -> float:
+        """What the parts leave unexplained: rounding."""
+        return self.gap - math.fsum([self.sharpened, self.routing, self.capacity, *self.equity.values()])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Explanation:
+    """A plan and the prices behind it; all prices are USD per MW-slot.
+
+    Parameters
+    ----------
+    audit : objective and bound as stored, recomputed. route : (E, T) MW. load : (N, T) MW.
+    energy, capacity_price : (N, T). surcharge : (K, N, T), mu_ik s_ik a_ik. demand_price : (J, T).
+    equity_price : (K, N) USD per region-weighted unit.
+    slackness : the gap, taken apart.
+    """
+
+    scenario: Scenario
+    algorithm: str
+    audit: Audit
+    route: Array
+    load: Array
+    energy: Array
+    surcharge: Array
+    capacity_price: Array
+    demand_price: Array
+    equity_price: Array
+    slackness: Slackness
+
+    @cached_property
+    def full_price(self) -> Array:
+        """(N, T): energy, surcharges and capacity price together."""
+        return self.energy + self.surcharge.sum(axis=0) + self.capacity_price
+
+    @cached_property
+    def reduced_cost(self) -> Array:
+        """(E, T): full price of the region less demand price of the gateway, on the scenario's pairs."""
+        s = self.scenario
+        return self.full_price[s.reach_region] - self.demand_price[s.reach_gateway]
+
+    @cached_property
+    def full(self) -> Array:
+        """(N, T): where a region has no room left."""
+        return (self.load >= FULL * self.scenario.capacity) & (self.load > 0.0)
+
+    def pairs_of(self, gateway: int) -> Array:
+        """Positions of the pairs of a gateway."""
+        return np.flatnonzero(self.scenario.reach_gateway == gateway)
+
+    def equity_share(self) -> Array:
+        """(K, N): each region's part of the price of a kind's inequity; zeros where a kind has none."""
+        total = self.equity_price.sum(axis=1, keepdims=True)
+        return np.divide(self.equity_price, total, out=np.zeros_like(self.equity_price), where=total > 0.0)
+
+    def capacity_worth(self) -> Array:
+        """(N,) USD: what one more MW of capacity, all the time, would save at these prices."""
+        return self.capacity_price.sum(axis=1)
+
+    def reach_worth(self, gateway: int) -> Array:
+        """(N, T): what a MW of `gateway` would save in a region; zero where it is in reach, or no cheaper.
+
+        Demand times this, summed over slots, is the most that reaching the region can save, but for the gap.
+        """
+        saving = np.maximum(self.demand_price[gateway] - self.full_price, 0.0)
+        saving[self.scenario.reach_region[self.pairs_of(gateway)]] = 0.0
+        return saving
+
+    def next_best(self, gateway: int, but: Array) -> tuple[Array, Array]:
+        """(T,) region and its full price: the cheapest in reach of `gateway` but for the pairs of `but`.
+
+        `but` is (degree, T) in the order of `pairs_of`; -1 and NaN where no region is left.
+        """
+        region = self.scenario.reach_region[self.pairs_of(gateway)]
+        price = np.where(but, np.inf, self.full_price[region])
+        best = price.argmin(axis=0)
+        lowest = price[best, np.arange(price.shape[1])]
+        left = np.isfinite(lowest)
+        return np.where(left, region[best], -1), np.where(left, lowest, np.nan)
+
+    def to_dict(
+        self, region: str | None = None, hour: str | int | None = None, gateway: str | None = None
+    ) -> dict[str, Any]:
+        """The object that ``eglb explain --json`` prints."""
+        from eglb.sims.explanation_rows import as_dict, select
+
+        return as_dict(self, select(self, region, hour, gateway))
+
+    def __repr__(self) -> str:
+        return f"<Explanation of {self.scenario.name} by {self.algorithm}: gap {self.audit.gap:.1e}>"
+
+    def __str__(self) -> str:
+        from eglb.sims.tables import as_text
+
+        return as_text(self)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from eglb.sims.explanation_rows import select
+        from eglb.sims.explanation_tables import ExplanationView
+
+        yield ExplanationView(self, select(self))
+
+
+def explain(result: str | Path | Solution) -> Explanation:
+    """Why load went where it did in `result`: a solution, or the results folder of a solve.
+
+    Raises
+    ------
+    InputError : the folder cannot be read, or holds no plan with its prices.
+    """
+    if isinstance(result, Solution):
+        return explain_plan(
+            result.scenario, result.algorithm, result.route, result.demand_price, result.equity_price
+        )
+    return _explain_folder(Path(result))
+
+
+def explain_plan(
+    scenario: Scenario, algorithm: str, route: Array, demand_price: Array, equity_price: Array
+) -> Explanation:
+    """The explanation of a plan and its prices, in the shapes and units of `eglb.sims.audit.audit`."""
+    found = audit(scenario, route, demand_price, equity_price)
+    load = region_load(scenario, route)
+    equity_price = valid_equity_price(scenario, equity_price)
+    energy = scenario.price_per_mw_slot()
+    surcharge = np.zeros((len(scenario.footprints), *load.shape))
+    for k, kind in enumerate(scenario.footprints):
+        if kind.weight > 0.0:
+            price = (equity_price[k] * kind.region_weight)[:, None]
+            surcharge[k] = price * scenario.intensity_per_mw_slot(kind)
+    capacity_price, demand_price = sharpen(scenario, energy + surcharge.sum(axis=0), demand_price)
+    bound = math.fsum([_dot(demand_price, scenario.demand), -_dot(capacity_price, scenario.capacity)])
+    full_price = energy + surcharge.sum(axis=0) + capacity_price
+    reduced_cost = full_price[scenario.reach_region] - demand_price[scenario.reach_gateway]
+    slackness = Slackness(
+        gap=found.objective - found.lower_bound,
+        sharpened=bound - found.lower_bound,
+        equity={
+            kind.name: _equity_cost(scenario, k, load) - _dot(surcharge[k], load)
+            for k, kind in enumerate(scenario.footprints)
+        },
+        routing=_dot(reduced_cost, route),
+        capacity=_dot(capacity_price, scenario.capacity - load),
+    )
+    return Explanation(
+        scenario=scenario,
+        algorithm=algorithm,
+        audit=found,
+        route=route,
+        load=load,
+        energy=energy,
+        surcharge=surcharge,
+        capacity_price=capacity_price,
+        demand_price=demand_price,
+        equity_price=equity_price,
+        slackness=slackness,
+    )
+
+
+def sharpen(scenario: Scenario, cost: Array, demand_price: Array) -> tuple[Array, Array]:
+    """Capacity prices (N, T) and demand prices (J, T) that agree, with a bound no lower than before.
+
+    `cost` is (N, T), energy and surcharges. Of the capacity prices that agree, the smallest is taken: what
+    one MW more is worth, not one MW less.
+    """
+    for _ in range(PASSES):
+        capacity_price = knapsack_price(scenario, cost, demand_price)
+        lowest = np.full(demand_price.shape, np.inf)
+        np.minimum.at(lowest, scenario.reach_gateway, (cost + capacity_price)[scenario.reach_region])
+        if (lowest == demand_price).all():
+            break
+        demand_price = lowest
+    return capacity_price, demand_price
+
+
+def knapsack_price(scenario: Scenario, cost: Array, demand_price: Array) -> Array:
+    """(N, T) multiplier of each region's capacity, if gateways offer `demand_price` and serving costs `cost`.
+
+    A region takes the best offers first, each up to the gateway's demand; the price is the margin of the
+    first offer that no longer fits whole, or 0 if all that pay fit.
+    """
+    price = np.zeros(cost.shape)
+    pair_start = np.searchsorted(scenario.reach_region, np.arange(len(price) + 1))
+    slots = np.arange(scenario.slots)
+    for i, (start, end) in enumerate(pairwise(pair_start)):
+        if start == end:
+            continue
+        gateway = scenario.reach_gateway[start:end]
+        margin = demand_price[gateway] - cost[i]
+        order = np.argsort(-margin, axis=0, kind="stable")
+        taken = np.cumsum(np.take_along_axis(scenario.demand[gateway], order, axis=0), axis=0)
+        over = taken > scenario.capacity[i] * (1.0 + 1e-9)
+        first = over.argmax(axis=0)
+        marginal = np.take_along_axis(margin, order, axis=0)[first, slots]
+        price[i] = np.where(over[first, slots], np.maximum(marginal, 0.0), 0.0)
+    return price
+
+
+def _equity_cost(scenario: Scenario, k: int, load: Array) -> float:
+    """USD: what kind `k` adds to the objective."""
+    alone = replace(scenario, footprints=scenario.footprints[k : k + 1])
+    return plan_objective(alone, load) - energy_cost(alone, load)
+
+
+def _dot(a: Array, b: Array) -> float:
+    return float(np.einsum("it,it->", a, b))
+
+
+def _explain_folder(folder: Path) -> Explanation:
+    from eglb.sims.results_folder import read, read_scenario
+    from eglb.sims.warm_start import find_source
+
+    stored = read(folder)
+    if not isinstance(stored.run.get("equity_price"), dict) or stored.plan is None or stored.prices is None:
+        raise InputError(f"{folder}: holds no plan with its prices; explain a folder of `eglb solve --out`")
+    scenario = read_scenario(folder)
+    source = find_source(folder, scenario)
+    gateway = _positions(source.gateways, scenario.gateways)
+    region = _positions(source.regions, scenario.regions)
+    kind = _positions(tuple(k.name for k in scenario.footprints), source.kinds)
+    pair = scenario.reach_region * len(scenario.gateways) + scenario.reach_gateway
+    wanted = region[source.flow_region] * len(scenario.gateways) + gateway[source.flow_gateway]
+    edge = np.minimum(np.searchsorted(pair, wanted), len(pair) - 1)
+    same = (
+        np.array_equal(source.times, scenario.times)
+        and sorted(source.gateways) == sorted(scenario.gateways)
+        and set(source.regions) == set(scenario.regions)
+        and (kind >= 0).all()
+        and (pair[edge] == wanted).all()
+    )
+    if not same:
+        raise InputError(f"{folder}: plan and prices are not of the fleet in {folder / 'scenario'}")
+    route = np.zeros((len(pair), scenario.slots))
+    route[edge, source.flow_slot] = source.flow
+    demand_price = np.empty(scenario.demand.shape)
+    demand_price[gateway] = source.demand_price
+    equity_price = np.empty((len(kind), len(scenario.regions)))
+    equity_price[:, region] = source.equity_price[kind]
+    return explain_plan(scenario, str(stored.run.get("algorithm", "")), route, demand_price, equity_price)
+
+
+def _positions(names: tuple[str, ...], among: tuple[str, ...]) -> Array:
+    place = {name: n for n, name in enumerate(among)}
+    return np.array([place.get(name, -1) for name in names], dtype=np.int64)
