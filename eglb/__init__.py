@@ -7,6 +7,8 @@
     table = eglb.compare(fleet)           # every policy and algorithm, beside the central solver
     run = eglb.simulate(fleet, "soft")    # hour by hour, with only what was known
     growth = eglb.scale((10, 50, 200))    # fleets of growing size
+    why = eglb.explain(plan)              # from the dual prices; a results folder will do too
+    curve = eglb.sweep(fleet)             # what equity costs, from weight zero upward
 
 The verbs are those of the ``eglb`` command. What is wrong with an input is raised as `InputError` (wrong)
 or `InfeasibleError` (no feasible plan exists), each with every message in ``.problems``.
@@ -21,44 +23,54 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from eglb.sims.catalog import load
     from eglb.sims.comparison import Comparison, compare
+    from eglb.sims.explanation import Explanation, explain
     from eglb.sims.problems import InfeasibleError, InputError
     from eglb.sims.scaling import Scaling, scale
     from eglb.sims.scenario import Scenario
     from eglb.sims.simulation import Simulation, simulate
     from eglb.sims.solution import Solution
     from eglb.sims.solving import solve
+    from eglb.sims.sweep import Sweep, sweep
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Comparison",
+    "Explanation",
     "InfeasibleError",
     "InputError",
     "Scaling",
     "Scenario",
     "Simulation",
     "Solution",
+    "Sweep",
     "__version__",
     "compare",
+    "explain",
     "load",
     "scale",
     "simulate",
     "solve",
+    "sweep",
 ]
 
 _HOMES = {
     "Comparison": "eglb.sims.comparison",
+    "Explanation": "eglb.sims.explanation",
     "InfeasibleError": "eglb.sims.problems",
     "InputError": "eglb.sims.problems",
     "Scaling": "eglb.sims.scaling",
     "Scenario": "eglb.sims.scenario",
     "Simulation": "eglb.sims.simulation",
     "Solution": "eglb.sims.solution",
+    "Sweep": "eglb.sims.sweep",
     "compare": "eglb.sims.comparison",
+    "explain": "eglb.sims.explanation",
     "load": "eglb.sims.catalog",
     "scale": "eglb.sims.scaling",
     "simulate": "eglb.sims.simulation",
     "solve": "eglb.sims.solving",
+    "sweep": "eglb.sims.sweep",
 }
 
 

@@ -100,8 +100,8 @@ class GatewayRow:
     """One gateway over the slots selected; with a region, the share and costs are those of that region.
 
     `served_by` is the share of its demand by region. `next_best` is the cheapest region in reach that does
-    not serve it, most often, and `next_best_extra` how much dearer it is than the demand price; with a region,
-    it is the cheapest other one in reach, for the load that the region serves. `reach_worth` lists
+    not serve it, most often, and `next_best_extra` how much dearer it is than the demand price; with a
+    region, it is the cheapest other one in reach, for the load that the region serves. `reach_worth` lists
     the regions out of reach that would save most per MW: name, mean saving in USD per MWh, USD for one MW all
     the time, and the most that reaching it can save, USD, but for the certified gap.
     """

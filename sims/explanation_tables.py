@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from eglb.sims.explanation import Explanation
 
+# Regions named in one sentence.
+NAMES_SHOWN = 8
 # From this width on, the less needed columns have room too.
 WIDE = 100
 
@@ -81,8 +83,8 @@ def _said_of_equity(e: Explanation) -> list[tuple[str, str]]:
         elif len(order) == 1:
             said = f"{named[0]} is worst off and bears all of {price}"
         else:
-            parts = [f"{e.scenario.regions[i]} {shares[i]:.0%}" for i in order[:REGION_ROWS]]
-            rest = f" and {len(order) - REGION_ROWS} more" if len(order) > REGION_ROWS else ""
+            parts = [f"{e.scenario.regions[i]} {shares[i]:.0%}" for i in order[:NAMES_SHOWN]]
+            rest = f" and {len(order) - NAMES_SHOWN} more" if len(order) > NAMES_SHOWN else ""
             said = f"{', '.join(parts)}{rest} are worst off and share {price}"
         lines.append((kind.name.capitalize(), said))
     return lines
@@ -147,7 +149,7 @@ def _said_of_region(e: Explanation, chosen: Selection, row: RegionRow) -> list[t
 
 def _said_of_gateway(e: Explanation, chosen: Selection, regions: list[RegionRow]) -> list[tuple[str, str]]:
     (row,) = gateway_rows(e, Selection(chosen.slots, None, chosen.hour, chosen.gateway))
-    served = ", ".join(f"{region} {share:.0%}" for region, share in list(row.served_by.items())[:REGION_ROWS])
+    served = ", ".join(f"{region} {share:.0%}" for region, share in list(row.served_by.items())[:NAMES_SHOWN])
     lines = [
         ("Demand", f"{amount(row.demand_mwh)} MWh at {amount(row.demand_price)} USD/MWh"),
         ("Served by", served or "nobody, as it asks for nothing"),
