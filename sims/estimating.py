@@ -14,7 +14,6 @@ import numpy as np
 from eglb.agents.estimation import cooling, electricity
 from eglb.agents.estimation.countries import WRI_WATER
 from eglb.agents.estimation.figure import Estimate, Figure
-from eglb.agents.estimation.footprints import CARBON_SIGNAL, WATER_SIGNAL, water_per_it_energy
 from eglb.agents.estimation.weather import wet_bulb_c
 from eglb.sims.estimating_facts import WEATHER, FactsReader, Hourly, Regions
 from eglb.sims.problems import InputError
@@ -26,7 +25,7 @@ Array = np.ndarray
 WATER_FACTORS = {"macknick": electricity.MACKNICK_WATER, "ren": electricity.AUTHORS_WATER, "wri": WRI_WATER}
 CARBON_FACTORS = {"ipcc": electricity.IPCC_CARBON, "ren": electricity.AUTHORS_CARBON}
 WRITTEN = tuple(f"{kind}{end}" for kind in ("water", "carbon") for end in ("", "_low", "_high"))
-GIVEN_SIGNAL = "as given"
+WATER_SIGNAL, CARBON_SIGNAL, GIVEN_SIGNAL = "average, operational", "average, lifecycle", "as given"
 _DIGITS = 6
 
 
@@ -182,7 +181,7 @@ class _Estimation:
             cooling=tuple(_cooling(regions, i) for i in range(len(regions.names))),
             onsite=onsite,
             offsite=offsite,
-            water=water_per_it_energy(onsite, offsite, regions.pue[:, None]),
+            water=onsite + offsite.times(regions.pue[:, None]),
             carbon=carbon + nothing,
             signals={"water": WATER_SIGNAL, "carbon": CARBON_SIGNAL if level is None else GIVEN_SIGNAL},
             used=tuple(self.used),

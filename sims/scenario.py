@@ -144,13 +144,21 @@ class Scenario:
         """The same scenario with every footprint at the ``"low"``, ``"central"`` or ``"high"`` end of its
         range.
 
-        A kind without a range stays as it is.
+        A kind without a range stays as it is; the signal of the others says the level.
         """
         if level == "central":
             return self
         ends = [{"low": k.low, "high": k.high}[level] for k in self.footprints]
         kinds = [
-            k if end is None else replace(k, intensity=end, low=None, high=None)
+            k
+            if end is None
+            else replace(
+                k,
+                intensity=end,
+                low=None,
+                high=None,
+                signal=", ".join(filter(None, [k.signal, f"{level} end of range"])),
+            )
             for k, end in zip(self.footprints, ends, strict=True)
         ]
         return replace(self, footprints=tuple(kinds))

@@ -33,7 +33,10 @@ def describe(scenario: Scenario) -> list[tuple[str, str]]:
         ("price", f"{_by_region(s.price, s.regions)} USD/MWh"),
         ("PUE", _by_region(s.pue[:, None], s.regions)),
     ]
-    rows += [(k.name, f"{_by_region(k.intensity, s.regions)} {k.unit}/MWh {_basis(k)}") for k in s.footprints]
+    rows += [
+        (k.name, f"{_by_region(k.intensity, s.regions)} {k.unit}/MWh {_basis(k)}{_signal(k)}")
+        for k in s.footprints
+    ]
     for k in s.footprints:
         uneven = "" if (k.region_weight == 1).all() else f", region weights {_span(k.region_weight, '')}"
         rows.append(
@@ -64,6 +67,15 @@ def _round_trips(s: Scenario) -> str:
 
 def _basis(kind: FootprintKind) -> str:
     return "of IT energy" if kind.per == "it" else "at the meter"
+
+
+def _signal(kind: FootprintKind) -> str:
+    """What kind of signal the intensities are, and how wide their range is, where that is known."""
+    parts = [kind.signal] if kind.signal else []
+    mean = kind.intensity.mean()
+    if kind.low is not None and kind.high is not None and mean > 0:
+        parts.append(f"range {kind.low.mean() / mean - 1:+.0%} to {kind.high.mean() / mean - 1:+.0%}")
+    return "".join(f"; {part}" for part in parts)
 
 
 def _by_region(values: Array, regions: tuple[str, ...]) -> str:

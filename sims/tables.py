@@ -15,6 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from eglb.sims.audit import shaped
 from eglb.sims.solution import STATUS_MEANING, FootprintTotals
 
 if TYPE_CHECKING:
@@ -99,9 +100,14 @@ def equity_rows(scenario: Scenario, footprints: Mapping[str, FootprintTotals]) -
     """(label, amount, remark) of every kind's equity term, if footprints add up over the whole horizon."""
     rows = []
     for kind in scenario.footprints:
-        region, total = worst_regions(scenario, footprints)[kind.name]
-        remark = f"{kind.weight:g} USD/{kind.unit} x {amount(total, kind.unit)}, worst: {region}"
-        rows.append((f"{kind.name.capitalize()} equity", dollars(kind.weight * total), remark))
+        region, _ = worst_regions(scenario, footprints)[kind.name]
+        by_region = footprints[kind.name].by_region
+        priced = shaped(kind.shape, kind.region_weight * [by_region[name] for name in scenario.regions])
+        what = {"max": "", "lq": f" (L{kind.shape.parameter} norm of all)"}.get(
+            kind.shape.family, f" (mean of the {kind.shape.parameter} worst)"
+        )
+        remark = f"{kind.weight:g} USD/{kind.unit} x {amount(priced, kind.unit)}{what}, worst: {region}"
+        rows.append((f"{kind.name.capitalize()} equity", dollars(kind.weight * priced), remark))
     return rows
 
 
@@ -136,6 +142,12 @@ def effort_lines(solution: Solution) -> list[str]:
     return lines
 
 
+def signal_line(scenario: Scenario) -> str:
+    """What kind of signal each footprint is, where that is known."""
+    known = [f"{kind.name} {kind.signal}" for kind in scenario.footprints if kind.signal]
+    return f"Signals: {'; '.join(known)}" if known else ""
+
+
 def shown_regions(footprints: Mapping[str, FootprintTotals], limit: int = REGION_ROWS) -> list[str]:
     """The regions to show, worst first: by the largest share a total of theirs has of its kind's maximum."""
     shares: dict[str, float] = {}
@@ -165,6 +177,8 @@ def solution_table(solution: Solution, width: int, ascii_only: bool = False) -> 
     if solution.audit.footprints:
         shown = region_table(solution.scenario, solution.audit.footprints, solution.load, width, ascii_only)
         yield Padding(shown, (0, 0, 1, 0))
+    if signals := signal_line(scenario):
+        yield Text(signals, style="dim")
     for line in effort_lines(solution):
         yield Text(line.replace("·", "-") if ascii_only else line, style="dim")
 
@@ -254,7 +268,8 @@ def solution_html(solution: Solution) -> str:
                 f"<div style='background:{colour};height:.7em;width:{share:.1f}%'></div></td>"
             )
         body += "</tr>"
-    effort = "<br>".join(escape(line) for line in effort_lines(solution))
+    notes = [*filter(None, [signal_line(scenario)]), *effort_lines(solution)]
+    effort = "<br>".join(escape(line) for line in notes)
     return (
         f"<div><b>{escape(scenario.name)}</b> · {escape(solution.algorithm)} · {escape(solution.status)}"
         f"<table>{rows}</table>"
@@ -302,7 +317,9 @@ def comparison_table(comparison: Comparison, width: int) -> Iterator[RenderableT
             last = row.name == "eGLB-Off"
             policies.add_row(*cells, style="bold" if last else "", end_section=last)
         yield Padding(policies, (1, 0))
-        yield Padding(Text("Below the line: hour by hour, with nothing foretold.", style="dim"), (0, 0, 1, 0))
+        if comparison.policies[-1].name != "eGLB-Off":
+            below = Text("Below the line: hour by hour, with nothing foretold.", style="dim")
+            yield Padding(below, (0, 0, 1, 0))
     for line in comparison.equity_lines():
         yield Text(line)
 

@@ -121,7 +121,8 @@ def _shown(tables: FootprintTables) -> Iterator[RenderableType]:
         regions.add_row(region, how, *(cell(getattr(tables, name), i) for name, _ in _COLUMNS))
     yield regions
     hours = f"Means over {len(tables.times)} hours, low-high below."
-    yield Text(f"{hours} " + "; ".join(f"{kind}: {signal}" for kind, signal in tables.signals.items()), "dim")
+    signals = "; ".join(f"{kind} {signal}" for kind, signal in tables.signals.items())
+    yield Text(f"{hours} Signals: {signals}.", "dim")
     yield Text()
     figures = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     figures.add_column(no_wrap=True)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from eglb.cli import options, streams
+
+if TYPE_CHECKING:
+    from eglb.sims.scenario import Scenario
+    from eglb.sims.solution import Solution
 
 
 class _ListsAlgorithms(click.Command):
@@ -57,6 +62,19 @@ class _ListsAlgorithms(click.Command):
     metavar="DIR",
     help="Start where an earlier solve of much the same fleet ended: its results folder.",
 )
+@click.option(
+    "--footprint",
+    type=click.Choice(["low", "central", "high"]),
+    default="central",
+    show_default=True,
+    help="Plan for this end of the footprints' ranges, where the scenario has them.",
+)
+@click.option(
+    "--footprint-range",
+    "show_range",
+    is_flag=True,
+    help="Also say how the worst regions move at the low and the high end, and plan for those too.",
+)
 @options.out_option
 @options.output_options
 def solve_command(
@@ -67,12 +85,14 @@ def solve_command(
     gap: float,
     max_rounds: int | None,
     time_limit: float | None,
-    weights: tuple[tuple[str, float], ...],
+    weights: options.Weights,
     address: str,
     regions_per_actor: int | None,
     network: str | None,
     coordinator: str | None,
     warm_start: Path | None,
+    footprint: str,
+    show_range: bool,
     out: Path | None,
     as_json: bool,
     quiet: bool,
@@ -83,39 +103,59 @@ def solve_command(
     At a limit, the best plan so far and its gap are still given (exit code 4).
     """
     from eglb.cli.progress import RoundsShown
+    from eglb.sims.footprint_range import footprint_range, require_ranges
     from eglb.sims.solving import solve
 
     if coordinator is not None and network is None:
         raise click.UsageError("--coordinator says where on a --network: give that too.")
+    if show_range and footprint != "central":
+        raise click.UsageError("--footprint-range is about the plan for the central footprints.")
     with streams.stdout_kept_clean(), streams.staging(out) as folder:
         fleet = options.load_weighted(scenario, data, seed, weights)
+        if show_range or footprint != "central":
+            require_ranges(fleet, "--footprint-range" if show_range else f"--footprint {footprint}")
+            fleet = fleet.at(footprint)
         lines = None
         if network is not None:
             from eglb.sims.wide_area import lay_network
 
             lines = lay_network(fleet, network, coordinator=coordinator, data=data)
         with RoundsShown(gap, quiet=quiet) as shown:
-            shown.begin(algorithm, f"starting {len(fleet.regions)} agents ({address})")
-            solution = solve(
-                fleet,
-                algorithm,
-                gap=gap,
-                max_rounds=max_rounds,
-                time_limit=time_limit,
-                address=address,
-                regions_per_actor=regions_per_actor,
-                network=lines,
-                warm_start=warm_start,
-                on_round=shown.round,
-            )
+
+            def plan(fleet: Scenario, start: Path | Solution | None, footprints: str = "") -> Solution:
+                starting = f"starting {len(fleet.regions)} agents ({address}){footprints}"
+                shown.begin(algorithm, starting)
+                return solve(
+                    fleet,
+                    algorithm,
+                    gap=gap,
+                    max_rounds=max_rounds,
+                    time_limit=time_limit,
+                    address=address,
+                    regions_per_actor=regions_per_actor,
+                    network=lines,
+                    warm_start=start,
+                    on_round=shown.round,
+                )
+
+            solution = plan(fleet, warm_start)
+            known = None if algorithm == "central" else solution
+            ranges = None
+            if show_range:
+                ranges = footprint_range(
+                    solution, lambda there, level: plan(there, known, f", footprints at their {level} end")
+                )
         if folder is not None:
             from eglb.sims.results_folder import write_solution
 
             write_solution(solution, folder)
     if as_json:
-        streams.print_json(solution.to_dict())
+        at_ends = {} if ranges is None else {"footprint_range": ranges.to_dict()}
+        streams.print_json(solution.to_dict() | at_ends)
     elif not quiet:
         streams.print_table(solution)
+        if ranges is not None:
+            streams.print_table(ranges)
     if out is not None and not quiet:
         streams.print_note(f"results in {out}")
-    return 0 if solution.converged else 4
+    return 0 if (solution if ranges is None else ranges).converged else 4
