@@ -16,13 +16,15 @@ prices are set from each other until they agree, which can only raise the bound 
                         + sum_ijt (v_i - nu_j) x_ij                                   routing
                         + sum_it pi_i (cap_i - y_i)                                   capacity
 
-with every term at least zero: the certified gap, taken apart (complementary slackness).
+(another equity shape in the place of the maximum changes nothing else),
+
+and every term is at least zero: the certified gap, taken apart (complementary slackness).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -32,9 +34,8 @@ import numpy as np
 
 from eglb.sims.audit import (
     audit,
-    energy_cost,
-    plan_objective,
     region_load,
+    shaped_total,
     valid_equity_price,
 )
 from eglb.sims.problems import InputError
@@ -207,7 +208,7 @@ def explain_plan(
         gap=found.objective - found.lower_bound,
         sharpened=bound - found.lower_bound,
         equity={
-            kind.name: _equity_cost(scenario, k, load) - _dot(surcharge[k], load)
+            kind.name: kind.weight * shaped_total(scenario, kind, load) - _dot(surcharge[k], load)
             for k, kind in enumerate(scenario.footprints)
         },
         routing=_dot(reduced_cost, route),
@@ -265,12 +266,6 @@ def knapsack_price(scenario: Scenario, cost: Array, demand_price: Array) -> Arra
         marginal = np.take_along_axis(margin, order, axis=0)[first, slots]
         price[i] = np.where(over[first, slots], np.maximum(marginal, 0.0), 0.0)
     return price
-
-
-def _equity_cost(scenario: Scenario, k: int, load: Array) -> float:
-    """USD: what kind `k` adds to the objective."""
-    alone = replace(scenario, footprints=scenario.footprints[k : k + 1])
-    return plan_objective(alone, load) - energy_cost(alone, load)
 
 
 def _dot(a: Array, b: Array) -> float:
