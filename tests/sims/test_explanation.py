@@ -1,4 +1,4 @@
-"""What `eglb explain` says adds up: prices to the reduced cost, slackness to the gap, worth to what is saved."""
+"""What `eglb explain` says adds up: prices to the reduced cost, slackness to the gap, worth to savings."""
 
 from __future__ import annotations
 
@@ -107,18 +107,16 @@ def test_capacity_price_is_the_multiplier_of_the_knapsack() -> None:
         for i in range(len(s.regions)):
             gateways = s.reach_gateway[s.reach_region == i]
             for t in range(s.slots):
-                margin = offered[gateways, t] - cost[i, t]
-
-                def dual(
-                    pi: float, i: int = i, t: int = t, margin: Array = margin, js: Array = gateways
-                ) -> float:
-                    return pi * s.capacity[i, t] + float(s.demand[js, t] @ np.maximum(margin - pi, 0.0))
-
+                margin, demand = offered[gateways, t] - cost[i, t], s.demand[gateways, t]
                 kinks = [0.0, *np.maximum(margin, 0.0)]
-                lowest = min(map(dual, kinks))
-                assert dual(price[i, t]) == pytest.approx(lowest, rel=1e-9, abs=1e-9)
-                smaller = [pi for pi in kinks if pi < price[i, t] - 1e-9]
-                assert all(dual(pi) > lowest + 1e-12 for pi in smaller)
+                value = [knapsack_dual(pi, margin, demand, s.capacity[i, t]) for pi in (price[i, t], *kinks)]
+                assert value[0] == pytest.approx(min(value), rel=1e-9, abs=1e-9)
+                smaller = [v for v, pi in zip(value[1:], kinks, strict=True) if pi < price[i, t] - 1e-9]
+                assert all(v > min(value) + 1e-12 for v in smaller)
+
+
+def knapsack_dual(pi: float, margin: Array, demand: Array, capacity: float) -> float:
+    return pi * capacity + float(demand @ np.maximum(margin - pi, 0.0))
 
 
 def optimum(s: Scenario) -> float:
@@ -131,7 +129,7 @@ def central(s: Scenario) -> Explanation:
 
 
 def test_one_more_mw_is_worth_what_the_central_optimum_saves() -> None:
-    """Never less is paid for a MW taken away than its price, never more saved by one added; mostly just it."""
+    """A MW more never saves more than its price, a MW less never costs less; mostly it is just that."""
     exact = priced = 0
     for seed in range(8):
         s = load(f"synthetic:4x5,seed={seed},reach=2,util=0.8")
