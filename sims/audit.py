@@ -20,6 +20,7 @@ import math
 import numpy as np
 import scipy.sparse as sp
 
+from eglb.coordinator.equity import EquityShape
 from eglb.sims.scenario import FootprintKind, Scenario
 from eglb.sims.solution import Audit, FootprintTotals
 
@@ -86,10 +87,14 @@ def shaped_total(scenario: Scenario, kind: FootprintKind, load: Array) -> float:
     """What the equity weight of `kind` is paid for under `load` (N, T): the largest region-weighted total,
     the mean of the M largest, or their L_Q norm.
     """
-    totals = kind.region_weight * _totals(scenario.intensity_per_mw_slot(kind), load)
-    if kind.shape.family == "lq":
-        return float(np.linalg.norm(totals, ord=kind.shape.parameter))
-    worst = sorted(totals.tolist(), reverse=True)[: kind.shape.parameter]
+    return shaped(kind.shape, kind.region_weight * _totals(scenario.intensity_per_mw_slot(kind), load))
+
+
+def shaped(shape: EquityShape, weighted_totals: Array) -> float:
+    """One number from region-weighted totals (N,), as `shape` says, in their unit."""
+    if shape.family == "lq":
+        return float(np.linalg.norm(weighted_totals, ord=shape.parameter))
+    worst = sorted(weighted_totals.tolist(), reverse=True)[: shape.parameter]
     return math.fsum(worst) / len(worst)
 
 

@@ -122,7 +122,8 @@ def compare(
     on_start: Callable[[str], None] | None = None,
     on_round: Callable[[RoundRecord], None] | None = None,
 ) -> Comparison:
-    """Run every policy, online ones too, the central solver and the algorithms, one after the other.
+    """Run every policy, the central solver and the algorithms, one after the other; online policies too, if
+    the equity shape is the maximum that they know.
 
     Parameters
     ----------
@@ -148,7 +149,8 @@ def compare(
     for name in policy_names(scenario):
         start(name)
         policies.append(policy_row(name, scenario))
-    for name in ONLINE:
+    hourly = all(str(kind.shape) == "max" for kind in scenario.footprints)
+    for name in ONLINE if hourly else ():
         start(f"{name}, hour by hour")
         policies.append(_online_row(name, scenario))
     solvers = []

@@ -217,6 +217,12 @@ def simulate(
     for name, value in (("meter_delay", meter_delay), ("declared_slots", declared_slots)):
         if value is not None and value < 1:
             problems.append(f"{name} must be at least 1, not {value!r}")
+    problems += [
+        f"{scenario.name}: footprint {kind.name} has the equity shape {kind.shape}; "
+        "policies that plan hour by hour know the maximum only"
+        for kind in scenario.footprints
+        if str(kind.shape) != "max"
+    ]
     if problems:
         raise InputError(problems)
     decider = parse_policy(policy)

@@ -146,6 +146,10 @@ class Solution:
                 "lower_bound": self.audit.lower_bound,
                 "gap": self.audit.gap,
                 "energy_cost_usd": self.audit.energy_cost_usd,
+                "equity": {
+                    kind.name: {"weight": kind.weight, "shape": str(kind.shape)}
+                    for kind in self.scenario.footprints
+                },
                 "footprints": {kind: asdict(totals) for kind, totals in self.audit.footprints.items()},
                 "rounds": self.rounds,
                 "bytes_up": self.bytes_up,

@@ -101,8 +101,8 @@ def equity_rows(scenario: Scenario, footprints: Mapping[str, FootprintTotals]) -
     rows = []
     for kind in scenario.footprints:
         region, _ = worst_regions(scenario, footprints)[kind.name]
-        by_region = footprints[kind.name].by_region
-        priced = shaped(kind.shape, kind.region_weight * [by_region[name] for name in scenario.regions])
+        totals = np.array([footprints[kind.name].by_region[name] for name in scenario.regions])
+        priced = shaped(kind.shape, np.asarray(kind.region_weight) * totals)
         what = {"max": "", "lq": f" (L{kind.shape.parameter} norm of all)"}.get(
             kind.shape.family, f" (mean of the {kind.shape.parameter} worst)"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from eglb.coordinator.equity import EquityShape
     from eglb.sims.scenario import Scenario
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -48,6 +50,16 @@ def region_weight(value: str) -> tuple[str, str]:
             f"{value!r} is not KIND=NAME with a NAME of {choices}, such as water=stress."
         )
     return kind, name
+
+
+def equity_shape(value: str) -> EquityShape:
+    """``max``, ``lq:Q`` or ``worst:M``."""
+    from eglb.coordinator.equity import EquityShape
+
+    try:
+        return EquityShape.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
 
 
 def address(value: str) -> str:
@@ -181,16 +193,30 @@ def history_of(
     return None if history == "none" else load(history, data=data, seed=seed)
 
 
-Weights = tuple[tuple[str, float | str], ...]
-"""By kind, what --weight (a number) and --region-weight (a name) say."""
+@dataclass(frozen=True)
+class Weights:
+    """What the command line says of equity: `numbers` of --weight and names `regions` of --region-weight, by
+    kind, and the `shape` of --equity, None if it is not given.
+    """
+
+    numbers: dict[str, float] = field(default_factory=dict)
+    regions: dict[str, str] = field(default_factory=dict)
+    shape: EquityShape | None = None
 
 
 def weight_option(command: Command) -> Command:
-    """--weight KIND=VALUE and --region-weight KIND=NAME, both in the argument `weights`."""
+    """--weight KIND=VALUE, --region-weight KIND=NAME and --equity SHAPE, all in the argument `weights`."""
 
     @click.option(
+        "--equity",
+        type=equity_shape,
+        metavar="SHAPE",
+        help="What of the regions' footprints the weights price: max (the worst region's), lq:2, lq:4 or "
+        "lq:8 (a norm over all), worst:M (the mean of the M worst); default as the scenario says.",
+    )
+    @click.option(
         "--region-weight",
-        "region_weights",
+        "regions",
         type=region_weight,
         metavar="KIND=NAME",
         multiple=True,
@@ -199,17 +225,23 @@ def weight_option(command: Command) -> Command:
     )
     @click.option(
         "--weight",
-        "weights",
+        "numbers",
         type=weight,
         metavar="KIND=VALUE",
         multiple=True,
         help="Equity weight of one footprint kind, USD per unit of the worst region's total. Repeatable.",
     )
     @wraps(command)
-    def with_both(*given: Any, weights: Weights, region_weights: Weights, **rest: Any) -> Any:
-        return command(*given, weights=weights + region_weights, **rest)
+    def with_weights(
+        *given: Any,
+        numbers: tuple[tuple[str, float], ...],
+        regions: tuple[tuple[str, str], ...],
+        equity: EquityShape | None,
+        **rest: Any,
+    ) -> Any:
+        return command(*given, weights=Weights(dict(numbers), dict(regions), equity), **rest)
 
-    return with_both  # type: ignore[return-value]
+    return with_weights  # type: ignore[return-value]
 
 
 def fleet_options(command: Command) -> Command:
@@ -217,7 +249,7 @@ def fleet_options(command: Command) -> Command:
     return weight_option(place_options("local")(command))
 
 
-def load_weighted(name: str, data: Path | None, seed: int | None, weights: Weights) -> Scenario:
+def load_weighted(name: str, data: Path | None, seed: int | None, weights: Weights | None = None) -> Scenario:
     """The named scenario with the weights of the command line.
 
     Raises
@@ -230,13 +262,14 @@ def load_weighted(name: str, data: Path | None, seed: int | None, weights: Weigh
     from eglb.sims.region_weights import with_region_weights
 
     scenario = load(name, data=data, seed=seed)
+    if weights is None:
+        return scenario
     kinds = [kind.name for kind in scenario.footprints]
-    numbers = {kind: value for kind, value in weights if not isinstance(value, str)}
-    named = {kind: value for kind, value in weights if isinstance(value, str)}
-    unknown = [kind for kind in numbers if kind not in kinds]
+    unknown = [kind for kind in weights.numbers if kind not in kinds]
     if unknown:
         has = ", ".join(kinds) or "none"
         raise InputError(
             f"--weight {kind}: {name} has no footprint {kind!r}; it has {has}" for kind in unknown
         )
-    return with_region_weights(scenario.with_weights(numbers), named)
+    scenario = with_region_weights(scenario.with_weights(weights.numbers), weights.regions)
+    return scenario if weights.shape is None else scenario.with_shape(weights.shape)

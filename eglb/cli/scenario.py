@@ -47,7 +47,7 @@ def show_command(scenario: str, data: Path | None, seed: int | None, as_json: bo
     from eglb.sims.scenario_description import describe
 
     with streams.stdout_kept_clean():
-        fleet = options.load_weighted(scenario, data, seed, ())
+        fleet = options.load_weighted(scenario, data, seed)
     if as_json:
         streams.print_json(
             {
@@ -83,7 +83,7 @@ def check_command(scenario: str, data: Path | None, seed: int | None, as_json: b
     feasible plan.
     """
     with streams.stdout_kept_clean():
-        fleet = options.load_weighted(scenario, data, seed, ())
+        fleet = options.load_weighted(scenario, data, seed)
     sizes = {"regions": len(fleet.regions), "gateways": len(fleet.gateways), "slots": fleet.slots}
     if as_json:
         streams.print_json({"status": "ok", "scenario": fleet.name, **sizes})
@@ -124,7 +124,7 @@ def new_command(
         new(folder)
     else:
         with streams.stdout_kept_clean():
-            save(options.load_weighted(source, data, seed, ()), folder, suffix=f".{suffix}")
+            save(options.load_weighted(source, data, seed), folder, suffix=f".{suffix}")
     files = sorted(path.name for path in folder.iterdir())
     if as_json:
         streams.print_json({"folder": str(folder), "files": files})

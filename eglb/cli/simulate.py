@@ -88,7 +88,7 @@ def simulate_command(
     declared_slots: int | None,
     no_offline: bool,
     no_certificate: bool,
-    weights: tuple[tuple[str, float], ...],
+    weights: options.Weights,
     address: str,
     regions_per_actor: int | None,
     out: Path | None,

@@ -271,3 +271,17 @@ def test_in_a_terminal_progress_is_live_and_leaves_the_table_alone(fleet_folder:
     assert text.count("Energy cost") == 1
     assert text.rstrip().splitlines()[-1].startswith("\x1b[2m")
     assert "\x1b[?25h" in text
+
+
+def test_the_equity_shape_is_priced_reported_and_certified(eglb: Callable[..., Ran]) -> None:
+    fleet = ("synthetic:5x12,seed=2,reach=3", "--algorithm", "newton", "--address", "inprocess", "--json")
+    done = {shape: eglb("solve", *fleet, "--equity", shape) for shape in ("max", "worst:2", "lq:4")}
+    for shape, ran in done.items():
+        assert ran.code == 0
+        said = ran.json()
+        assert {kind["shape"] for kind in said["equity"].values()} == {shape}
+        assert said["gap"] <= 1e-4
+    objective = {shape: ran.json()["objective"] for shape, ran in done.items()}
+    assert objective["worst:2"] < objective["max"] < objective["lq:4"]
+    refused = eglb("solve", "world10", "--equity", "lq:3")
+    assert refused.code == 2 and "'lq:3' is none of max, lq:2, lq:4, lq:8 and worst:M" in refused.err
