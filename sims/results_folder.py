@@ -9,6 +9,7 @@
     convergence.svg   and .png, after a comparison: certified gap against rounds and seconds
     rows.jsonl        and robustness.svg, .png, of a robustness study: one line per run
     course.svg        and .png, after a simulation: objective, bound and footprints over time
+    sweep.svg         and .png, after a sweep of the equity weights; its plan is the one at the own weights
     scenario/         the fleet itself, a scenario folder of Parquet tables
 
 Scenario, plan and prices are enough to recompute every number in ``run.json`` (`eglb.sims.audit`).
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from eglb.sims.comparison import Comparison
     from eglb.sims.robustness import Robustness
     from eglb.sims.simulation import Simulation
+    from eglb.sims.sweep import Sweep
 
 Array = np.ndarray
 
@@ -113,12 +115,8 @@ def _umask() -> int:
 def write_solution(solution: Solution, folder: Path) -> None:
     """Fill `folder` with a solution: run.json, plan.parquet, prices.parquet and rounds.jsonl."""
     scenario = solution.scenario
-    equity_price = {
-        kind.name: dict(zip(scenario.regions, row.tolist(), strict=True))
-        for kind, row in zip(scenario.footprints, solution.equity_price, strict=True)
-    }
     with _writing(folder):
-        _write_json(folder / "run.json", {**solution.to_dict(), "equity_price": equity_price})
+        _write_json(folder / "run.json", {**solution.to_dict(), "equity_price": _equity_price(solution)})
         _write_tables(solution, folder)
         _write_rounds(folder / "rounds.jsonl", [asdict(record) for record in solution.trace])
         _write_scenario(scenario, folder)
@@ -164,10 +162,37 @@ def write_robustness(found: Robustness, folder: Path) -> None:
         draw_robustness(f"{found.scenario.name}: online policies", gaps, folder)
 
 
+def write_sweep(sweep: Sweep, folder: Path) -> None:
+    """Fill `folder` with a sweep: run.json, all points' rounds, the plan at the own weights, the picture."""
+    from eglb.sims.sweep_plots import draw_sweep
+
+    kept = sweep.kept.solution
+    rounds = [
+        {"weight_factor": point.factor, **asdict(record)}
+        for point in sweep.points
+        for record in point.solution.trace
+    ]
+    with _writing(folder):
+        _write_json(folder / "run.json", {**sweep.to_dict(), "equity_price": _equity_price(kept)})
+        _write_tables(kept, folder)
+        _write_rounds(folder / "rounds.jsonl", rounds)
+        draw_sweep(sweep, folder)
+        _write_scenario(sweep.scenario, folder)
+
+
 def _write_scenario(scenario: Scenario, folder: Path) -> None:
     from eglb.sims.scenario_folder_writing import save
 
     save(scenario, folder / "scenario", suffix=".parquet")
+
+
+def _equity_price(solution: Solution) -> dict[str, dict[str, float]]:
+    """By kind and region, USD per unit."""
+    scenario = solution.scenario
+    return {
+        kind.name: dict(zip(scenario.regions, row.tolist(), strict=True))
+        for kind, row in zip(scenario.footprints, solution.equity_price, strict=True)
+    }
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

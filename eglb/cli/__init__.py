@@ -23,6 +23,7 @@ from eglb.cli.scale import scale_command
 from eglb.cli.scenario import scenario_group
 from eglb.cli.simulate import simulate_command
 from eglb.cli.solve import solve_command
+from eglb.cli.sweep import sweep_command
 
 # The codes of the `eglb` command, as README lists them; 0 is done.
 EXIT_INPUT, EXIT_INFEASIBLE, EXIT_LIMIT, EXIT_CLUSTER, EXIT_INTERRUPTED = 2, 3, 4, 5, 130
@@ -42,6 +43,7 @@ def cli() -> None:
 cli.add_command(solve_command)
 cli.add_command(compare_command)
 cli.add_command(simulate_command)
+cli.add_command(sweep_command)
 cli.add_command(scale_command)
 cli.add_command(explain_command)
 cli.add_command(scenario_group)
