@@ -8,7 +8,7 @@ from scipy.optimize import linprog, minimize
 
 from eglb.coordinator.algorithm import Incumbent
 from eglb.coordinator.dual import nearest_in_level_set
-from eglb.coordinator.equity import Equity, EquityShape
+from eglb.coordinator.equity import Equity, EquityShape, NormOfAll
 from eglb.coordinator.mixture import Mixture, PricedPlan
 
 Array = np.ndarray
@@ -224,3 +224,79 @@ def test_gap_of_negative_and_zero_objectives() -> None:
     assert Incumbent(objective=0.0, bound=0.0).gap == 0.0
     assert Incumbent(objective=0.0, bound=-1.0).gap > 1.0
     assert Incumbent(objective=1.0, bound=1.0 + 1e-12).gap == 0.0  # rounding, not a proof of the impossible
+
+
+OTHER_SHAPES = ["worst:2", "worst:3", "lq:2", "lq:4", "lq:8"]
+
+
+@pytest.mark.parametrize("shape", OTHER_SHAPES)
+@pytest.mark.parametrize("scale", SCALES)
+def test_mixtures_under_other_shapes_are_those_of_a_general_solver(shape: str, scale: float) -> None:
+    compared = 0
+    for seed in range(12):
+        plans, weight = draw_plans(seed, 2, scale, 1.0, 1)
+        equity = Equity.of(weight, [EquityShape.parse(shape)] * 2)
+        cost = np.array([p.part_cost[0] for p in plans]) / scale
+        footprint = np.array([p.part_footprint[0] for p in plans])
+        w = Mixture.weights(scale * cost[:, None], footprint[:, None], equity)[:, 0]
+        assert (w >= 0.0).all() and w.sum() == pytest.approx(1.0)
+
+        def value(w: Array, cost: Array = cost, footprint: Array = footprint, of: Equity = equity) -> float:
+            return float(w @ cost) + of.cost(np.tensordot(w, footprint, 1)) / scale
+
+        found = minimize(
+            value,
+            np.full(len(cost), 1.0 / len(cost)),
+            bounds=[(0.0, 1.0)] * len(cost),
+            constraints=[{"type": "eq", "fun": lambda w: w.sum() - 1.0}],
+            method="SLSQP",
+            options={"ftol": 1e-12, "maxiter": 500},
+        )
+        # Never worse than the general solver, which may stop early at a kink.
+        assert value(w) <= found.fun + 1e-5 * abs(found.fun)
+        if shape.startswith("lq") and found.success:
+            assert value(w) >= found.fun - 1e-5 * abs(found.fun)
+            compared += 1
+    assert compared >= 6 or shape.startswith("worst")
+
+
+@pytest.mark.parametrize("shape", OTHER_SHAPES)
+def test_nearest_points_under_other_shapes_are_those_of_a_general_solver(shape: str) -> None:
+    moved = 0
+    for seed in range(25):
+        random = np.random.default_rng(seed)
+        kinds, regions, planes = (int(n) for n in random.integers((1, 3, 1), (3, 6, 5)))
+        equity = Equity.of(np.ones(kinds), [EquityShape.parse(shape)] * kinds)
+        center, inside = (equity.normalise(random.random((regions, kinds))).T for _ in range(2))
+        slopes = random.uniform(0.0, 1.0, (planes, kinds * regions))
+        heights = slopes @ inside.ravel() - random.uniform(0.0, 0.05, planes)
+        got = nearest_in_level_set(center, slopes, heights, equity)
+        assert got is not None and (got >= 0.0).all()
+        assert (slopes @ got.ravel() >= heights - 1e-9).all()
+
+        def slack(v: Array, shape_of: tuple[int, int] = center.shape, sets: Equity = equity) -> Array:
+            left = []
+            for row, kind in zip(v.reshape(shape_of), sets.kinds, strict=True):
+                if isinstance(kind, NormOfAll):
+                    left.append(1.0 - (np.maximum(row, 0.0) ** kind.dual_power).sum())
+                else:
+                    left += [1e-12 + kind.cap(len(row)) - row.max(), 1e-9 - abs(row.sum() - 1.0)]
+            return np.array(left)
+
+        assert slack(got.ravel()).min() >= -3e-4
+        found = minimize(
+            lambda v, center=center: ((v - center.ravel()) ** 2).sum(),
+            inside.ravel(),
+            bounds=[(0.0, 1.0)] * center.size,
+            constraints=[
+                {"type": "ineq", "fun": slack},
+                {"type": "ineq", "fun": lambda v, a=slopes, b=heights: a @ v - b},
+            ],
+            method="SLSQP",
+            options={"ftol": 1e-12, "maxiter": 500},
+        )
+        # The general solver may fail at kinks; where it succeeds it is never much nearer.
+        if found.success and slack(found.x).min() >= -1e-8:
+            assert ((got - center) ** 2).sum() <= found.fun + 2e-4
+            moved += bool(found.fun > 1e-5)
+    assert moved >= 5
