@@ -19,14 +19,14 @@ BUILT_IN: tuple[tuple[str, str], ...] = (
     ),
     ("paper10", "the published 10-region, 457-hour case, full reach (data directory)"),
     ("paper10-partial", "the same with the published reach mask (data directory)"),
-    ("world16@START/DAYS", "16 grid zones, 2021-2023: price, carbon, weather measured (data directory)"),
-    ("gcp33@START/DAYS", "33 cloud regions of 2022, round trips measured (data directory)"),
-    ("zones123@START/DAYS", "123 grid zones of 2022 (data directory)"),
-    ("usba8@START/DAYS", "8 US balancing authorities of 2022, fuel mix by the hour (data directory)"),
     (
-        "...[,regions=N][,demand=TRACE][,split=population|dirichlet][,reach=all|near][,util=U][,hydro=yes][,seed=S]",
-        "options of the four above",
+        "world16@START/DAYS",
+        "16 grid zones, 2021-2023: price, carbon and weather measured (data directory); world16 to usba8 take "
+        ",regions=N ,demand=TRACE ,split=population|dirichlet ,reach=all|near ,util=U ,hydro=yes ,seed=S",
     ),
+    ("gcp33@START/DAYS", "33 cloud regions of one provider in 2022, round trips measured (data directory)"),
+    ("zones123@START/DAYS", "123 grid zones in 2022 (data directory)"),
+    ("usba8@START/DAYS", "8 US balancing authorities in 2022, fuel mix by the hour (data directory)"),
     (
         "synthetic:N[xHOURS][,seed=S][,reach=K][,util=U]",
         "N regions and N gateways on a sphere, each gateway reaching its K nearest (generated)",

@@ -25,6 +25,11 @@ def great_circle_km(lat_a: Array, lon_a: Array, lat_b: Array, lon_b: Array) -> A
     return np.asarray(2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.clip(half_chord, 0.0, 1.0))))
 
 
+def distances_km(lat: Array, lon: Array) -> Array:
+    """(n, n) great-circle distances in km between n places in degrees."""
+    return great_circle_km(lat[:, None], lon[:, None], lat[None], lon[None])
+
+
 def modelled_rtt_ms(distance_km: Array) -> Array:
     """Round-trip time in ms between two sites: 5 ms of access plus 1.5 times light in fibre.
 

@@ -34,7 +34,9 @@ def published_nearby(column: str, lat: Array, lon: Array, data: Path) -> Estimat
     _, facts = read(data)
     known = ~np.isnan(facts[column])
     values = facts[column][known]
-    distance = great_circle_km(lat[:, None], lon[:, None], facts["lat"][known][None], facts["lon"][known][None])
+    distance = great_circle_km(
+        lat[:, None], lon[:, None], facts["lat"][known][None], facts["lon"][known][None]
+    )
     taken = distance <= np.maximum(NEARBY_KM, distance.min(axis=1, keepdims=True))
     return Estimate(
         np.where(taken, values, np.inf).min(1),
@@ -47,6 +49,8 @@ def nearest_stress(lat: Array, lon: Array, data: Path) -> Array:
     """(N,) water stress category of the nearest cloud region within 300 km that has one, else NaN."""
     _, facts = read(data)
     known = ~np.isnan(facts["water_stress_cat"])
-    distance = great_circle_km(lat[:, None], lon[:, None], facts["lat"][known][None], facts["lon"][known][None])
+    distance = great_circle_km(
+        lat[:, None], lon[:, None], facts["lat"][known][None], facts["lon"][known][None]
+    )
     category = facts["water_stress_cat"][known][distance.argmin(1)]
     return np.where(distance.min(1) <= NEARBY_KM, category, np.nan)

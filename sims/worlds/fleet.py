@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from eglb.agents.estimation.figure import Estimate
-from eglb.sims.geography import great_circle_km
+from eglb.sims.geography import distances_km
 from eglb.sims.problems import InputError
 from eglb.sims.scenario import FootprintKind, Scenario
 from eglb.sims.worlds import demand, population
@@ -46,7 +46,9 @@ def build(world: World, name: str, data: Path, *, seed: int | None = None) -> Sc
 
     def kind(name: str, unit: str, weight: float, per: str, values: Estimate, signal: str) -> FootprintKind:
         low, central, high = part(values.low), part(values.central), part(values.high)
-        return FootprintKind(name, unit, weight * n, central, per, np.ones(n), signal=signal, low=low, high=high)
+        return FootprintKind(
+            name, unit, weight * n, central, per, np.ones(n), signal=signal, low=low, high=high
+        )
 
     regions = tuple(ground.regions[i] for i in chosen)
     price = part(ground.price)
@@ -90,9 +92,7 @@ def build(world: World, name: str, data: Path, *, seed: int | None = None) -> Sc
     )
 
 
-def preceding(
-    world: World, name: str, slots: int, data: Path, *, seed: int | None = None
-) -> Scenario | None:
+def preceding(world: World, name: str, slots: int, data: Path, *, seed: int | None = None) -> Scenario | None:
     """The hours right before those of `name`, `slots` of them in whole days, or as many as there are; None if none."""
     choice = parse_name(name, world, seed)
     days = min(slots // 24, int((choice.first - world.first).astype(int)) // 24)
@@ -104,7 +104,7 @@ def preceding(
 
 def spread_out(lat: Array, lon: Array) -> Array:
     """(N,) an order of places in degrees in which each is the farthest from all before it; place 0 is first."""
-    distance = great_circle_km(lat[:, None], lon[:, None], lat[None], lon[None])
+    distance = distances_km(lat, lon)
     order = [0]
     nearest = distance[0].copy()
     while len(order) < len(lat):

@@ -61,7 +61,9 @@ def fuel_mix(data: Path, zones: Sequence[str]) -> dict[str, Array]:
     return mix
 
 
-def off_site_water(mix: Mapping[str, Array], hydro: bool, factors: Mapping[str, Figure] = MACKNICK_WATER) -> Estimate:
+def off_site_water(
+    mix: Mapping[str, Array], hydro: bool, factors: Mapping[str, Figure] = MACKNICK_WATER
+) -> Estimate:
     """L per kWh at the meter; with `hydro`, reservoirs evaporate as Macknick et al. say, whatever the factors."""
     return water_intensity(mix, {**factors, "hydro": MACKNICK_WATER["hydro"]}, hydro=hydro)
 

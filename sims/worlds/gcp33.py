@@ -64,7 +64,6 @@ def read(data: Path, hydro: bool) -> Ground:
 
 WORLD = World(
     name="gcp33",
-    about="33 cloud regions of one provider in 2022, round trips measured (data directory)",
     first=year2022.FIRST,
     end=year2022.END,
     example="2022-07-04/14d",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from eglb.sims.geography import great_circle_km
-
 Array = np.ndarray
 
 REACHES = ("all", "near")
@@ -19,9 +17,9 @@ FIT = (
 )
 
 
-def fitted_rtt_ms(lat: Array, lon: Array) -> Array:
-    """(N, N) round trips in ms between places in degrees, by the fit."""
-    return FIT_MS + FIT_MS_PER_KM * great_circle_km(lat[:, None], lon[:, None], lat[None], lon[None])
+def fitted_rtt_ms(distance_km: Array) -> Array:
+    """Round-trip time in ms between two sites by their great-circle distance in km, by the fit."""
+    return FIT_MS + FIT_MS_PER_KM * np.asarray(distance_km)
 
 
 def allowed_pairs(reach: str, rtt_ms: Array) -> Array:

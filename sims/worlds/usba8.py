@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from eglb.agents.estimation.electricity import FUEL_NAMES
+from eglb.sims.geography import distances_km
 from eglb.sims.problems import InputError
 from eglb.sims.worlds import cloud_regions, year2022
 from eglb.sims.worlds.files import HOURS, columns
@@ -52,7 +53,7 @@ def read(data: Path, hydro: bool) -> Ground:
         at,
         pue=cloud_regions.published_nearby("pue", at.lat, at.lon, data).central,
         water_stress=cloud_regions.nearest_stress(at.lat, at.lon, data),
-        rtt_ms=fitted_rtt_ms(at.lat, at.lon),
+        rtt_ms=fitted_rtt_ms(distances_km(at.lat, at.lon)),
         notes=(
             "fuel mix measured by the hour, generation not consumption; PUE, on-site water and water stress of "
             "cloud regions nearby",
@@ -119,7 +120,6 @@ def mend(mw: Array) -> tuple[Array, int, int]:
 
 WORLD = World(
     name="usba8",
-    about="8 US balancing authorities of 2022, fuel mix by the hour (data directory)",
     first=year2022.FIRST,
     end=year2022.END,
     example="2022-07-04/14d",

@@ -61,7 +61,6 @@ class World:
     """
 
     name: str
-    about: str
     first: np.datetime64
     end: np.datetime64
     example: str

@@ -14,8 +14,8 @@ import numpy as np
 
 from eglb.agents.estimation.cooling import tower_range
 from eglb.agents.estimation.electricity import AUTHORS_WATER
+from eglb.sims.geography import distances_km, modelled_rtt_ms
 from eglb.sims.problems import InputError
-from eglb.sims.geography import great_circle_km, modelled_rtt_ms
 from eglb.sims.worlds import cloud_regions, footprints
 from eglb.sims.worlds.cloud_regions import CLOUD_REGIONS, nearest_stress
 from eglb.sims.worlds.files import columns
@@ -78,7 +78,7 @@ def read(data: Path, hydro: bool) -> Ground:
         carbon=footprints.carbon_with_range(hourly["ci_lca_g_kwh"] / 1000.0, mix),
         water_signal=footprints.water_signal("fuel mix of 2022", hydro),
         carbon_signal=footprints.CONSUMPTION_MIX,
-        rtt_ms=modelled_rtt_ms(great_circle_km(lat[:, None], lon[:, None], lat[None], lon[None])),
+        rtt_ms=modelled_rtt_ms(distances_km(lat, lon)),
         order=np.arange(len(ZONES)),
         water_stress=nearest_stress(lat, lon, data),
         notes=("price, carbon and weather measured; water and round trips (by distance) modelled",),
@@ -116,7 +116,6 @@ def series(path: Path) -> dict[str, Array]:
 
 WORLD = World(
     name="world16",
-    about="16 grid zones, 2021-2023: price, carbon and weather measured (data directory)",
     first=FIRST,
     end=END,
     example="2023-07-01/14d",

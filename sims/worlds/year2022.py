@@ -88,7 +88,9 @@ def places(data: Path, zones: Sequence[str]) -> Places:
     """Each zone's place: where its weather was measured, else its first cloud region, else its centre."""
     text, number = columns(data / ZONES, ["zone"], ["lat", "lon"])
     cloud_text, cloud = cloud_regions.read(data)
-    measured_text, measured = columns(data / world16.SITES, ["zone"], ["weather_lat", "weather_lon", "elev_m"])
+    measured_text, measured = columns(
+        data / world16.SITES, ["zone"], ["weather_lat", "weather_lon", "elev_m"]
+    )
     typical_text, typical = columns(data / TYPICAL_SITES, ["zone"], ["lat", "lon", "elev_m"])
     hours = slice(*((int((t - world16.FIRST).astype(int))) for t in (FIRST, END)))
     series = world16.series(data / world16.SERIES)
@@ -104,7 +106,9 @@ def places(data: Path, zones: Sequence[str]) -> Places:
         elif zone in typical_text["zone"]:
             row = typical_text["zone"].index(zone)
             where[i] = typical["lat"][row], typical["lon"][row]
-            temp, rh = (year(data / file, tuple(typical_text["zone"]))[row] for file in (TYPICAL_TEMP, TYPICAL_RH))
+            temp, rh = (
+                year(data / file, tuple(typical_text["zone"]))[row] for file in (TYPICAL_TEMP, TYPICAL_RH)
+            )
             wet_bulb[i] = wet_bulb_c(temp, rh, typical["elev_m"][row])
             is_typical[i] = True
         elif zone in cloud_text["zone"]:
@@ -143,7 +147,9 @@ def prices(data: Path, zones: Sequence[str]) -> tuple[Array, str]:
             continue
         other = text["price_2022"][row]
         if other not in known:
-            away = great_circle_km(number["lat"][row], number["lon"][row], number["lat"][rows], number["lon"][rows])
+            away = great_circle_km(
+                number["lat"][row], number["lon"][row], number["lat"][rows], number["lon"][rows]
+            )
             abroad = np.array([text["country"][r] != text["country"][row] for r in rows])
             gaps = np.array([np.isnan(known[z]).any() for z in priced])
             other = priced[int(np.lexsort((away, abroad, gaps))[0])]
@@ -214,7 +220,11 @@ def ground(
 def _carbon_notes(names: Sequence[str], zones: Sequence[str]) -> list[str]:
     return [
         f"carbon {what}: {' '.join(found)}"
-        for what, which in (("the same all year", CONSTANT), ("flat for weeks", FLAT), ("all estimated", ESTIMATED))
+        for what, which in (
+            ("the same all year", CONSTANT),
+            ("flat for weeks", FLAT),
+            ("all estimated", ESTIMATED),
+        )
         if (found := [name for name, zone in zip(names, zones, strict=True) if zone in which])
     ]
 

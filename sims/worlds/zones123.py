@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+from eglb.sims.geography import distances_km
 from eglb.sims.worlds import cloud_regions, year2022
 from eglb.sims.worlds.reach import FIT, fitted_rtt_ms
 from eglb.sims.worlds.world import Ground, World
@@ -26,7 +27,7 @@ def read(data: Path, hydro: bool) -> Ground:
         at,
         pue=cloud_regions.published_nearby("pue", at.lat, at.lon, data).central,
         water_stress=cloud_regions.nearest_stress(at.lat, at.lon, data),
-        rtt_ms=fitted_rtt_ms(at.lat, at.lon),
+        rtt_ms=fitted_rtt_ms(distances_km(at.lat, at.lon)),
         notes=(
             "grid zones of 2022, carbon measured; PUE, on-site water and water stress of cloud regions nearby",
             FIT,
@@ -36,7 +37,6 @@ def read(data: Path, hydro: bool) -> Ground:
 
 WORLD = World(
     name="zones123",
-    about="123 grid zones of 2022 (data directory)",
     first=year2022.FIRST,
     end=year2022.END,
     example="2022-07-04/7d",
