@@ -79,7 +79,7 @@ def require_ranges(scenario: Scenario, option: str) -> None:
 
 
 def footprint_range(solution: Solution, solve: Callable[[Scenario, str], Solution]) -> FootprintRange:
-    """The plan of `solution`, and the plans that ``solve(scenario, level)`` makes for the low and high end."""
+    """The plan of `solution`, and the plans that ``solve(scenario, level)`` makes for both ends."""
     outcomes = {}
     for level in LEVELS:
         there = solution.scenario.at(level)

@@ -50,6 +50,13 @@ unit = "t"
 # weight = 10.0
 # unit = "USD"
 # per = "facility"        # or "it": per MWh of facility or of IT energy
+#
+# Tables water_low and water_high are the ends of the range of water: see `eglb solve --footprint-range`.
+# `eglb scenario estimate .` writes them all from columns of regions.csv, weather.csv and fuel_mix.csv.
+# A demand in requests or tokens per second becomes MW with
+# [demand]
+# unit = "tokens_per_s"   # or "requests_per_s"
+# model = "llama-3.1-70b" # or j_per_token = 0.9, or wh_per_request = 0.3
 """
 
 
