@@ -42,15 +42,17 @@ def with_region_weights(scenario: Scenario, named: dict[str, str]) -> Scenario:
     InputError : a kind is unknown, or regions lack the fact; every problem is named.
     """
     kinds = [kind.name for kind in scenario.footprints]
-    problems, weights = [], {}
+    problems: list[str] = []
+    weights: dict[str, Array] = {}
     for kind, name in named.items():
         asked = f"region weight {kind}={name}: {scenario.name}"
+        fact = getattr(scenario, READY[name].fact)
         if kind not in kinds:
             problems.append(f"{asked} has no footprint {kind!r}; it has {', '.join(kinds) or 'none'}")
-        elif lacking := regions_lacking(scenario, name):
-            problems += [f"{asked}: {what}" for what in lacking.values()]
+        elif lacking := what_is_lacking(name, fact, scenario.regions):
+            problems += [f"{asked}: {what}" for what in lacking]
         else:
-            weights[kind] = ready_weight(scenario, name)
+            weights[kind] = ready_weight(name, fact)
     if problems:
         raise InputError(problems)
     footprints = tuple(
@@ -60,25 +62,20 @@ def with_region_weights(scenario: Scenario, named: dict[str, str]) -> Scenario:
     return replace(scenario, footprints=footprints)
 
 
-def regions_lacking(scenario: Scenario, name: str) -> dict[int, str]:
-    """What keeps the weights called `name` from being made, by position of the region; -1 for all of them."""
-    fact = READY[name].fact
-    values = getattr(scenario, fact)
-    if values is None:
-        return {-1: f"{fact} of the regions is not known"}
-    lacking = {
-        int(i): f"{fact} of {scenario.regions[i]} is not known" for i in np.flatnonzero(np.isnan(values))
-    }
+def what_is_lacking(name: str, fact: Array | None, regions: tuple[str, ...]) -> list[str]:
+    """What keeps the weights called `name` from being made of `fact`, (N,) or None, one line each."""
+    label = READY[name].fact
+    if fact is None:
+        return [f"{label} of the regions is not known"]
+    lacking = [f"{label} of {regions[i]} is not known" for i in np.flatnonzero(np.isnan(fact))]
     if name == "per-capita":
-        for i in np.flatnonzero(values == 0.0):
-            lacking[int(i)] = f"{fact} of {scenario.regions[i]} is 0: a footprint per person needs people"
+        empty = np.flatnonzero(fact == 0.0)
+        lacking += [f"{label} of {regions[i]} is 0, and a footprint per person needs people" for i in empty]
     return lacking
 
 
-def ready_weight(scenario: Scenario, name: str) -> Array:
-    """(N,) the weights called `name`; every region has the fact, see `regions_lacking`."""
-    fact = np.asarray(getattr(scenario, READY[name].fact))
+def ready_weight(name: str, fact: Array) -> Array:
+    """(N,) the weights called `name`; nothing is lacking, see `what_is_lacking`."""
     if name == "stress":
-        severity = 1.0 + fact
-        return np.asarray(severity / severity.mean())
+        return np.asarray((1.0 + fact) / (1.0 + fact).mean())
     return np.asarray(fact.mean() / fact)

@@ -14,9 +14,11 @@ import numpy as np
 
 from eglb.sims.feasibility import require_feasible
 from eglb.sims.problems import InputError
+from eglb.sims.region_weights import READY, ready_weight, what_is_lacking
 from eglb.sims.scenario import FootprintKind, Scenario
 from eglb.sims.scenario_folder_settings import KNOWN_UNIT, RANGE_ENDS, Settings, read_settings
 from eglb.sims.scenario_folder_tables import (
+    AS_CSV,
     SUFFIXES,
     Findings,
     Table,
@@ -82,7 +84,9 @@ class _FolderReader:
             kind: self._series(kind, region_names, "region", like=times)[1] for kind in self.settings.kinds
         }
         ends = {
-            (kind, end): self._series(f"{kind}_{end}", region_names, "region", like=times)[1]
+            (kind, end): self._series(
+                f"{kind}_{end}", region_names, "region", like=times, end_of=(kind, end, intensities[kind])
+            )[1]
             for kind in self.settings.kinds
             for end in RANGE_ENDS
             if self._exists(f"{kind}_{end}")
@@ -92,6 +96,8 @@ class _FolderReader:
         else:
             by_slot = np.full((len(region_names or ()), 0 if times is None else len(times)), np.nan)
         pairs = self._reach(regions, gateways)
+        if regions is not None:
+            self._check_weights(regions)
         if regions is None or gateways is None or pairs is None or times is None or self.findings.messages():
             return None
         assert demand is not None and price is not None and by_slot is not None
@@ -101,7 +107,10 @@ class _FolderReader:
         for name, kind in self.settings.kinds.items():
             intensity = intensities[name]
             assert intensity is not None
-            weight = regions.extra.get(f"{name}_weight", ones)
+            if kind.region_weight:
+                weight = ready_weight(kind.region_weight, regions.extra[READY[kind.region_weight].fact])
+            else:
+                weight = regions.extra.get(f"{name}_weight", ones)
             footprints.append(
                 FootprintKind(
                     name,
@@ -148,10 +157,14 @@ class _FolderReader:
             section = f" for [tables] {table}" if table in self.settings.tables else section
             message = f"no such file{section} ({', '.join(SUFFIXES)} are read)"
             file = self.settings.tables.get(table, f"{table}.csv")
+            books = [
+                n for n in (f"{table}.xlsx", f"{table}.xls", f"{table}.ods") if (self.folder / n).is_file()
+            ]
+            message += f"; there is {books[0]}: {AS_CSV}" if books else ""
             self.findings.add(file, "missing file", message)
             return None
         self._files[table] = path.name
-        return open_table(path, required, self.findings)
+        return open_table(path, required, self.findings, self.settings.csv)
 
     def _exists(self, table: str) -> bool:
         return table in self.settings.tables or any((self.folder / f"{table}{s}").is_file() for s in SUFFIXES)
@@ -211,6 +224,19 @@ class _FolderReader:
         weights = [f"{kind}_weight" for kind in self.settings.kinds]
         return self._places("regions", "region", ("capacity_mw", "pue"), [*weights, *FACTS])
 
+    def _check_weights(self, regions: _Places) -> None:
+        """Whether the region weights that the settings name can be made."""
+        for kind, settings in self.settings.kinds.items():
+            asked = f'[equity.{kind}] region_weight = "{settings.region_weight}"'
+            file = self._files["regions"]
+            if settings.region_weight and f"{kind}_weight" in regions.extra:
+                message = f"column {kind}_weight and {asked} both say who counts how much; keep one"
+                self.findings.add(file, "weights", message)
+            elif settings.region_weight:
+                fact = regions.extra.get(READY[settings.region_weight].fact)
+                for what in what_is_lacking(settings.region_weight, fact, regions.names):
+                    self.findings.add(file, "weights", f"column {what}; {asked} needs it")
+
     def _gateways(self) -> _Places | None:
         return self._places("gateways", "gateway", (), ("utc_offset_h",))
 
@@ -223,10 +249,12 @@ class _FolderReader:
         like: Array | None = None,
         negative: bool = False,
         some: bool = False,
+        end_of: tuple[str, str, Array | None] | None = None,
     ) -> tuple[Array | None, Array | None]:
         """Times (T,) and values (len(names), T) of an hourly table, one column per name.
 
-        `like` is the time axis to agree with; with `some`, absent columns are NaN and no problem.
+        `like` is the time axis to agree with; with `some`, absent columns are NaN and no problem. `end_of` is
+        the kind that these are the low or high end of, which end, and its central estimate.
         """
         opened = self._open(table, ("time_utc",))
         if opened is None:
@@ -251,6 +279,11 @@ class _FolderReader:
         values = opened.numbers(columns, self.findings)
         if not negative:
             opened.check(values, columns, values < 0, "negative", "is negative", self.findings)
+        if end_of is not None and end_of[2] is not None and end_of[2].shape[1] == len(values):
+            kind, end, central = end_of[0], end_of[1], end_of[2].T[:, [position[c] for c in columns]]
+            bad = values > central if end == "low" else values < central
+            reason = f"is {'above' if end == 'low' else 'below'} the estimate in {self._files[kind]}"
+            opened.check(values, columns, bad, "range", reason, self.findings)
         series = np.full((len(names), len(opened)), np.nan)
         series[[position[c] for c in columns]] = values.T
         return times, series

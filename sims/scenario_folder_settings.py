@@ -11,12 +11,15 @@ from typing import Any
 
 from eglb.coordinator.equity import EquityShape
 from eglb.sims.demand_units import DemandUnit, read_demand_unit
+from eglb.sims.region_weights import READY
 from eglb.sims.scenario_folder_tables import SUFFIXES, Findings, suggest
+from eglb.sims.spreadsheets import CsvHabits
 
 FILE = "scenario.toml"
 FIXED_TABLES = ("regions", "gateways", "reach", "demand", "price", "capacity")
-TOP_KEYS = ("name", "slot_hours", "max_rtt_ms", "note", "sources", "equity", "demand", "tables")
-EQUITY_KEYS = ("weight", "unit", "per", "shape", "signal")
+TOP_KEYS = ("name", "slot_hours", "max_rtt_ms", "note", "sources", "equity", "demand", "tables", "csv")
+EQUITY_KEYS = ("weight", "unit", "per", "shape", "signal", "region_weight")
+CSV_KEYS = ("decimal", "dayfirst")
 RANGE_ENDS = ("low", "high")
 # Kinds that the format knows by name; any other one states its unit, and counts per facility MWh by default.
 KNOWN_UNIT = {"water": "m3", "carbon": "t"}
@@ -25,13 +28,16 @@ KNOWN_PER = {"water": "it"}
 
 @dataclass(frozen=True)
 class KindSettings:
-    """One ``[equity.<kind>]`` section: USD per unit, unit, ``"it"`` or ``"facility"``, shape and signal."""
+    """One ``[equity.<kind>]`` section: USD per unit, unit, ``"it"`` or ``"facility"``, shape, signal, and the
+    name of ready region weights or "".
+    """
 
     weight: float
     unit: str
     per: str
     shape: EquityShape
     signal: str
+    region_weight: str
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class Settings:
     note: str
     sources: tuple[str, ...]
     demand: DemandUnit
+    csv: CsvHabits
 
 
 def read_settings(folder: Path, findings: Findings) -> Settings:
@@ -88,6 +95,7 @@ def read_settings(folder: Path, findings: Findings) -> Settings:
         note=reader.text_of(document, "note", ""),
         sources=tuple(sources),
         demand=read_demand_unit(document, reader),
+        csv=reader.csv_habits(document),
     )
 
 
@@ -180,8 +188,25 @@ class SettingsReader:
                 self.problem(f"{prefix}shape", section["shape"], "is none of max, lq:2, lq:4, lq:8, worst:M")
                 shape = EquityShape()
             signal = self.text_of(section, "signal", "", prefix)
-            kinds[kind] = KindSettings(weight, unit, per, shape, signal)
+            named = self.text_of(section, "region_weight", "", prefix)
+            if "region_weight" in section and named not in READY:
+                self.problem(f"{prefix}region_weight", named, f"is none of {', '.join(READY)}")
+                named = ""
+            kinds[kind] = KindSettings(weight, unit, per, shape, signal, named)
         return kinds
+
+    def csv_habits(self, document: dict[str, Any]) -> CsvHabits:
+        """The ``[csv]`` section: what spreadsheets leave open."""
+        section = self.section(document, "csv")
+        self.refuse_unknown(section, "csv.", CSV_KEYS)
+        decimal, dayfirst = section.get("decimal"), section.get("dayfirst")
+        if decimal not in (None, ".", ","):
+            self.problem("csv.decimal", decimal, 'must be "." or ","')
+            decimal = None
+        if dayfirst not in (None, True, False):
+            self.problem("csv.dayfirst", dayfirst, "must be true or false")
+            dayfirst = None
+        return CsvHabits(decimal, dayfirst)
 
     def tables(self, document: dict[str, Any]) -> dict[str, str]:
         """The ``[tables]`` section: other file names."""

@@ -16,10 +16,21 @@ from typing import Any
 
 import numpy as np
 
+from eglb.sims.spreadsheets import (
+    NOTHING_SAID,
+    CsvHabits,
+    day_comes_first,
+    find_separator,
+    is_open,
+    read_date,
+    write_numbers_plainly,
+)
+
 Array = np.ndarray
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 SHOWN_PER_KIND = 5
+AS_CSV = "save it as CSV UTF-8"
 
 
 class Findings:
@@ -59,7 +70,7 @@ class Table:
     """Cells of one file. `rows` numbers them for a reader: a CSV's lines, a Parquet file's rows from 1.
 
     `cells` is row-major text for CSV, `typed` one list of Python values per column for Parquet; `whole` is
-    False when rows had to be left out because their length is wrong.
+    False when rows had to be left out because their length is wrong; `dayfirst` is what is said of its dates.
     """
 
     file: str
@@ -68,6 +79,7 @@ class Table:
     cells: list[list[str]] | None
     typed: dict[str, list[Any]] | None
     whole: bool = True
+    dayfirst: bool | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -146,13 +158,18 @@ class Table:
         values = self.values("time_utc")
         seconds = np.empty(len(values), dtype=np.int64)
         good = True
-        for r, value in enumerate(values):
-            text = "" if value is None else str(value).strip()
+        texts = ["" if value is None else str(value).strip() for value in values]
+        day_first = day_comes_first(texts, self.dayfirst)
+        if day_first is None:
+            first = next(r for r, text in enumerate(texts) if is_open(text))
+            where = f"column time_utc, row {self.rows[first]}: {texts[first]!r}"
+            way_out = "write it like 2024-07-01 13:00, or say dayfirst = true or false under [csv]"
+            findings.add(self.file, "time", f"{where} may have its day or its month first; {way_out}")
+            return None
+        for r, (value, text) in enumerate(zip(values, texts, strict=True)):
             problem = ""
             try:
-                if text[4:5] != "-":  # a bare number might pass for a date without dashes
-                    raise ValueError
-                stamp = value if isinstance(value, datetime) else datetime.fromisoformat(text)
+                stamp = value if isinstance(value, datetime) else _read_time(text, day_first)
             except ValueError:
                 problem = (
                     f"{text!r} is not a time; write UTC like 2024-07-01T13:00Z" if text else "empty cell"
@@ -190,6 +207,16 @@ class Table:
             findings.add(self.file, kind, f"{where}: {shown(float(values[r, c]))} {reason}", count=more)
 
 
+def _read_time(text: str, day_first: bool) -> datetime:
+    """A time in ISO 8601 or as spreadsheets write it."""
+    try:
+        if text[4:5] == "-":  # a bare number might pass for a date without dashes
+            return datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    return read_date(text, day_first)
+
+
 def locate_table(folder: Path, table: str, override: str | None, findings: Findings) -> Path | None:
     """The file of `table` in `folder`, by its override or its own name with an ending; None if absent."""
     if override is not None:
@@ -201,13 +228,15 @@ def locate_table(folder: Path, table: str, override: str | None, findings: Findi
     return found[0] if found else None
 
 
-def open_table(path: Path, required: Sequence[str], findings: Findings) -> Table | None:
+def open_table(
+    path: Path, required: Sequence[str], findings: Findings, habits: CsvHabits = NOTHING_SAID
+) -> Table | None:
     """Read a table, or report why not: unreadable, empty, ragged, or without a required column."""
     file = path.name
     try:
-        table = _open_parquet(path) if file.endswith(".parquet") else _open_csv(path, findings)
+        table = _open_parquet(path) if file.endswith(".parquet") else _open_csv(path, findings, habits)
     except UnicodeDecodeError as error:
-        findings.add(file, "unreadable", f"is not UTF-8 text (byte {error.start})")
+        findings.add(file, "unreadable", f"is not UTF-8 text (byte {error.start}); {AS_CSV}")
         return None
     except (OSError, EOFError, zlib.error, csv.Error, ValueError) as error:
         # The first line, without the whole path that an OSError repeats.
@@ -217,9 +246,8 @@ def open_table(path: Path, required: Sequence[str], findings: Findings) -> Table
     if not table.columns:
         findings.add(file, "empty", "is empty")
         return None
-    separator = next((s for s in ";\t|" if s in table.columns[0]), None)
-    if len(table.columns) == 1 and separator:
-        findings.add(file, "separator", f"row 1: cells are separated by {separator!r}; write commas")
+    if len(table.columns) == 1 and "|" in table.columns[0]:
+        findings.add(file, "separator", "row 1: cells are separated by '|'; write commas, semicolons or tabs")
         return None
     good = True
     for column in (c for c, times in Counter(table.columns).items() if times > 1):
@@ -241,27 +269,42 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _open_csv(path: Path, findings: Findings) -> Table:
+def _open_csv(path: Path, findings: Findings, habits: CsvHabits) -> Table:
     raw = gzip.decompress(path.read_bytes()) if path.name.endswith(".gz") else path.read_bytes()
-    reader = csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline=""))
+    if raw.startswith(b"PK\x03\x04"):
+        raise ValueError(f"it is a workbook; {AS_CSV}")
+    text = raw.decode("utf-8-sig")
+    separator = find_separator(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     header: tuple[str, ...] = ()
     cells: list[list[str]] = []
     rows: list[int] = []
     before, whole = 0, True
     for row in reader:
         line, before = before + 1, reader.line_num  # a quoted cell may span lines: name the first
-        if not row or (len(row) == 1 and not row[0].strip()):
+        if not any(cell and not cell.isspace() for cell in row):
             continue
         if not header:
             header = tuple(cell.strip() for cell in row)
-        elif len(row) != len(header):
+            while not header[-1]:
+                header = header[:-1]
+            continue
+        # Spreadsheets export columns that were once in use.
+        while len(row) > len(header) and not row[-1].strip():
+            row.pop()
+        if len(row) != len(header):
             whole = False
             message = f"row {line}: has {len(row)} cells, the header has {len(header)}"
             findings.add(path.name, "row length", message)
         else:
             cells.append(row)
             rows.append(line)
-    return Table(path.name, header, np.array(rows, dtype=int), cells, None, whole)
+    # Most files are plain, and large ones are not looked at twice.
+    if separator != "," or '"' in text or habits.decimal == ",":
+        problem = write_numbers_plainly(header, cells, rows, separator, habits.decimal)
+        if problem:
+            raise ValueError(problem)
+    return Table(path.name, header, np.array(rows, dtype=int), cells, None, whole, habits.dayfirst)
 
 
 def _open_parquet(path: Path) -> Table:

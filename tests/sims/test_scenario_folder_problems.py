@@ -436,9 +436,9 @@ CASES: list[tuple[str, Edit, list[str]]] = [
         [r"price\.csv: price\.csv and price\.csv\.gz both exist; name one under \[tables\]"],
     ),
     (
-        "semicolons",
-        lambda f: (f / "price.csv").write_text((f / "price.csv").read_text().replace(",", ";")) and None,
-        [r"price\.csv: row 1: cells are separated by ';'; write commas"],
+        "bars",
+        lambda f: (f / "price.csv").write_text((f / "price.csv").read_text().replace(",", "|")) and None,
+        [r"price\.csv: row 1: cells are separated by '\|'; write commas, semicolons or tabs"],
     ),
     ("empty time", cell("price.csv", 4, "time_utc", ""), [r"price\.csv: column time_utc, row 4: empty cell"]),
     (
@@ -456,7 +456,7 @@ CASES: list[tuple[str, Edit, list[str]]] = [
     (
         "not text",
         write("price.csv", b"time_utc,\xff\xfe\n"),
-        [r"price\.csv: is not UTF-8 text \(byte 9\)"],
+        [r"price\.csv: is not UTF-8 text \(byte 9\); save it as CSV UTF-8"],
     ),
     (
         "broken gzip",
