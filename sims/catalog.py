@@ -21,7 +21,7 @@ BUILT_IN: tuple[tuple[str, str], ...] = (
     ("paper10-partial", "the same with the published reach mask (data directory)"),
     (
         "world16@START/DAYS",
-        "16 grid zones, 2021-2023: price, carbon and weather measured (data directory); world16 to usba8 take "
+        "16 grid zones, 2021-2023: price, carbon, weather measured (data directory); world16 to usba8 take "
         ",regions=N ,demand=TRACE ,split=population|dirichlet ,reach=all|near ,util=U ,hydro=yes ,seed=S",
     ),
     ("gcp33@START/DAYS", "33 cloud regions of one provider in 2022, round trips measured (data directory)"),

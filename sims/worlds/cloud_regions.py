@@ -14,8 +14,8 @@ Array = np.ndarray
 
 CLOUD_REGIONS = "regions/cloud_regions.csv"
 SOURCE = (
-    "PUE, WUE and water stress of cloud regions: operators' figures and WRI Aqueduct 4.0 (CC BY 4.0), compiled by "
-    "DigitalPebble/spruce @8840d3c4 (Apache-2.0) and the Green Software Foundation"
+    "PUE, WUE and water stress of cloud regions: operators' figures and WRI Aqueduct 4.0 (CC BY 4.0), "
+    "compiled by DigitalPebble/spruce @8840d3c4 (Apache-2.0) and the Green Software Foundation"
 )
 NEARBY_KM = 300.0
 
@@ -25,12 +25,13 @@ def read(data: Path) -> tuple[dict[str, list[str]], dict[str, Array]]:
     return columns(
         data / CLOUD_REGIONS,
         ["provider", "region", "zone"],
-        ["lat", "lon", "pue", "wue_l_kwh", "water_stress_cat"],
+        ["lat", "lon"],
+        ["pue", "wue_l_kwh", "water_stress_cat"],
     )
 
 
 def published_nearby(column: str, lat: Array, lon: Array, data: Path) -> Estimate:
-    """(N,) least, mean and largest of what operators publish within 300 km of each place, else at the nearest."""
+    """(N,) least, mean and largest of what operators publish within 300 km of a place, else nearest."""
     _, facts = read(data)
     known = ~np.isnan(facts[column])
     values = facts[column][known]

@@ -1,4 +1,4 @@
-"""Demand of gateways: requests to language models, split over the gateways and shifted to their local time."""
+"""Demand of gateways: requests to language models, split over the gateways and shifted to local time."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def gateway_demand(
 
 
 def servable(demand: Array, allowed: Array, capacity_mw: float) -> Array:
-    """`demand` (J, T) less what the regions that are `allowed` (N, J), at 95 % of their capacity, cannot take."""
+    """`demand` (J, T) less what the regions `allowed` (N, J), at 95 % of their capacity, cannot take."""
     if allowed.all():
         return demand
     gateway, region = np.nonzero(allowed.T)

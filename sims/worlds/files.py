@@ -26,23 +26,37 @@ def require(data: Path, world: str, files: Iterable[str]) -> None:
 
 
 def columns(
-    path: Path, text: Sequence[str], numbers: Sequence[str] = ()
+    path: Path, text: Sequence[str], numbers: Sequence[str] = (), blank: Sequence[str] = ()
 ) -> tuple[dict[str, list[str]], dict[str, Array]]:
-    """Columns of a small table, as text and as float64; an empty cell is ``""`` or NaN.
+    """Columns of a small table: `text`, and as float64 `numbers` and `blank`, which alone may be so (NaN).
 
     Raises
     ------
     InputError : the table cannot be read, lacks a column or holds what is no number.
     """
     findings = Findings()
-    table = open_table(path, [*text, *numbers], findings)
-    values = None if table is None else table.numbers(numbers, findings, blank=True)
-    if table is None or values is None or findings.messages():
+    table = open_table(path, [*text, *numbers, *blank], findings)
+    values: dict[str, Array] = {}
+    if table is not None:
+        for names, may_be_blank in ((numbers, False), (blank, True)):
+            values |= zip(names, table.numbers(names, findings, blank=may_be_blank).T, strict=True)
+    if table is None or findings.messages():
         raise InputError(str(path.parent / problem) for problem in findings.messages())
-    return (
-        {name: [str(cell).strip() for cell in table.values(name)] for name in text},
-        {name: values[:, i] for i, name in enumerate(numbers)},
-    )
+    return {name: [str(cell).strip() for cell in table.values(name)] for name in text}, values
+
+
+def find_rows(path: Path, column: str, cells: Sequence[str], wanted: Iterable[str]) -> list[int]:
+    """The first row of `cells`, those of `column`, that holds each of `wanted`.
+
+    Raises
+    ------
+    InputError : all that none holds.
+    """
+    first = {cell: row for row, cell in reversed(list(enumerate(cells)))}
+    wanted = list(wanted)
+    if missing := [name for name in dict.fromkeys(wanted) if name not in first]:
+        raise InputError(f"{path}: column {column}: {name} is missing" for name in missing)
+    return [first[name] for name in wanted]
 
 
 @lru_cache(maxsize=8)

@@ -18,8 +18,8 @@ from eglb.sims.worlds.world import World
 
 Array = np.ndarray
 
-# Per region, since the worst region's total is about one N-th of all: equity then counts about as much in small
-# fleets as in large ones.
+# Per region, since the worst region's total is about one N-th of all: equity then counts about as much in
+# small fleets as in large ones.
 WATER_USD_PER_M3_AND_REGION, CARBON_USD_PER_T_AND_REGION = 6.0, 150.0
 _CHOSEN = "chosen for experiments: {:g} MW in every region, reach, weights"
 
@@ -27,8 +27,8 @@ _CHOSEN = "chosen for experiments: {:g} MW in every region, reach, weights"
 def build(world: World, name: str, data: Path, *, seed: int | None = None) -> Scenario:
     """The scenario that `name` asks for, from the data directory; windows of one fleet join.
 
-    Every region is a gateway too, unless nobody lives there and demand is split by population. All regions have
-    the same capacity. What the regions in reach cannot take at 95 % of it is no demand.
+    Every region is a gateway too, unless nobody lives there and demand is split by population. All regions
+    have the same capacity. What the regions in reach cannot take at 95 % of it is no demand.
 
     Raises
     ------
@@ -52,8 +52,13 @@ def build(world: World, name: str, data: Path, *, seed: int | None = None) -> Sc
 
     regions = tuple(ground.regions[i] for i in chosen)
     price = part(ground.price)
-    if unknown := [region for region, row in zip(regions, price, strict=True) if np.isnan(row).any()]:
-        raise InputError(f"{name}: prices of {region} are missing in these hours" for region in unknown)
+    hourly = {"prices": price, "water": part(ground.water.central), "carbon": part(ground.carbon.central)}
+    if unknown := [
+        f"{name}: {what} of {regions[i]} {'are' if what == 'prices' else 'is'} missing in these hours"
+        for what, series in hourly.items()
+        for i in np.flatnonzero(np.isnan(series).any(1))
+    ]:
+        raise InputError(unknown)
     lat, lon, offset = ground.lat[chosen], ground.lon[chosen], ground.utc_offset_h[chosen]
     share = demand.shares(choice, regions, lat, lon, data)
     asking = np.flatnonzero(share > 0.0)
@@ -93,7 +98,9 @@ def build(world: World, name: str, data: Path, *, seed: int | None = None) -> Sc
 
 
 def preceding(world: World, name: str, slots: int, data: Path, *, seed: int | None = None) -> Scenario | None:
-    """The hours right before those of `name`, `slots` of them in whole days, or as many as there are; None if none."""
+    """The hours right before those of `name`, `slots` of them in whole days, or as many as there are; None if
+    none.
+    """
     choice = parse_name(name, world, seed)
     days = min(slots // 24, int((choice.first - world.first).astype(int)) // 24)
     if days < 1:
@@ -103,7 +110,7 @@ def preceding(world: World, name: str, slots: int, data: Path, *, seed: int | No
 
 
 def spread_out(lat: Array, lon: Array) -> Array:
-    """(N,) an order of places in degrees in which each is the farthest from all before it; place 0 is first."""
+    """(N,) an order of places in degrees in which each is the farthest from all before it; place 0 first."""
     distance = distances_km(lat, lon)
     order = [0]
     nearest = distance[0].copy()

@@ -15,8 +15,7 @@ from eglb.agents.estimation.electricity import (
     water_intensity,
 )
 from eglb.agents.estimation.figure import Estimate, Figure
-from eglb.sims.problems import InputError
-from eglb.sims.worlds.files import columns
+from eglb.sims.worlds.files import columns, find_rows
 
 Array = np.ndarray
 
@@ -49,11 +48,7 @@ def fuel_mix(data: Path, zones: Sequence[str]) -> dict[str, Array]:
     InputError : the table is not as it should be, or lacks a zone.
     """
     text, number = columns(data / FUEL_MIX, ["zone"], _FUELS)
-    row_of = {zone: row for row, zone in enumerate(text["zone"])}
-    wanted = [_MIX_OF.get(zone, zone) for zone in zones]
-    if missing := sorted(set(wanted) - set(row_of)):
-        raise InputError(f"{data / FUEL_MIX}: column zone: {zone} is missing" for zone in missing)
-    rows = [row_of[zone] for zone in wanted]
+    rows = find_rows(data / FUEL_MIX, "zone", text["zone"], (_MIX_OF.get(zone, zone) for zone in zones))
     mix: dict[str, Array] = {}
     for name in _FUELS:
         fuel = FUEL_NAMES.get(name, name)
@@ -64,7 +59,7 @@ def fuel_mix(data: Path, zones: Sequence[str]) -> dict[str, Array]:
 def off_site_water(
     mix: Mapping[str, Array], hydro: bool, factors: Mapping[str, Figure] = MACKNICK_WATER
 ) -> Estimate:
-    """L per kWh at the meter; with `hydro`, reservoirs evaporate as Macknick et al. say, whatever the factors."""
+    """L per kWh at the meter; with `hydro`, reservoirs evaporate as Macknick et al. say, by any factors."""
     return water_intensity(mix, {**factors, "hydro": MACKNICK_WATER["hydro"]}, hydro=hydro)
 
 
@@ -74,7 +69,7 @@ def water_signal(mix: str, hydro: bool) -> str:
 
 
 def carbon_with_range(kg_per_kwh: Array, mix: Mapping[str, Array]) -> Estimate:
-    """A given intensity (N, T) with the range that the IPCC's factors have on the zone's mix, relative to medians."""
+    """A given intensity (N, T), with the range that the IPCC's factors have about their medians on a mix."""
     by_mix = carbon_intensity(mix, IPCC_CARBON)
     return Estimate(
         kg_per_kwh * (by_mix.low / by_mix.central), kg_per_kwh, kg_per_kwh * (by_mix.high / by_mix.central)

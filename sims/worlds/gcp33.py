@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from eglb.sims.problems import InputError
 from eglb.sims.worlds import cloud_regions, year2022
-from eglb.sims.worlds.files import columns
+from eglb.sims.worlds.files import columns, find_rows
 from eglb.sims.worlds.world import Ground, World
 
 RTT = "latency/gcp_rtt_ms.csv"
@@ -21,7 +20,7 @@ LEFT_OUT = "asia-south2"
 FLEET_PUE = 1.10
 """Mean of the provider's whole fleet in 2022 (Google, Environmental Report 2023), where a region has none."""
 SOURCES = (
-    "round trips: SMU AT&T Center for Virtualization (umassos/decarbonization-potential @3493a630, Apache-2.0)",
+    "round trips: SMU AT&T Center (umassos/decarbonization-potential @3493a630, Apache-2.0)",
     *year2022.SOURCES,
 )
 
@@ -36,14 +35,13 @@ def read(data: Path, hydro: bool) -> Ground:
     """
     senders = columns(data / RTT, ["sending_region"])[0]["sending_region"]
     names = [name for name in senders if name != LEFT_OUT]
-    measured = columns(data / RTT, [], names)[1]
+    measured = columns(data / RTT, [], blank=names)[1]
     sender = [senders.index(name) for name in names]
     text, facts = cloud_regions.read(data)
-    here = {name: row for row, name in enumerate(text["region"]) if text["provider"][row] == "gcp"}
-    if missing := [name for name in names if name not in here]:
-        path = data / cloud_regions.CLOUD_REGIONS
-        raise InputError(f"{path}: column region: {name} of gcp is missing" for name in missing)
-    rows = [here[name] for name in names]
+    called = [
+        f"{provider} {region}" for provider, region in zip(text["provider"], text["region"], strict=True)
+    ]
+    rows = find_rows(data / cloud_regions.CLOUD_REGIONS, "region", called, (f"gcp {name}" for name in names))
     at = year2022.places(data, [text["zone"][row] for row in rows])
     own = facts["pue"][rows]
     return year2022.ground(
@@ -55,8 +53,8 @@ def read(data: Path, hydro: bool) -> Ground:
         water_stress=facts["water_stress_cat"][rows],
         rtt_ms=np.stack([measured[name][sender] for name in names], axis=1),
         notes=(
-            f"cloud regions of 2022 with price, carbon and weather of their grid zone, measured; {LEFT_OUT} has no "
-            "carbon series and is left out; round trips measured",
+            "cloud regions of 2022 with price, carbon and weather of their grid zone, measured; "
+            f"{LEFT_OUT} has no carbon series and is left out; round trips measured",
         ),
         sources=SOURCES,
     )

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from eglb.sims.geography import great_circle_km
-from eglb.sims.problems import InputError
-from eglb.sims.worlds.files import columns
+from eglb.sims.worlds.files import columns, find_rows
 
 Array = np.ndarray
 
@@ -42,10 +41,7 @@ def utc_offset_h(time_zones: Sequence[str], data: Path) -> Array:
     InputError : a time zone that the table lacks.
     """
     text, number = columns(data / BY_TIME_ZONE, ["tz"], ["utc_offset_jan"])
-    offset = dict(zip(text["tz"], number["utc_offset_jan"], strict=True))
-    if missing := sorted(set(time_zones) - set(offset)):
-        raise InputError(f"{data / BY_TIME_ZONE}: column tz: {zone} is missing" for zone in missing)
-    return np.array([offset[zone] for zone in time_zones])
+    return number["utc_offset_jan"][find_rows(data / BY_TIME_ZONE, "tz", text["tz"], time_zones)]
 
 
 def _people(lat: Array, lon: Array, data: Path) -> tuple[Array, Array]:

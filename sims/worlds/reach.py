@@ -8,12 +8,12 @@ Array = np.ndarray
 
 REACHES = ("all", "near")
 NEAR_RTT_MS, NEAR_REGIONS = 150.0, 4
-# Least squares over the 1,122 measured pairs of latency/gcp_rtt_ms.csv against great-circle distance: it explains
-# 76 % of the variance, and half of the pairs are within 19 ms of it.
+# Least squares over the 1,122 measured pairs of latency/gcp_rtt_ms.csv against great-circle distance: it
+# explains 76 % of the variance, and half of the pairs are within 19 ms of it.
 FIT_MS, FIT_MS_PER_KM = 16.8, 0.01513
 FIT = (
-    f"round trips by distance, {FIT_MS:g} ms + {1000 * FIT_MS_PER_KM:.2f} ms per 1,000 km: fitted to those measured "
-    "between 34 cloud regions, half of them within 19 ms of it"
+    f"round trips by distance, {FIT_MS:g} ms + {1000 * FIT_MS_PER_KM:.2f} ms per 1,000 km: fitted to those "
+    "measured between 34 cloud regions, half of them within 19 ms of it"
 )
 
 

@@ -1,8 +1,9 @@
 """``world10``: ten real cloud regions over two weeks, the scenario that ships with the project.
 
-Annual facts are published figures, typed in below with their sources. Everything hourly is modelled for the whole of
-2023 and is deterministic: sun by latitude and solar time, electricity demand by a published daily shape, weather by
-sines; carbon and water follow through the footprint estimator. Each region's year keeps its published mean.
+Annual facts are published figures, typed in below with their sources. Everything hourly is modelled for the
+whole of 2023 and is deterministic: sun by latitude and solar time, electricity demand by a published daily
+shape, weather by sines; carbon and water follow through the footprint estimator. Each region's year keeps its
+published means.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ Array = np.ndarray
 class Site:
     """A region's published annual facts; only its capacity is made up.
 
-    `pue` and `wue_l_kwh` (on-site water per kWh of IT energy) are the operator's; `carbon_g_kwh` and `price_usd_mwh`
-    are grid means of 2023; `water_stress` is the category, NaN where there is none; `people_m` millions of people
-    within 500 km.
+    `pue` and `wue_l_kwh` (on-site water per kWh of IT energy) are the operator's; `carbon_g_kwh` and
+    `price_usd_mwh` are grid means of 2023; `water_stress` is the category, NaN where there is none;
+    `people_m` are millions of people within 500 km.
     """
 
     name: str
@@ -120,7 +121,7 @@ METROS = (
     Metro("tokyo",         35.69,  139.69,  9.0, 141.3),
     Metro("sydney",       -33.87,  151.21, 10.0,   9.4),
 )
-# By hour of the day, mean about 1: electricity on working days by standard time; requests to a language model.
+# By hour of the day, mean about 1: electricity on working days in standard time, requests to a model.
 ELECTRICITY = np.array([0.88, 0.85, 0.84, 0.83, 0.84, 0.87, 0.93, 0.98, 1.01, 1.03, 1.04, 1.06,
                         1.07, 1.09, 1.09, 1.10, 1.11, 1.12, 1.12, 1.11, 1.08, 1.04, 0.98, 0.93])
 REQUESTS = np.array([0.84, 0.71, 0.73, 0.68, 0.71, 0.66, 0.68, 0.85, 1.02, 1.05, 1.13, 1.09,
@@ -133,24 +134,24 @@ SOURCES = (
     "its Asia-Pacific means where a region has none (PUE of Sydney, WUE of Mumbai); Cape Town's WUE listed "
     "in the Green Software Foundation's cloud region metadata",
     "water stress: WRI Aqueduct 4.0 baseline category (CC BY 4.0); Singapore has none",
-    "fuel mix of 2022 of each grid: Electricity Maps, yearly origin of power, rounded to per cent; water and the "
-    "range of carbon by fuel: Macknick et al. 2012 (towers, without reservoirs) and IPCC AR5",
+    "fuel mix of 2022 of each grid: Electricity Maps, yearly origin of power, rounded to per cent; water and "
+    "the range of carbon by fuel: Macknick et al. 2012 (towers, without reservoirs) and IPCC AR5",
     "carbon: average operational gross emissions of the grid (not lifecycle) in 2023, as published by Google "
     "Cloud for its region on the same grid (region-carbon-info, Apache-2.0)",
     "price: mean wholesale price of 2023 from the market operators PJM (Dominion zone), CAISO (NP15), CCEE, "
     "EPEX, OMIE, IEX, EMC, JEPX and AEMO; Cape Town: Eskom's Megaflex tariff",
-    "climate: Open-Meteo.com ERA5 2021-2023 (CC BY 4.0); Virginia NREL TMY3; Aragon and Cape Town: normals of "
-    "their weather services; rounded to 1 C",
-    "daily shapes: electricity from five balancing authorities of EIA-930, 2022 (public domain); requests from "
-    "alibaba/ServeGen, m-small (Apache-2.0)",
+    "climate: Open-Meteo.com ERA5 2021-2023 (CC BY 4.0); Virginia NREL TMY3; Aragon and Cape Town: normals "
+    "of their weather services; rounded to 1 C",
+    "daily shapes: electricity from five balancing authorities of EIA-930, 2022 (public domain); requests "
+    "from alibaba/ServeGen, m-small (Apache-2.0)",
     "people: urban population within 500 km and by time zone, GeoNames (CC BY 4.0)",
 )
 WATER_SIGNAL = "on site plus off site; average, modelled from the fuel mix, reservoirs not counted"
 CARBON_SIGNAL = "average, operational, hours modelled"
 NOTE = (
-    "annual facts are published, everything hourly is modelled from latitude, solar time, climate and daily shapes; "
-    "capacities and demand are modelled too (demand follows the square root of urban population), round trips follow "
-    "distance"
+    "annual facts are published, everything hourly is modelled from latitude, solar time, climate and daily "
+    "shapes; capacities and demand are modelled too (demand follows the square root of urban population), "
+    "round trips follow distance"
 )
 
 YEAR, HOURS = np.datetime64("2023-01-01T00", "h"), 8760
@@ -159,9 +160,9 @@ REACH_MS, REACH_AT_LEAST = 120.0, 3
 PEAK_UTILISATION = 0.75
 STEADY = ("nuclear", "wind", "biomass", "geothermal")
 LEAST_DISPATCHED = 0.1
-# At the optimum each equity term is then about a fifth of the objective.
-WATER_WEIGHT_USD_PER_M3 = 70.0
-CARBON_WEIGHT_USD_PER_T = 350.0
+# At the optimum each equity term is then about a seventh of the objective.
+WATER_WEIGHT_USD_PER_M3 = 50.0
+CARBON_WEIGHT_USD_PER_T = 250.0
 
 
 def build_world10() -> Scenario:
@@ -215,8 +216,8 @@ def build_world10() -> Scenario:
 def signals() -> tuple[Array, Estimate, Estimate]:
     """The year's price (N, HOURS), USD/MWh; water, L/kWh of IT energy; carbon, kg/kWh at the meter.
 
-    Price and carbon have their published means over the year, and so has on-site water; price rises by 0.6 % where
-    1 % more than usual must be dispatched.
+    Price and carbon have their published means over the year, and so has on-site water; price rises by 0.6 %
+    where 1 % more than usual must be dispatched.
     """
     lat, lon, elevation, pue = _facts("lat", "lon", "elevation_m", "pue")
     wue, carbon_g, price_level = _facts("wue_l_kwh", "carbon_g_kwh", "price_usd_mwh")
@@ -239,14 +240,14 @@ def _facts(*names: str) -> tuple[Array, ...]:
 
 
 def _generation(lat: Array, solar_hour: Array) -> tuple[dict[str, Array], Array]:
-    """Fuel -> (N, HOURS) generated, in units of the year's mean load; and how much must be dispatched, mean 1.
+    """Fuel -> (N, HOURS) generated, in units of the year's mean load; and how much is dispatched, mean 1.
 
-    Sun follows its elevation; nuclear, wind (with slow weather), biomass and geothermal run steadily; the others
-    share what is left of the load in the proportions of the year.
+    Sun follows its elevation; nuclear, wind (with slow weather), biomass and geothermal run steadily; the
+    others share what is left of the load in the proportions of the year.
     """
     share = {
-        fuel: np.array(column)[:, None] / 100.0
-        for fuel, column in zip(FUELS, zip(*FUEL_MIX_PERCENT), strict=True)
+        fuel: column[:, None] / 100.0
+        for fuel, column in zip(FUELS, np.array(FUEL_MIX_PERCENT).T, strict=True)
     }
     weekday = (np.floor(solar_hour / 24.0) + 6) % 7  # 2023-01-01 was a Sunday
     load = np.interp(solar_hour, np.arange(24), ELECTRICITY, period=24) * np.where(weekday >= 5, WEEKEND, 1.0)
@@ -272,7 +273,7 @@ def _sun(lat: Array, solar_hour: Array) -> Array:
 
 
 def _wet_bulb_c(solar_hour: Array, elevation_m: Array) -> Array:
-    """(N, HOURS): a year between January's and July's means, warmest at 15 h solar time, with slow weather."""
+    """(N, HOURS): from January's to July's means and back, warmest at 15 h solar time, with slow weather."""
     january, july, january_dew, july_dew, daily = np.array([astuple(c) for c in CLIMATES]).T[:, :, None]
     summer = 0.5 - 0.5 * np.cos(2 * np.pi * (solar_hour / 24.0 - 15.0) / 365.0)  # 0 in mid-January
     warm = 1.5 * _weather(len(CLIMATES), shift=2)

@@ -1,8 +1,8 @@
 """Measured hours of sixteen grid zones on all continents, 2021 to 2023, with language-model demand.
 
-Prices, carbon intensities and wet-bulb temperatures are measured there and then. Shares of demand are drawn from a
-Dirichlet distribution unless ``split=population`` asks otherwise, since the recorded figures of the online
-policies (benchmarks/results) were made so.
+Prices, carbon intensities and wet-bulb temperatures are measured there and then. Shares of demand are drawn
+from a Dirichlet distribution unless ``split=population`` asks otherwise, since the recorded figures of the
+online policies (benchmarks/results) were made so.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from eglb.sims.geography import distances_km, modelled_rtt_ms
 from eglb.sims.problems import InputError
 from eglb.sims.worlds import cloud_regions, footprints
 from eglb.sims.worlds.cloud_regions import CLOUD_REGIONS, nearest_stress
-from eglb.sims.worlds.files import columns
+from eglb.sims.worlds.files import columns, find_rows
 from eglb.sims.worlds.population import utc_offset_h
 from eglb.sims.worlds.world import Ground, World
 
@@ -57,12 +57,12 @@ SOURCES = (
 def read(data: Path, hydro: bool) -> Ground:
     """All hours of the sixteen zones.
 
-    Price and carbon count facility energy, PUE 1.1. Water counts IT energy: on site by the cooling tower's curve at
-    the measured wet bulb (Stull's, at sea level), off site by the zone's fuel mix of 2022 with the factors of the
-    authors of equity-aware balancing.
+    Price and carbon count facility energy, PUE 1.1. Water counts IT energy: on site by the cooling tower's
+    curve at the measured wet bulb (Stull's, at sea level), off site by the zone's fuel mix of 2022 with the
+    factors of the authors of equity-aware balancing.
     """
     text, number = columns(data / SITES, ["zone", "tz"], ["weather_lat", "weather_lon"])
-    row = [text["zone"].index(zone) for zone in ZONES]
+    row = find_rows(data / SITES, "zone", text["zone"], ZONES)
     lat, lon = number["weather_lat"][row], number["weather_lon"][row]
     hourly = series(data / SERIES)
     mix = footprints.fuel_mix(data, ZONES)

@@ -15,7 +15,7 @@ from eglb.agents.estimation.figure import Estimate
 from eglb.agents.estimation.weather import wet_bulb_c
 from eglb.sims.geography import great_circle_km
 from eglb.sims.worlds import cloud_regions, footprints, world16
-from eglb.sims.worlds.files import HOURS, columns, year
+from eglb.sims.worlds.files import HOURS, columns, find_rows, year
 from eglb.sims.worlds.fleet import spread_out
 from eglb.sims.worlds.population import utc_offset_h
 from eglb.sims.worlds.world import Ground
@@ -39,10 +39,14 @@ FILES = (
     TYPICAL_RH,
     TYPICAL_SITES,
 )
+PRICE_SOURCE = "prices: the market operators named in HewlettPackard/sustain-cluster @293fbd15 (MIT), 2022"
+WEATHER_SOURCE = (
+    "weather: Open-Meteo.com ERA5, CC BY 4.0; typical years of US places: NREL TMY3, climate.onebuilding.org"
+)
 SOURCES = (
     "carbon: Electricity Maps 2022, ODbL 1.0 (umassos/decarbonization-potential @3493a630)",
-    "prices: the market operators named in HewlettPackard/sustain-cluster @293fbd15 (MIT), 2022",
-    "weather: Open-Meteo.com ERA5, CC BY 4.0; typical years of US places: NREL TMY3 and climate.onebuilding.org",
+    PRICE_SOURCE,
+    WEATHER_SOURCE,
     footprints.FUEL_MIX_SOURCE + "; zones: its config files",
     cloud_regions.SOURCE,
 )
@@ -87,10 +91,12 @@ def zone_names(data: Path) -> tuple[str, ...]:
 def places(data: Path, zones: Sequence[str]) -> Places:
     """Each zone's place: where its weather was measured, else its first cloud region, else its centre."""
     text, number = columns(data / ZONES, ["zone"], ["lat", "lon"])
+    rows = find_rows(data / ZONES, "zone", text["zone"], zones)
     cloud_text, cloud = cloud_regions.read(data)
     measured_text, measured = columns(
         data / world16.SITES, ["zone"], ["weather_lat", "weather_lon", "elev_m"]
     )
+    measured_rows = find_rows(data / world16.SITES, "zone", measured_text["zone"], world16.ZONES)
     typical_text, typical = columns(data / TYPICAL_SITES, ["zone"], ["lat", "lon", "elev_m"])
     hours = slice(*((int((t - world16.FIRST).astype(int))) for t in (FIRST, END)))
     series = world16.series(data / world16.SERIES)
@@ -98,8 +104,8 @@ def places(data: Path, zones: Sequence[str]) -> Places:
     wet_bulb = np.full((len(zones), HOURS), np.nan)
     is_typical = np.zeros(len(zones), bool)
     for i, zone in enumerate(zones):
-        if zone in measured_text["zone"]:
-            row = measured_text["zone"].index(zone)
+        if zone in world16.ZONES:
+            row = measured_rows[world16.ZONES.index(zone)]
             where[i] = measured["weather_lat"][row], measured["weather_lon"][row]
             temp, rh = (series[name][world16.ZONES.index(zone), hours] for name in ("temp_c", "rh_pct"))
             wet_bulb[i] = wet_bulb_c(temp, rh, measured["elev_m"][row])
@@ -115,23 +121,22 @@ def places(data: Path, zones: Sequence[str]) -> Places:
             row = cloud_text["zone"].index(zone)
             where[i] = cloud["lat"][row], cloud["lon"][row]
         else:
-            row = text["zone"].index(zone)
-            where[i] = number["lat"][row], number["lon"][row]
+            where[i] = number["lat"][rows[i]], number["lon"][rows[i]]
     return Places(tuple(zones), *where.T.copy(), wet_bulb, is_typical)
 
 
 def zone_offset_h(data: Path, zones: Sequence[str]) -> Array:
     """(N,) hours ahead of UTC in January, by the zones' own time zone."""
     text, _ = columns(data / ZONES, ["zone", "tz"])
-    zone_of = dict(zip(text["zone"], text["tz"], strict=True))
-    return utc_offset_h([_TIME_ZONE.get(zone_of[zone], zone_of[zone]) for zone in zones], data)
+    names = [text["tz"][row] for row in find_rows(data / ZONES, "zone", text["zone"], zones)]
+    return utc_offset_h([_TIME_ZONE.get(name, name) for name in names], data)
 
 
 def prices(data: Path, zones: Sequence[str]) -> tuple[Array, str]:
     """USD per MWh, (N, 8760), and which zones' prices stand in for which.
 
-    A zone without a price has that of the nearest one with a price in its country, else of the nearest; and so
-    has a zone in hours without one.
+    A zone without a price has that of the nearest one with a price in its country, else of the nearest; and
+    so has a zone in hours without one.
     """
     text, number = columns(data / ZONES, ["zone", "country", "price_2022"], ["lat", "lon"])
     row_of = {zone: row for row, zone in enumerate(text["zone"])}
@@ -162,8 +167,8 @@ def prices(data: Path, zones: Sequence[str]) -> tuple[Array, str]:
 
 
 def on_site_water(data: Path, at: Places) -> Estimate:
-    """L per kWh of IT energy, (N, 8760): what operators publish nearby, as the year's mean of the cooling tower's
-    curve where weather is known, else constant; from their least to their largest figure.
+    """L per kWh of IT energy, (N, 8760): what operators publish nearby, as the year's mean of the cooling
+    tower's curve where weather is known, else constant; from their least to their largest figure.
     """
     level = cloud_regions.published_nearby("wue_l_kwh", at.lat, at.lon, data)
     curve = scaled_to_mean(np.nan_to_num(tower_wue(at.wet_bulb_c), nan=1.0), 1.0)
@@ -183,8 +188,8 @@ def ground(
     sources: Sequence[str] = SOURCES,
     hourly_mix: Mapping[str, Array] | None = None,
 ) -> Ground:
-    """The year of places called `names`: water and carbon from the fuel mix of every hour, where it is given, else
-    carbon as published and water from the zone's mix of the whole year.
+    """The year of places called `names`: water and carbon from the fuel mix of every hour, where it is given,
+    else carbon as published and water from the zone's mix of the whole year.
     """
     price, stand_ins = prices(data, at.zones)
     if hourly_mix is None:

@@ -29,7 +29,7 @@ def read(data: Path, hydro: bool) -> Ground:
         water_stress=cloud_regions.nearest_stress(at.lat, at.lon, data),
         rtt_ms=fitted_rtt_ms(distances_km(at.lat, at.lon)),
         notes=(
-            "grid zones of 2022, carbon measured; PUE, on-site water and water stress of cloud regions nearby",
+            "grid zones of 2022, carbon measured; PUE, on-site water and water stress of cloud regions near",
             FIT,
         ),
     )

@@ -175,6 +175,25 @@ def test_written_tables_are_read_as_a_scenario_with_its_ranges(folder: Path) -> 
         write(tables, folder, force=True)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "[equity.water]\nweight = 1 # a\n",
+            '[equity.water]\nsignal = "average, operational"\nweight = 1 # a\n',
+        ),
+        ("[equity.water]\nsignal = ''  # a\n", '[equity.water]\nsignal = "average, operational"  # a\n'),
+        ('[equity.water]\nsignal = "mine"\n', '[equity.water]\nsignal = "mine"\n'),
+        ("equity.water.weight = 1\n", "equity.water.weight = 1\n"),
+        ("not toml", "not toml"),
+    ],
+)
+def test_a_signal_is_written_where_none_is(before: str, after: str, folder: Path) -> None:
+    (folder / "scenario.toml").write_text(before)
+    write(estimate(folder, Method()), folder)
+    assert (folder / "scenario.toml").read_text() == after
+
+
 def spoil(path: Path, row: int, column: str, value: str) -> None:
     """Write `value` in a cell; `row` counts as the messages do, the header being 1."""
     rows = read_rows(path)

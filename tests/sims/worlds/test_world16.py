@@ -1,4 +1,4 @@
-"""world16: names, joining windows, units; and that its numbers are those of the files."""
+"""world16: joining windows, units; and that its numbers are those of the files."""
 
 from __future__ import annotations
 
@@ -12,38 +12,7 @@ import pytest
 import eglb
 from eglb.sims.catalog import load_history
 from eglb.sims.problems import InputError
-from eglb.sims.worlds.world16 import ZONES, parse_name, tower_wue
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("world16", "not world16@YYYY-MM-DD/DAYSd"),
-        ("world16@2023-13-01/2d", "not world16@YYYY-MM-DD/DAYSd"),
-        ("world16@2023-01-01/0d", "the hours are those from 2021-01-01"),
-        ("world16@2023-12-30/7d", "the hours are those from 2021-01-01"),
-        ("world16@2023-01-01/2d,regions=17", "regions=17 is not from 2 to 16"),
-        ("world16@2023-01-01/2d,demand=chat", "demand=chat is none of m-small"),
-        ("world16@2023-01-01/2d,reach=far", "reach=far is neither"),
-        ("world16@2023-01-01/2d,util=0.99", "util=0.99 is not"),
-        ("world16@2023-01-01/2d,colour=red", "'colour=red' is none of"),
-    ],
-)
-def test_bad_names(name: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        parse_name(name)
-
-
-def test_all_mistakes_at_once() -> None:
-    with pytest.raises(InputError) as caught:
-        parse_name("world16@2023-01-01/2d,regions=1,demand=x,reach=y")
-    assert len(caught.value.problems) == 3
-
-
-def test_cooling_tower_curve_by_hand() -> None:
-    """20 C are 68 F: 6e-5 * 314432 - 0.01 * 4624 + 0.61 * 68 - 10.4 = 3.70592, times 6 / 5."""
-    assert tower_wue(np.array([20.0]))[0] == pytest.approx(3.70592 * 1.2, rel=1e-9)
-    assert tower_wue(np.array([-20.0]))[0] == 0.05
+from eglb.sims.worlds.world16 import ZONES
 
 
 @pytest.mark.parametrize("reach", ["all", "near"])
