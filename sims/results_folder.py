@@ -10,6 +10,7 @@
     rows.jsonl        and robustness.svg, .png, of a robustness study: one line per run
     course.svg        and .png, after a simulation: objective, bound and footprints over time
     sweep.svg         and .png, after a sweep of the equity weights; its plan is the one at the own weights
+    report.html       the report for people, made of the rest (`eglb.sims.report`); not of a robustness study
     scenario/         the fleet itself, a scenario folder of Parquet tables
 
 Scenario, plan and prices are enough to recompute every number in ``run.json`` (`eglb.sims.audit`).
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from eglb.sims.comparison import Comparison
+    from eglb.sims.reproduction import Reproduction
     from eglb.sims.robustness import Robustness
     from eglb.sims.simulation import Simulation
     from eglb.sims.sweep import Sweep
@@ -120,6 +122,7 @@ def write_solution(solution: Solution, folder: Path) -> None:
         _write_tables(solution, folder)
         _write_rounds(folder / "rounds.jsonl", [asdict(record) for record in solution.trace])
         _write_scenario(scenario, folder)
+        _write_report(folder)
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> None:
@@ -136,6 +139,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> None:
         _write_rounds(folder / "rounds.jsonl", rounds)
         draw_convergence(comparison, folder)
         _write_scenario(comparison.scenario, folder)
+        _write_report(folder)
 
 
 def write_simulation(simulation: Simulation, folder: Path) -> None:
@@ -148,6 +152,7 @@ def write_simulation(simulation: Simulation, folder: Path) -> None:
         _write_rounds(folder / "rounds.jsonl", [asdict(record) for record in simulation.trace])
         draw_course(simulation, folder)
         _write_scenario(simulation.scenario, folder)
+        _write_report(folder)
 
 
 def write_robustness(found: Robustness, folder: Path) -> None:
@@ -178,6 +183,19 @@ def write_sweep(sweep: Sweep, folder: Path) -> None:
         _write_rounds(folder / "rounds.jsonl", rounds)
         draw_sweep(sweep, folder)
         _write_scenario(sweep.scenario, folder)
+        _write_report(folder)
+
+
+def write_reproduction(found: Reproduction, folder: Path) -> None:
+    """Fill `folder` with a reproduction: run.json, the agents' equitable plan, the picture of the weights."""
+    from eglb.sims.sweep_plots import draw_sweep
+
+    with _writing(folder):
+        _write_json(folder / "run.json", {**found.to_dict(), "equity_price": _equity_price(found.plan)})
+        _write_tables(found.plan, folder)
+        _write_rounds(folder / "rounds.jsonl", [asdict(record) for record in found.plan.trace])
+        draw_sweep(found.sensitivity, folder)
+        _write_scenario(found.plan.scenario, folder)
 
 
 def _write_scenario(scenario: Scenario, folder: Path) -> None:
@@ -193,6 +211,12 @@ def _equity_price(solution: Solution) -> dict[str, dict[str, float]]:
         kind.name: dict(zip(scenario.regions, row.tolist(), strict=True))
         for kind, row in zip(scenario.footprints, solution.equity_price, strict=True)
     }
+
+
+def _write_report(folder: Path) -> None:
+    from eglb.sims.report import write
+
+    write(folder)
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """A coarse map of the world's land, for pictures of fleets in terminals and reports.
 
-Cells of 2 by 2 degrees; a cell is land if at least half of it is. Made from the GLOBE elevation model (Hastings
-and Dunbar 1999, National Geophysical Data Center of NOAA, public domain), in the 30 arc-second land mask that
+Cells of 2 by 2 degrees; a cell is land if at least half of it is. Made from the GLOBE elevation model (1999,
+National Geophysical Data Center of NOAA, public domain), in the 30 arc-second land mask that
 the package global-land-mask 1.0.0 derives from it: the mean of each block of 240 x 240 points, rounded. Lakes
 count as land, as in GLOBE. No figure of a plan is computed from it.
 """
@@ -103,7 +103,7 @@ def terminal_map(
     """
     lat, lon = np.asarray(lat, dtype=float), (np.asarray(lon, dtype=float) + 180) % 360 - 180
     columns = max(20, min(width, WIDEST))
-    west, east, south, north = _view(lat, lon)
+    west, east, south, north = view(lat, lon)
     step = (east - west) / columns  # degrees a column; a character is twice as high as it is wide
     rows = max(1, round((north - south) / (2 * step)))
     down, across = (1, 1) if ascii_only else _DOT_BITS.shape
@@ -122,8 +122,8 @@ def terminal_map(
     return ["".join(line).rstrip() for line in canvas] + _legend(labels, width, ascii_only)
 
 
-def _view(lat: Array, lon: Array) -> tuple[float, float, float, float]:
-    """West, east, south and north of the map that these points ask for."""
+def view(lat: Array, lon: Array) -> tuple[float, float, float, float]:
+    """West, east, south and north, in degrees, of a map of these points: the world or a part of it."""
     wide, high = np.ptp(lon) + 20.0, np.ptp(lat) + 16.0
     scale = max(wide / (EAST - WEST), high / (NORTH - SOUTH), 1 / 6)
     if scale > 0.6:
