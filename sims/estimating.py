@@ -128,7 +128,7 @@ def write(tables: FootprintTables, folder: Path, *, force: bool = False) -> list
 
 
 def _write_signals(path: Path, signals: Mapping[str, str]) -> bool:
-    """Add ``signal`` below ``[equity.<kind>]`` where it is missing; whether anything was added."""
+    """Give ``[equity.<kind>]`` its ``signal`` where it has none or an empty one; whether anything changed."""
     try:
         before = path.read_text("utf-8-sig")
         equity = tomllib.loads(before).get("equity", {})
@@ -136,9 +136,18 @@ def _write_signals(path: Path, signals: Mapping[str, str]) -> bool:
         return False
     text = before
     for kind, signal in signals.items():
-        if isinstance(equity, dict) and isinstance(equity.get(kind), dict) and "signal" not in equity[kind]:
-            header = re.compile(rf"^([ \t]*\[[ \t]*equity\.{kind}[ \t]*\].*)$", re.M)
-            text = header.sub(rf'\g<1>\nsignal = "{signal}"', text, count=1)
+        section = equity.get(kind) if isinstance(equity, dict) else None
+        header = re.search(rf"^[ \t]*\[[ \t]*equity\.{kind}[ \t]*\].*$", text, re.M)
+        if not isinstance(section, dict) or section.get("signal", "") or header is None:
+            continue
+        head, rest = text[: header.end()], text[header.end() :]
+        if "signal" in section:
+            rest = re.sub(
+                r"^([ \t]*signal[ \t]*=[ \t]*)(\"\"|'')", rf'\g<1>"{signal}"', rest, count=1, flags=re.M
+            )
+        else:
+            rest = f'\nsignal = "{signal}"{rest}'
+        text = head + rest
     if text != before:
         path.write_text(text, encoding="utf-8")
     return text != before

@@ -16,6 +16,7 @@ import numpy as np
 
 from eglb.agents.estimation.cooling import CYCLES
 from eglb.agents.estimation.electricity import FUEL_NAMES, FUELS
+from eglb.sims.scenario_folder_settings import read_settings
 from eglb.sims.scenario_folder_tables import Findings, Table, locate_table, open_table, suggest
 
 Array = np.ndarray
@@ -66,6 +67,8 @@ class FactsReader:
         self.folder = folder
         self.findings = Findings()
         self._tables: dict[str, Table | None] = {}
+        # What is wrong with the settings themselves is said by `scenario check`.
+        self._csv = read_settings(folder, Findings()).csv
 
     def exists(self, name: str) -> bool:
         """Whether there is a file of the table."""
@@ -75,7 +78,9 @@ class FactsReader:
         """A table of the folder; None where it is absent."""
         if name not in self._tables:
             path = locate_table(self.folder, name, None, self.findings)
-            self._tables[name] = None if path is None else open_table(path, required, self.findings)
+            self._tables[name] = None
+            if path is not None:
+                self._tables[name] = open_table(path, required, self.findings, self._csv)
         return self._tables[name]
 
     def regions(self) -> Regions | None:

@@ -151,6 +151,7 @@ class Solution:
                     for kind in self.scenario.footprints
                 },
                 "footprints": {kind: asdict(totals) for kind, totals in self.audit.footprints.items()},
+                "signals": {kind.name: kind.signal for kind in self.scenario.footprints if kind.signal},
                 "rounds": self.rounds,
                 "bytes_up": self.bytes_up,
                 "bytes_down": self.bytes_down,

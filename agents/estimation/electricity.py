@@ -119,7 +119,9 @@ IPCC_CARBON: Mapping[str, Figure] = {
     "solar": _ar5(18, 48, 180, "photovoltaic, utility scale"),
     "biomass": _ar5(130, 230, 420, "biomass, dedicated"),
     "geothermal": _ar5(6.0, 38, 79, "geothermal"),
-    "unknown": Figure(7.0, 700, 910, "g/kWh", "Electricity Maps' default for unknown; from wind to coal"),
+    "unknown": Figure(
+        130, 700, 910, "g/kWh", "Electricity Maps' default, thermal plants of any kind; from biomass to coal"
+    ),
     "storage": replace(NOTHING, unit="g/kWh"),
 }
 """gCO2e/kWh over the life cycle: minimum, median and maximum of published values."""

@@ -37,6 +37,7 @@ SOLVE = {
     "gap": NUMBER,
     "energy_cost_usd": NUMBER,
     "footprints": {"water": FOOTPRINT, "carbon": FOOTPRINT},
+    "signals": dict,
     "rounds": int,
     "bytes_up": int,
     "bytes_down": int,
