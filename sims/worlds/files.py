@@ -59,36 +59,52 @@ def find_rows(path: Path, column: str, cells: Sequence[str], wanted: Iterable[st
     return [first[name] for name in wanted]
 
 
-@lru_cache(maxsize=8)
-def year(path: Path, names: tuple[str, ...]) -> Array:
-    """(names, 8760) of a wide table with a row for every hour of a year, NaN where a cell is empty.
+def large_columns(path: Path, text: Sequence[str], numbers: Sequence[str]) -> dict[str, Array]:
+    """Columns of a large CSV, gzipped or not: `text` as str, `numbers` as float64, NaN where a cell is empty.
 
     Raises
     ------
-    InputError : the table cannot be read, lacks a column or an hour, or holds what is no number.
+    InputError : the table cannot be read, lacks a column or holds what is no number, said less exactly than
+        `columns` would.
     """
     import pyarrow as pa
     from pyarrow import csv
 
-    clocks = {name: pa.string() for name in ("time_utc", "hour_of_year_utc")}
+    types = {name: pa.string() for name in text}
     try:
-        table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=clocks))
+        table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=types))
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
     there = table.column_names
     problems = [
-        f"{path}: column {name} is missing{suggest(name, there)}" for name in names if name not in there
+        f"{path}: column {name} is missing{suggest(name, there)}"
+        for name in (*text, *numbers)
+        if name not in there
     ]
-    clock = table.column(0).to_pylist()
-    if len(clock) != HOURS or "01-01T00" not in str(clock[0]) or "12-31T23" not in str(clock[-1]):
-        problems.append(f"{path}: not the {HOURS} hours of a year, from 01-01T00 to 12-31T23")
-    if not problems:
-        kinds = ((name, table.column(name).type) for name in names)
-        problems = [
-            f"{path}: column {name} holds what is not a number"
-            for name, kind in kinds
-            if not (pa.types.is_floating(kind) or pa.types.is_integer(kind))
-        ]
+    kinds = {name: table.column(name).type for name in numbers if name in there}
+    problems += [
+        f"{path}: column {name} holds what is not a number"
+        for name, kind in kinds.items()
+        if not (pa.types.is_floating(kind) or pa.types.is_integer(kind))
+    ]
     if problems:
         raise InputError(problems)
-    return np.array([table.column(name).to_numpy().astype(float) for name in names])
+    return {
+        name: table.column(name).to_numpy().astype(str if name in text else float)
+        for name in (*text, *numbers)
+    }
+
+
+@lru_cache(maxsize=8)
+def year(path: Path, names: tuple[str, ...], clock: str = "time_utc") -> Array:
+    """(names, 8760) of a table with a row for every hour of a year, NaN where a cell is empty.
+
+    Raises
+    ------
+    InputError : as `large_columns`, or an hour is missing.
+    """
+    found = large_columns(path, [clock], names)
+    hours = found[clock]
+    if len(hours) != HOURS or "01-01T00" not in hours[0] or "12-31T23" not in hours[-1]:
+        raise InputError(f"{path}: not the {HOURS} hours of a year, from 01-01T00 to 12-31T23")
+    return np.array([found[name] for name in names])

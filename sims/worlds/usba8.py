@@ -11,7 +11,7 @@ from eglb.agents.estimation.electricity import FUEL_NAMES
 from eglb.sims.geography import distances_km
 from eglb.sims.problems import InputError
 from eglb.sims.worlds import cloud_regions, year2022
-from eglb.sims.worlds.files import HOURS, columns
+from eglb.sims.worlds.files import HOURS, large_columns
 from eglb.sims.worlds.reach import FIT, fitted_rtt_ms
 from eglb.sims.worlds.world import Ground, World
 
@@ -77,17 +77,16 @@ def fuel_mw(data: Path) -> Array:
     InputError : the table is not as it should be.
     """
     path = data / MIX
-    text, number = columns(path, ["time_utc", "ba"], blank=FUELS)
-    authority = np.array(text["ba"])
+    found = large_columns(path, ["time_utc", "ba"], FUELS)
     out = np.empty((len(ZONE), len(FUELS), HOURS))
     problems = []
     for i, name in enumerate(ZONE):
-        rows = np.flatnonzero(authority == name)
-        hours = [text["time_utc"][row] for row in rows]
-        if len(hours) != HOURS or hours != sorted(set(hours)):
+        mine = found["ba"] == name
+        hours = found["time_utc"][mine]
+        if len(hours) != HOURS or not (hours[:-1] < hours[1:]).all():
             problems.append(f"{path}: {name} has not the {HOURS} hours of 2022, once each and in order")
         else:
-            out[i] = [number[fuel][rows] for fuel in FUELS]
+            out[i] = [found[fuel][mine] for fuel in FUELS]
     if problems:
         raise InputError(problems)
     return out

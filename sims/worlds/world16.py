@@ -48,7 +48,8 @@ SERIES, SITES = "world16/world16_hourly_2021_2023.parquet", "world16/world16_sit
 PUE = 1.1
 SOURCES = (
     "carbon: Electricity Maps 2021-2023, ODbL 1.0; weather: Open-Meteo.com ERA5, CC BY 4.0",
-    "compilation: HewlettPackard/sustain-cluster @293fbd15 (MIT); prices: the market operators named there",
+    "compilation: HewlettPackard/sustain-cluster @293fbd15 (MIT); prices: the market operators named there, "
+    "wholesale; ZA a tariff, CL-SEN with transmission and tax",
     footprints.FUEL_MIX_SOURCE,
     cloud_regions.SOURCE,
 )

@@ -39,7 +39,10 @@ FILES = (
     TYPICAL_RH,
     TYPICAL_SITES,
 )
-PRICE_SOURCE = "prices: the market operators named in HewlettPackard/sustain-cluster @293fbd15 (MIT), 2022"
+PRICE_SOURCE = (
+    "prices of 2022: the market operators named in HewlettPackard/sustain-cluster @293fbd15 (MIT), wholesale; ZA a "
+    "tariff, CL-SEN with transmission and tax"
+)
 WEATHER_SOURCE = (
     "weather: Open-Meteo.com ERA5, CC BY 4.0; typical years of US places: NREL TMY3, climate.onebuilding.org"
 )
@@ -63,6 +66,7 @@ _TIME_ZONE = {
 CONSTANT = ("HK", "ID", "US-NW-SCL")
 FLAT = ("US-CENT-SPA", "US-NW-CHPD", "US-NW-DOPD", "US-NW-GCPD")
 ESTIMATED = ("IN-WE", "JP-TK")
+LISTED = 16  # more names than these are counted in a note
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +117,8 @@ def places(data: Path, zones: Sequence[str]) -> Places:
             row = typical_text["zone"].index(zone)
             where[i] = typical["lat"][row], typical["lon"][row]
             temp, rh = (
-                year(data / file, tuple(typical_text["zone"]))[row] for file in (TYPICAL_TEMP, TYPICAL_RH)
+                year(data / file, tuple(typical_text["zone"]), "hour_of_year_utc")[row]
+                for file in (TYPICAL_TEMP, TYPICAL_RH)
             )
             wet_bulb[i] = wet_bulb_c(temp, rh, typical["elev_m"][row])
             is_typical[i] = True
@@ -224,7 +229,7 @@ def ground(
 
 def _carbon_notes(names: Sequence[str], zones: Sequence[str]) -> list[str]:
     return [
-        f"carbon {what}: {' '.join(found)}"
+        f"carbon {what}: {_listed(found)}"
         for what, which in (
             ("the same all year", CONSTANT),
             ("flat for weeks", FLAT),
@@ -234,6 +239,10 @@ def _carbon_notes(names: Sequence[str], zones: Sequence[str]) -> list[str]:
     ]
 
 
+def _listed(names: Sequence[str]) -> str:
+    return " ".join(names) if len(names) <= LISTED else f"{len(names)} regions"
+
+
 def _weather_notes(names: Sequence[str], at: Places) -> list[str]:
     """Whose on-site water has which weather."""
     unknown = np.isnan(at.wet_bulb_c).any(1)
@@ -241,7 +250,7 @@ def _weather_notes(names: Sequence[str], at: Places) -> list[str]:
     constant = [name for name, lacks in zip(names, unknown, strict=True) if lacks]
     said = ["on-site water: what operators publish within 300 km or nearest, by wet bulb"]
     if typical:
-        said.append(f"weather of a typical year, not 2022: {' '.join(typical)}")
+        said.append(f"weather of a typical year, not 2022: {_listed(typical)}")
     if constant:
-        said.append(f"on-site water constant for want of weather: {' '.join(constant)}")
+        said.append(f"on-site water constant for want of weather: {_listed(constant)}")
     return said
