@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from eglb.sims.comparison import Comparison, compare
     from eglb.sims.explanation import Explanation, explain
     from eglb.sims.problems import InfeasibleError, InputError
+    from eglb.sims.reproduction import Reproduction, reproduce
     from eglb.sims.scaling import Scaling, scale
     from eglb.sims.scenario import Scenario
     from eglb.sims.simulation import Simulation, simulate
@@ -39,6 +40,7 @@ __all__ = [
     "Explanation",
     "InfeasibleError",
     "InputError",
+    "Reproduction",
     "Scaling",
     "Scenario",
     "Simulation",
@@ -48,6 +50,7 @@ __all__ = [
     "compare",
     "explain",
     "load",
+    "reproduce",
     "scale",
     "simulate",
     "solve",
@@ -59,6 +62,7 @@ _HOMES = {
     "Explanation": "eglb.sims.explanation",
     "InfeasibleError": "eglb.sims.problems",
     "InputError": "eglb.sims.problems",
+    "Reproduction": "eglb.sims.reproduction",
     "Scaling": "eglb.sims.scaling",
     "Scenario": "eglb.sims.scenario",
     "Simulation": "eglb.sims.simulation",
@@ -67,6 +71,7 @@ _HOMES = {
     "compare": "eglb.sims.comparison",
     "explain": "eglb.sims.explanation",
     "load": "eglb.sims.catalog",
+    "reproduce": "eglb.sims.reproduction",
     "scale": "eglb.sims.scaling",
     "simulate": "eglb.sims.simulation",
     "solve": "eglb.sims.solving",

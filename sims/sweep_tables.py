@@ -19,8 +19,13 @@ from eglb.sims.tables import amount, duration, small
 if TYPE_CHECKING:
     from eglb.sims.sweep import Sweep, SweepPoint
 
-# What of a footprint is shown when there is no room for all: the worst region, then the imbalance.
-_PARTS = (("total", "worst", "max/avg"), ("worst", "max/avg"), ("worst",))
+# What is shown when there is no room for all, and the space between columns.
+_FORMS = (
+    (("total", "worst", "max/avg"), True, 2),
+    (("worst", "max/avg"), True, 2),
+    (("worst", "max/avg"), False, 1),
+    (("worst",), False, 1),
+)
 
 
 def sweep_table(sweep: Sweep, width: int) -> Iterator[RenderableType]:
@@ -31,7 +36,7 @@ def sweep_table(sweep: Sweep, width: int) -> Iterator[RenderableType]:
         f"  {len(scenario.regions)} regions, {len(scenario.gateways)} gateways, {scenario.slots} slots  ",
         (f"equity in {' and '.join(sweep.swept)}", "bold green"),
     )
-    tables = [_points(sweep, parts) for parts in _PARTS]
+    tables = [_points(sweep, *form) for form in _FORMS]
     measure = Console(width=1000).measure
     fits = [table for table in tables if measure(table).maximum <= width]
     yield Padding(fits[0] if fits else tables[-1], (1, 0))
@@ -44,17 +49,17 @@ def sweep_table(sweep: Sweep, width: int) -> Iterator[RenderableType]:
     yield Text(_effort(sweep), style="dim")
 
 
-def _points(sweep: Sweep, parts: tuple[str, ...]) -> Table:
+def _points(sweep: Sweep, parts: tuple[str, ...], rounds: bool, space: int) -> Table:
     """One row for each point, with these parts of every kind's footprint."""
     kinds, knee = sweep.scenario.footprints, sweep.knee
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, space, 0, 0), pad_edge=False, show_edge=False)
     for name in ("weights\ntimes", "energy\nUSD", "cost of\nequity"):
         table.add_column(name, justify="right", no_wrap=True)
     for kind in kinds:
         for place, part in enumerate(parts):
             heading = f"{kind.name} {kind.unit}" if place == 0 else ""
             table.add_column(f"{heading}\n{part}", justify="right", no_wrap=True)
-    for name in ("certified\ngap", "\nrounds"):
+    for name in ("\ngap", *(("\nrounds",) if rounds else ())):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     most = max(abs(point.energy_usd) for point in sweep.points)
@@ -71,7 +76,7 @@ def _points(sweep: Sweep, parts: tuple[str, ...]) -> Table:
             cells += [_part(part, totals, largest) for part in parts]
         gap = small(max(point.solution.audit.gap, 0.0))
         cells.append(gap if point.solution.converged else Text(gap, style="yellow"))
-        cells.append(str(point.solution.rounds))
+        cells += [str(point.solution.rounds)] if rounds else []
         marks = [name for name, is_it in (("own", point.factor == 1.0), ("knee", point is knee)) if is_it]
         table.add_row(*cells, ", ".join(marks), style="bold" if marks else "")
     return table
@@ -113,7 +118,7 @@ def _against_cheapest(sweep: Sweep, point: SweepPoint) -> str:
     for name in sweep.swept:
         before, after = (p.solution.audit.footprints[name] for p in (first, point))
         parts.append(f"worst {name} {_change(before.max, after.max)}")
-    return f"{', '.join(parts)} against {first.factor:g}"
+    return f"{', '.join(parts)}, against factor {first.factor:g}"
 
 
 def _change(before: float, after: float) -> str:

@@ -17,8 +17,11 @@ import click
 
 from eglb import __version__
 from eglb.cli.compare import compare_command
+from eglb.cli.data import data_group
 from eglb.cli.explain import explain_command
 from eglb.cli.estimate import estimate_command
+from eglb.cli.reproduce import reproduce_command
+from eglb.cli.report import report_command
 from eglb.cli.scale import scale_command
 from eglb.cli.scenario import scenario_group
 from eglb.cli.simulate import simulate_command
@@ -44,9 +47,12 @@ cli.add_command(solve_command)
 cli.add_command(compare_command)
 cli.add_command(simulate_command)
 cli.add_command(sweep_command)
+cli.add_command(reproduce_command)
 cli.add_command(scale_command)
+cli.add_command(report_command)
 cli.add_command(explain_command)
 cli.add_command(scenario_group)
+cli.add_command(data_group)
 scenario_group.add_command(estimate_command)
 
 
