@@ -14,49 +14,60 @@ import numpy as np
 
 from eglb.sims.problems import InputError
 from eglb.sims.results_folder import staged_folder
-from eglb.sims.scenario import Scenario
+from eglb.sims.scenario import FootprintKind, Scenario
 from eglb.sims.scenario_folder_tables import SUFFIXES
 
 Array = np.ndarray
 
-EXAMPLE_SETTINGS = """\
-# A small fleet to edit: three regions, two gateways, 48 hours. Check it with `eglb scenario check .`
-# Every table may be .csv, .csv.gz or .parquet.
+HEADING = """\
+# A fleet to plan. Edit it, then: `eglb scenario check .` and `eglb solve .`
+# Beside this file stand tables, each .csv, .csv.gz or .parquet:
 #
-#   regions.csv   one data center per row: place, IT capacity in MW, PUE (facility energy / IT energy)
-#   gateways.csv  one entry point of demand per row; utc_offset_h may be left out
-#   reach.csv     which gateway may use which region; without the file, every one may use every one
-#   demand.csv    MW of IT power asked for at each gateway, mean over the slot
-#   price.csv     USD per MWh at the meter
-#   water.csv     m3 per MWh of IT energy, on-site plus off-site
-#   carbon.csv    t CO2e per MWh at the meter
-#   capacity.csv  (not here) MW by slot, for regions whose capacity changes over time
-
-name = "my-fleet"
-slot_hours = 1.0
-max_rtt_ms = 120.0        # pairs of reach.csv that are slower are dropped
-
-[equity.water]            # one section per footprint kind; its table has the same name
-weight = 60.0             # USD per m3 of the worst region's total over the horizon
-unit = "m3"
-
-[equity.carbon]
-weight = 1500.0           # USD per t of the worst region's total
-unit = "t"
-
-# A column water_weight in regions.csv (1 if absent) makes a region's water count more or less inside the
-# maximum. A further kind is a table and a section, say health.csv and
-# [equity.health]
-# weight = 10.0
-# unit = "USD"
-# per = "facility"        # or "it": per MWh of facility or of IT energy
+#   regions   a data center per row: region, lat, lon, capacity_mw of IT power, pue (facility / IT energy); if
+#             known: water_stress, 0 low to 4 extremely high; people_m, millions of people living nearby
+#   gateways  an entry point of demand per row: gateway, lat, lon, if known: utc_offset_h
+#   reach     an allowed pair per row: gateway, region, if known: rtt_ms; without it all pairs are allowed
+#   demand    time_utc and a column per gateway: MW of IT power asked for, mean over the slot
+#   price     time_utc and a column per region: USD per MWh at the meter; may be negative
+#   capacity  optional: time_utc and a column for each region whose capacity_mw changes over time
+#   water, carbon, ...   time_utc and a column per region: footprint of a MWh; one table for every [equity.*]
+#   water_low, water_high, ...   optional: the range that the table is the central estimate of
 #
-# Tables water_low and water_high are the ends of the range of water: see `eglb solve --footprint-range`.
-# `eglb scenario estimate .` writes them all from columns of regions.csv, weather.csv and fuel_mix.csv.
-# A demand in requests or tokens per second becomes MW with
-# [demand]
-# unit = "tokens_per_s"   # or "requests_per_s"
-# model = "llama-3.1-70b" # or j_per_token = 0.9, or wh_per_request = 0.3
+# A CSV file may come from a spreadsheet: commas, semicolons or tabs between cells, decimal point or comma,
+# times as 2024-07-01 13:00, 2024-07-01T13:00Z or 01.07.2024 13:00, always UTC. Save it as "CSV UTF-8".
+"""
+BEFORE_NOTE = """\
+# max_rtt_ms = 120.0       # drops pairs of reach that are slower
+# What is modelled rather than measured, and where the data come from: shown wherever the fleet is.
+"""
+COMMENTS = {
+    "slot_hours": "length of a slot; every table over time has one row per slot",
+    "weight": "USD per {unit} of the worst region's total over the horizon; 0 only reports it",
+    "per": 'its table counts per MWh of "it" or of "facility" energy',
+    "shape": 'who is worst off: "max", one region; "worst:3", the mean of 3; "lq:4", the L4 norm',
+    "signal": 'what the figures are, such as "average, lifecycle"',
+}
+"""What is said of a key, where it first stands."""
+ENDING = """
+# A further kind is a table and a section of its own, say health.csv and [equity.health]; it states its unit.
+# `eglb scenario estimate .` writes tables of water and carbon, with ranges, from columns of regions and from
+# weather and fuel mix.
+#
+# Whose footprint counts how much inside the maximum: a column water_weight in regions (1 if absent), or
+# in a section of [equity]
+# region_weight = "stress"       1 + water_stress, scaled to a mean of 1
+# region_weight = "per-capita"   mean of people_m / people_m: footprint per person living nearby
+#
+# [demand]                   # a demand in requests or tokens per second
+# unit = "tokens_per_s"      # or "requests_per_s"
+# model = "llama-3.1-70b"    # or j_per_token = 0.9, or wh_per_request = 0.3
+#
+# [csv]                      # only where a file leaves it open
+# decimal = ","              # is 1.234 a thousand, or one and a bit?
+# dayfirst = true            # is 01/07/2024 in July or in January?
+#
+# [tables]                   # other file names
+# price = "market.csv"
 """
 
 
@@ -123,9 +134,12 @@ def new(folder: Path) -> None:
     ------
     InputError : the folder exists and is not empty, or cannot be written.
     """
-    times = np.datetime64("2024-07-01T00:00:00", "s") + np.arange(48) * np.timedelta64(3600, "s")
+    save(example(), folder)
+
+
+def example() -> Scenario:
+    """A small fleet to start from; its figures are made up."""
     hour = np.arange(48)
-    regions, gateways = ("oregon", "texas", "virginia"), ("west", "east")
     lon = np.array([-121.2, -96.8, -77.5])
     local = hour[None] + lon[:, None] / 15.0
     sun = np.maximum(0.0, np.cos((local - 13.0) * np.pi / 12.0))
@@ -135,32 +149,33 @@ def new(folder: Path) -> None:
     water = np.array([4.5, 1.6, 2.6])[:, None] * (1 + 0.15 * warm)
     carbon = np.array([0.14, 0.40, 0.39])[:, None] * (1 - np.array([0.1, 0.3, 0.1])[:, None] * sun)
     busy = 1 + 0.4 * np.cos((hour[None] + np.array([-8.0, -5.0])[:, None] - 15.0) * np.pi / 12.0)
-    demand = np.array([22.0, 38.0])[:, None] * busy
-    tables: dict[str, dict[str, Sequence[Any]]] = {
-        "regions": {
-            "region": regions,
-            "lat": [45.6, 32.8, 39.0],
-            "lon": lon.tolist(),
-            "capacity_mw": [40.0, 45.0, 50.0],
-            "pue": [1.12, 1.2, 1.15],
-        },
-        "gateways": {
-            "gateway": gateways,
-            "lat": [37.8, 40.7],
-            "lon": [-122.4, -74.0],
-            "utc_offset_h": [-7.0, -4.0],
-        },
-        "reach": {
-            "gateway": ["west", "west", "west", "east", "east", "east"],
-            "region": [*regions, *regions],
-            "rtt_ms": [22.0, 41.0, 64.0, 68.0, 39.0, 9.0],
-        },
-        "demand": hourly_columns(times, gateways, demand.round(2)),
-        "price": hourly_columns(times, regions, price.round(2)),
-        "water": hourly_columns(times, regions, water.round(3)),
-        "carbon": hourly_columns(times, regions, carbon.round(4)),
-    }
-    _write_folder(folder, EXAMPLE_SETTINGS, tables, ".csv")
+    capacity = np.array([40.0, 45.0, 50.0])
+    return Scenario(
+        name="my-fleet",
+        times=np.datetime64("2024-07-01T00:00:00", "s") + hour * np.timedelta64(3600, "s"),
+        slot_hours=1.0,
+        regions=("oregon", "texas", "virginia"),
+        region_lat=np.array([45.6, 32.8, 39.0]),
+        region_lon=lon,
+        pue=np.array([1.12, 1.2, 1.15]),
+        capacity=np.repeat(capacity[:, None], len(hour), axis=1),
+        gateways=("west", "east"),
+        gateway_lat=np.array([37.8, 40.7]),
+        gateway_lon=np.array([-122.4, -74.0]),
+        gateway_utc_offset_h=np.array([-7.0, -4.0]),
+        demand=(np.array([22.0, 38.0])[:, None] * busy).round(2),
+        price=price.round(2),
+        footprints=(
+            FootprintKind("water", "m3", 60.0, water.round(3), "it", np.ones(3)),
+            FootprintKind("carbon", "t", 1500.0, carbon.round(4), "facility", np.ones(3)),
+        ),
+        reach_gateway=np.array([0, 1, 0, 1, 0, 1]),
+        reach_region=np.array([0, 0, 1, 1, 2, 2]),
+        reach_rtt_ms=np.array([22.0, 68.0, 41.0, 39.0, 64.0, 9.0]),
+        note="an example: all figures are made up",
+        water_stress=np.array([1.0, 3.0, 2.0]),
+        people_m=np.array([0.3, 7.8, 6.4]),
+    )
 
 
 def hourly_columns(times: Array, names: Iterable[str], values: Array) -> dict[str, Sequence[Any]]:
@@ -169,28 +184,43 @@ def hourly_columns(times: Array, names: Iterable[str], values: Array) -> dict[st
 
 
 def _settings_text(scenario: Scenario) -> str:
-    def text(value: str) -> str:
-        # A JSON string is a TOML string but for the one control character that JSON leaves bare.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+    """``scenario.toml``, each key explained where it first stands."""
+    said: set[str] = set()
 
-    lines = [f"name = {text(scenario.name)}", f"slot_hours = {float(scenario.slot_hours)!r}"]
-    if scenario.note:
-        lines.append(f"note = {text(scenario.note)}")
-    if scenario.sources:
-        lines += ["sources = [", *(f"    {text(source)}," for source in scenario.sources), "]"]
+    def line(key: str, value: str, unit: str = "") -> str:
+        comment = COMMENTS.get(key)
+        if comment is None or key in said:
+            return f"{key} = {value}"
+        said.add(key)
+        return f"{f'{key} = {value}':<26} # {comment.format(unit=unit)}"
+
+    lines = [
+        HEADING,
+        line("name", _toml(scenario.name)),
+        line("slot_hours", repr(float(scenario.slot_hours))),
+        BEFORE_NOTE.rstrip("\n"),
+        line("note", _toml(scenario.note)),
+        "sources = ["
+        + "".join(f"\n    {_toml(source)}," for source in scenario.sources)
+        + "\n" * bool(scenario.sources)
+        + "]",
+    ]
     for kind in scenario.footprints:
         lines += [
             "",
             f"[equity.{kind.name}]",
-            f"weight = {float(kind.weight)!r}",
-            f"unit = {text(kind.unit)}",
+            line("weight", repr(float(kind.weight)), kind.unit),
+            line("unit", _toml(kind.unit)),
+            line("per", _toml(kind.per)),
+            line("shape", _toml(str(kind.shape))),
+            line("signal", _toml(kind.signal)),
         ]
-        lines.append(f"per = {text(kind.per)}")
-        if str(kind.shape) != "max":
-            lines.append(f"shape = {text(str(kind.shape))}")
-        if kind.signal:
-            lines.append(f"signal = {text(kind.signal)}")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + ENDING
+
+
+def _toml(text: str) -> str:
+    # A JSON string is a TOML string but for the one control character that JSON leaves bare.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
 
 
 def _write_folder(
