@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 
 from eglb.sims.scenario import FootprintKind, Scenario
+from eglb.sims.world_map import terminal_map
 
 Array = np.ndarray
 
 REGIONS_SHOWN = 12
 
 
+@dataclass(frozen=True, eq=False)
+class ScenarioView:
+    """A scenario for a terminal: the rows of `describe`, and a map of its regions."""
+
+    scenario: Scenario
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        s = self.scenario
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(overflow="fold")
+        for label, value in describe(s):
+            table.add_row(Text(label), Text(value))
+        yield Padding(table, (0, 0, 1, 0))
+        lines = terminal_map(s.region_lat, s.region_lon, s.regions, options.max_width, options.ascii_only)
+        yield Text("\n".join(lines), no_wrap=True)
+
+
 def describe(scenario: Scenario) -> list[tuple[str, str]]:
-    """(label, value) rows: sizes, horizon, demand, capacity, levels by region, equity weights, sources."""
+    """(label, value) rows: sizes, horizon, demand, capacity, levels by region, equity, facts, sources."""
     s = scenario
     demand, capacity = s.demand.sum(axis=0), s.capacity.sum(axis=0)
     full = np.divide(demand, capacity, out=np.zeros(s.slots), where=capacity > 0)
@@ -38,10 +63,15 @@ def describe(scenario: Scenario) -> list[tuple[str, str]]:
         for k in s.footprints
     ]
     for k in s.footprints:
-        uneven = "" if (k.region_weight == 1).all() else f", region weights {_span(k.region_weight, '')}"
-        rows.append(
-            (f"equity weight, {k.name}", f"{k.weight:g} USD per {k.unit} of the worst region{uneven}")
+        uneven = (
+            ""
+            if (k.region_weight == 1).all()
+            else f", region weights {_by_region(k.region_weight[:, None], s.regions)}"
         )
+        shape = "the worst region" if k.shape.family == "max" else f"the regions' {k.shape}"
+        rows.append((f"equity weight, {k.name}", f"{k.weight:g} USD per {k.unit} of {shape}{uneven}"))
+    rows += _fact("water stress", s.water_stress, "of 0 to 4", s.regions)
+    rows += _fact("people nearby", s.people_m, "million", s.regions)
     if len(s.regions) <= REGIONS_SHOWN:
         rows += [(name, _region_line(s, i)) for i, name in enumerate(s.regions)]
     rows += [("note", s.note)] if s.note else []
@@ -76,6 +106,16 @@ def _signal(kind: FootprintKind) -> str:
     if kind.low is not None and kind.high is not None and mean > 0:
         parts.append(f"range {kind.low.mean() / mean - 1:+.0%} to {kind.high.mean() / mean - 1:+.0%}")
     return "".join(f"; {part}" for part in parts)
+
+
+def _fact(label: str, fact: Array | None, unit: str, regions: tuple[str, ...]) -> list[tuple[str, str]]:
+    """The row of one fact of the regions, if it is known of any."""
+    known = [] if fact is None else np.flatnonzero(~np.isnan(fact)).tolist()
+    if fact is None or not known:
+        return []
+    span = _by_region(fact[known, None], tuple(regions[i] for i in known))
+    unknown = [regions[i] for i in range(len(regions)) if i not in known][:REGIONS_SHOWN]
+    return [(label, f"{span} {unit}" + (f"; not known of {', '.join(unknown)}" if unknown else ""))]
 
 
 def _by_region(values: Array, regions: tuple[str, ...]) -> str:

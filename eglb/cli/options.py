@@ -273,3 +273,20 @@ def load_weighted(name: str, data: Path | None, seed: int | None, weights: Weigh
         )
     scenario = with_region_weights(scenario.with_weights(weights.numbers), weights.regions)
     return scenario if weights.shape is None else scenario.with_shape(weights.shape)
+
+
+def window_of(scenario: Scenario, start: str | None, slots: int | None) -> Scenario:
+    """`scenario` from the slot that `start` names (default the first), for `slots` slots (default all left).
+
+    Raises
+    ------
+    InputError : the horizon has no such slots.
+    """
+    from eglb.sims.problems import InputError
+    from eglb.sims.scenario_lookup import find_slot
+
+    first = 0 if start is None else find_slot(scenario, start)
+    left = scenario.slots - first
+    if slots is not None and slots > left:
+        raise InputError(f"--slots {slots}: {scenario.name} has {left} from slot {first} on")
+    return scenario if (first, slots) in ((0, None), (0, left)) else scenario.window(first, slots or left)

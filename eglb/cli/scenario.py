@@ -40,11 +40,8 @@ def list_command(as_json: bool, quiet: bool) -> int:
 @options.scenario_options
 @options.output_options
 def show_command(scenario: str, data: Path | None, seed: int | None, as_json: bool, quiet: bool) -> int:
-    """Sizes, levels, weights and sources of SCENARIO."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from eglb.sims.scenario_description import describe
+    """Sizes, levels, weights and sources of SCENARIO, and a map of its regions."""
+    from eglb.sims.scenario_description import ScenarioView, describe
 
     with streams.stdout_kept_clean():
         fleet = options.load_weighted(scenario, data, seed)
@@ -58,18 +55,19 @@ def show_command(scenario: str, data: Path | None, seed: int | None, as_json: bo
                 "slot_hours": fleet.slot_hours,
                 "start_utc": str(fleet.times[0]) + "Z",
                 "equity": {
-                    kind.name: {"unit": kind.unit, "weight": kind.weight} for kind in fleet.footprints
+                    kind.name: {
+                        "unit": kind.unit,
+                        "weight": kind.weight,
+                        "shape": str(kind.shape),
+                        "region_weight": dict(zip(fleet.regions, kind.region_weight.tolist(), strict=True)),
+                    }
+                    for kind in fleet.footprints
                 },
                 "description": [{"label": label, "value": value} for label, value in describe(fleet)],
             }
         )
     elif not quiet:
-        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
-        table.add_column(style="bold", no_wrap=True)
-        table.add_column(overflow="fold")
-        for label, value in describe(fleet):
-            table.add_row(Text(label), Text(value))
-        streams.print_table(table)
+        streams.print_table(ScenarioView(fleet))
     return 0
 
 
@@ -94,37 +92,41 @@ def check_command(scenario: str, data: Path | None, seed: int | None, as_json: b
 
 @scenario_group.command("new")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--from", "source", metavar="SCENARIO", help="Start from this scenario, not the example.")
+@click.option("--like", metavar="SCENARIO", help="Start from this scenario, not the example.")
+@click.option("--start", metavar="HOUR", help="First slot to take: its number from 0, or a UTC time.")
+@click.option(
+    "--slots", type=click.IntRange(min=1), help="How many slots to take; default all from there on."
+)
 @click.option(
     "--format",
     "suffix",
     type=click.Choice(["csv", "csv.gz", "parquet"]),
     default="csv",
     show_default=True,
-    help="Format of the tables with --from.",
+    help="Format of the tables.",
 )
 @options.read_options
 @options.output_options
 def new_command(
     folder: Path,
-    source: str | None,
+    like: str | None,
+    start: str | None,
+    slots: int | None,
     suffix: str,
     data: Path | None,
     seed: int | None,
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Write a fleet to FOLDER, to edit: a small commented example, or any scenario with --from.
+    """Write a fleet to FOLDER, to edit: a small example, or any scenario with --like.
 
-    FOLDER must not exist yet, or be empty.
+    Its scenario.toml explains every key. FOLDER must not exist yet, or be empty.
     """
-    from eglb.sims.scenario_folder_writing import new, save
+    from eglb.sims.scenario_folder_writing import example, save
 
-    if source is None:
-        new(folder)
-    else:
-        with streams.stdout_kept_clean():
-            save(options.load_weighted(source, data, seed), folder, suffix=f".{suffix}")
+    with streams.stdout_kept_clean():
+        fleet = example() if like is None else options.load_weighted(like, data, seed)
+        save(options.window_of(fleet, start, slots), folder, suffix=f".{suffix}")
     files = sorted(path.name for path in folder.iterdir())
     if as_json:
         streams.print_json({"folder": str(folder), "files": files})

@@ -173,7 +173,7 @@ def test_scenario_list_show_check_and_new(eglb: Run, tmp_path: Path) -> None:
 
     copy = tmp_path / "copy"
     assert (
-        eglb("scenario", "new", copy, "--from", "synthetic:3x4", "--seed", "5", "--format", "parquet").code
+        eglb("scenario", "new", copy, "--like", "synthetic:3x4", "--seed", "5", "--format", "parquet").code
         == 0
     )
     shown = eglb("scenario", "show", copy, "--json").json()
