@@ -51,7 +51,7 @@ def parse_name(name: str, world: World, seed: int | None = None) -> Choice:
             given[key] = value
         else:
             problems.append(f"{name}: {part!r} is none of {OPTIONS}")
-    defaults = {"regions": world.regions, "split": world.split, "reach": world.reach}
+    defaults: dict[str, Any] = {"regions": world.regions, "split": world.split, "reach": world.reach}
     choice = Choice(name, first, slots, **(defaults | given))
     if not 2 <= choice.regions <= world.regions:
         problems.append(f"{name}: regions={choice.regions} is not from 2 to {world.regions}")

@@ -40,8 +40,8 @@ FILES = (
     TYPICAL_SITES,
 )
 PRICE_SOURCE = (
-    "prices of 2022: the market operators named in HewlettPackard/sustain-cluster @293fbd15 (MIT), wholesale; ZA a "
-    "tariff, CL-SEN with transmission and tax"
+    "prices 2022: the market operators named in HewlettPackard/sustain-cluster @293fbd15 (MIT), wholesale; "
+    "ZA a tariff, CL-SEN with transmission and tax"
 )
 WEATHER_SOURCE = (
     "weather: Open-Meteo.com ERA5, CC BY 4.0; typical years of US places: NREL TMY3, climate.onebuilding.org"
@@ -127,7 +127,7 @@ def places(data: Path, zones: Sequence[str]) -> Places:
             where[i] = cloud["lat"][row], cloud["lon"][row]
         else:
             where[i] = number["lat"][rows[i]], number["lon"][rows[i]]
-    return Places(tuple(zones), *where.T.copy(), wet_bulb, is_typical)
+    return Places(tuple(zones), where[:, 0].copy(), where[:, 1].copy(), wet_bulb, is_typical)
 
 
 def zone_offset_h(data: Path, zones: Sequence[str]) -> Array:

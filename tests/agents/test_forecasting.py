@@ -100,9 +100,9 @@ def test_learned_beats_yesterday_and_last_week_where_there_is_a_shape() -> None:
 
 
 def test_learned_on_measured_hours(data_directory: Path) -> None:
-    from eglb.sims.worlds.world16 import read_world16
+    from eglb.sims.catalog import load
 
-    fleet = read_world16("world16@2023-01-01/63d,regions=3", data_directory)
+    fleet = load("world16@2023-01-01/63d,regions=3", data=data_directory)
     series = {"price": fleet.price, "footprint 0": fleet.footprints[0].intensity, "demand": fleet.demand}
     for quantity, values in series.items():
         errors = dict.fromkeys(("learned", "yesterday", "last week"), 0.0)
