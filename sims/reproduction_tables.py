@@ -94,7 +94,7 @@ def _plans(rows: Sequence[ReproducedRow], wide: bool) -> Table:
         for kind in kinds
         for place, part in enumerate(parts)
     ]
-    table = _table(("\nplan", "energy\nUSD", *(["cost of\nequity"] if wide else []), *headings, "\ngap"))
+    table = _table(("\nplan", "energy\nUSD", *(["against\ncheapest"] if wide else []), *headings, "\ngap"))
     cheapest = next(row for row in rows if row.name == "GLB-Cost").energy_cost_usd
     for row in rows:
         cells = [row.name, amount(row.energy_cost_usd)]

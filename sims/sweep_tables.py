@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from eglb.sims.solution import FootprintTotals
+from eglb.sims.solution import STATUS_MEANING, FootprintTotals
 from eglb.sims.sweep import IMPROVEMENT
 from eglb.sims.tables import amount, duration, small
 
@@ -106,8 +106,8 @@ def sweep_lines(sweep: Sweep) -> list[tuple[str, str]]:
     followed = [k.name for k in sweep.scenario.footprints if k.name not in sweep.swept]
     if followed:
         lines.append(("free", f"followed, but not priced: {', '.join(followed)}"))
-    if not sweep.converged:
-        lines.append(("gap", f"wider than the {sweep.gap:g} asked for where it is yellow: the time was up"))
+    late = dict.fromkeys(p.solution.status for p in sweep.points if not p.solution.converged)
+    lines += [("gap", f"where it is yellow: {STATUS_MEANING[status]}") for status in late]
     return lines
 
 
