@@ -122,7 +122,7 @@ def write_solution(solution: Solution, folder: Path) -> None:
         _write_tables(solution, folder)
         _write_rounds(folder / "rounds.jsonl", [asdict(record) for record in solution.trace])
         _write_scenario(scenario, folder)
-        _write_report(folder)
+        _write_report(scenario, folder)
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> None:
@@ -139,7 +139,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> None:
         _write_rounds(folder / "rounds.jsonl", rounds)
         draw_convergence(comparison, folder)
         _write_scenario(comparison.scenario, folder)
-        _write_report(folder)
+        _write_report(comparison.scenario, folder)
 
 
 def write_simulation(simulation: Simulation, folder: Path) -> None:
@@ -152,7 +152,7 @@ def write_simulation(simulation: Simulation, folder: Path) -> None:
         _write_rounds(folder / "rounds.jsonl", [asdict(record) for record in simulation.trace])
         draw_course(simulation, folder)
         _write_scenario(simulation.scenario, folder)
-        _write_report(folder)
+        _write_report(simulation.scenario, folder)
 
 
 def write_robustness(found: Robustness, folder: Path) -> None:
@@ -183,7 +183,7 @@ def write_sweep(sweep: Sweep, folder: Path) -> None:
         _write_rounds(folder / "rounds.jsonl", rounds)
         draw_sweep(sweep, folder)
         _write_scenario(sweep.scenario, folder)
-        _write_report(folder)
+        _write_report(sweep.scenario, folder)
 
 
 def write_reproduction(found: Reproduction, folder: Path) -> None:
@@ -213,10 +213,10 @@ def _equity_price(solution: Solution) -> dict[str, dict[str, float]]:
     }
 
 
-def _write_report(folder: Path) -> None:
+def _write_report(scenario: Scenario, folder: Path) -> None:
     from eglb.sims.report import write
 
-    write(folder)
+    write(folder, scenario=scenario)
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
@@ -31,9 +31,8 @@ FLAGS = (
 class Page:
     """One page; `complaints` are what its console and its log had to say, and requests that left the file."""
 
-    def __init__(self, to_browser: int, from_browser: int) -> None:
-        self._out = os.fdopen(to_browser, "wb", buffering=0)
-        self._in = os.fdopen(from_browser, "rb")
+    def __init__(self, to_browser: IO[bytes], from_browser: IO[bytes]) -> None:
+        self._out, self._in = to_browser, from_browser
         self._count = 0
         self._session: str | None = None
         self.complaints: list[str] = []
@@ -110,17 +109,17 @@ def browser() -> Iterator[Page]:
     profile = tempfile.mkdtemp(prefix="eglb-browser-")
     to_read, to_write = os.pipe()
     from_read, from_write = os.pipe()
-
-    def ends() -> None:
-        # The protocol reads from 3 and writes to 4.
-        reads, writes = os.dup(to_read), os.dup(from_write)
-        os.dup2(reads, 3)
-        os.dup2(writes, 4)
-
     process = subprocess.Popen(
-        [CHROMIUM, *FLAGS, f"--user-data-dir={profile}"],
-        preexec_fn=ends,
-        pass_fds=(3, 4),
+        # The protocol reads from 3 and writes to 4.
+        [
+            "bash",
+            "-c",
+            f'exec "$0" "$@" 3<&{to_read} 4>&{from_write}',
+            CHROMIUM,
+            *FLAGS,
+            f"--user-data-dir={profile}",
+        ],
+        pass_fds=(to_read, from_write),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -128,7 +127,8 @@ def browser() -> Iterator[Page]:
     os.close(to_read)
     os.close(from_write)
     try:
-        yield Page(to_write, from_read)
+        with os.fdopen(to_write, "wb", buffering=0) as out, os.fdopen(from_read, "rb") as heard:
+            yield Page(out, heard)
     finally:
         process.terminate()
         process.wait(20)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from eglb.sims.report.ink import COLOURS, SHAPES, SI, Spec, figure, number, rounded
 from eglb.sims.report.material import Material
 from eglb.sims.scenario import FootprintKind
+from eglb.sims.tables import amount
 
 BARS = 20
 SET_BESIDE = ("GLB-Cost", "GLB-Nearest", "GLB-All")
@@ -67,7 +68,10 @@ def footprints(material: Material, place: int) -> Spec:
     mean = {
         "data": {"values": [{}]},
         "mark": {"type": "rule", "color": "var(--ink)", "strokeDash": [3, 3]},
-        "encoding": {"x": {"datum": rounded(totals.avg)}},
+        "encoding": {
+            "x": {"datum": rounded(totals.avg)},
+            "tooltip": {"value": f"mean of all regions: {amount(totals.avg, kind.unit)}"},
+        },
     }
     others = [
         {

@@ -135,7 +135,7 @@ def _per_mwh(material: Material) -> str:
 def _proof(material: Material, gap: float) -> tuple[str, str, str]:
     if material.command == "simulate":
         return "Gap to hindsight", f"{100 * gap:.2f} %", "at most, above the best plan that knows all hours"
-    share = f"{100 * gap:.2g} %" if gap >= 5e-7 else "< 0.0001 %"
+    share = f"{100 * gap:.2g} %" if gap >= 1e-6 else "< 0.0001 %"
     return "Certified gap", share, "no plan can be cheaper than this one by more"
 
 

@@ -83,8 +83,10 @@ class Material:
         return int((totals * kind.region_weight).argmax())
 
 
-def read(folder: Path) -> Material:
+def read(folder: Path, scenario: Scenario | None = None) -> Material:
     """The results of ``solve``, ``compare``, ``simulate`` or ``sweep`` in `folder`.
+
+    `scenario` is the folder's own, where it is at hand and need not be read.
 
     Raises
     ------
@@ -94,7 +96,7 @@ def read(folder: Path) -> Material:
     command = next((name for key, name in COMMANDS.items() if key in run), None)
     if command is None:
         raise InputError(f"{folder}: holds no results of {', '.join(sorted(COMMANDS.values()))}")
-    stored, scenario = results_folder.read(folder), results_folder.read_scenario(folder)
+    stored, scenario = results_folder.read(folder), scenario or results_folder.read_scenario(folder)
     if stored.plan is None:
         raise InputError(f"{folder}: not a results folder: there is no plan.parquet")
     plan = _plan(stored.plan, scenario, folder)

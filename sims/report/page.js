@@ -20,4 +20,16 @@
       views[button.dataset.of].signal(button.dataset.signal, button.value).runAsync();
     });
   }
+  // A finger leaves what it touched, and its tooltip would go: a tap counts as a pointer that stays.
+  let finger = false;
+  let touched = null;
+  document.addEventListener("pointerdown", (event) => { finger = event.pointerType === "touch"; });
+  document.addEventListener("click", (event) => {
+    if (!finger) return;
+    const at = { bubbles: true, clientX: event.clientX, clientY: event.clientY };
+    const tell = (type) => touched.dispatchEvent(new PointerEvent(type, at));
+    if (touched) tell("pointerout");
+    touched = event.target.closest(".draw svg *");
+    if (touched) { tell("pointerover"); tell("pointermove"); }
+  });
 })();

@@ -14,18 +14,21 @@ from eglb.sims.report.markup import text
 from eglb.sims.report.material import Material, read
 from eglb.sims.report.provenance import provenance
 from eglb.sims.report.sections import sections
+from eglb.sims.scenario import Scenario
 
 REPORT = "report.html"
 
 
-def write(folder: Path, target: Path | None = None) -> Path:
+def write(folder: Path, target: Path | None = None, *, scenario: Scenario | None = None) -> Path:
     """Write the report of a results folder into it, or to `target`; the file's path.
+
+    `scenario` is the folder's own, where it is at hand and need not be read.
 
     Raises
     ------
     InputError : `folder` holds no results that a report is made of, or the file cannot be written.
     """
-    written = build(Path(folder))
+    written = build(Path(folder), scenario)
     path = Path(folder) / REPORT if target is None else Path(target)
     try:
         path.write_text(written, "utf-8")
@@ -34,14 +37,14 @@ def write(folder: Path, target: Path | None = None) -> Path:
     return path
 
 
-def build(folder: Path) -> str:
-    """The report of a results folder as HTML.
+def build(folder: Path, scenario: Scenario | None = None) -> str:
+    """The report of a results folder as HTML; arguments of :func:`write`.
 
     Raises
     ------
     InputError : `folder` holds no results that a report is made of.
     """
-    return render(read(folder))
+    return render(read(folder, scenario))
 
 
 def render(material: Material) -> str:

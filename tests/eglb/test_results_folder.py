@@ -90,6 +90,7 @@ def test_an_empty_folder_is_filled_and_its_parents_are_made(solution: Solution, 
             "plan.parquet",
             "prices.parquet",
             "rounds.jsonl",
+            "report.html",
             "scenario",
         }
         assert folder.stat().st_mode & 0o777 == 0o777 & ~_umask()
