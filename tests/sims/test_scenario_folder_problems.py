@@ -105,6 +105,10 @@ def write(file: str, content: bytes) -> Edit:
     return lambda folder: (folder / file).write_bytes(content) and None
 
 
+def copy(file: str, to: str) -> Edit:
+    return lambda folder: (folder / to).write_bytes((folder / file).read_bytes()) and None
+
+
 def delete(file: str) -> Edit:
     return lambda folder: (folder / file).unlink()
 
@@ -481,6 +485,149 @@ CASES: list[tuple[str, Edit, list[str]]] = [
         "broken parquet",
         both(delete("price.csv"), write("price.parquet", b"PAR1 this is no parquet file PAR1")),
         [r"price\.parquet: cannot be read: .*"],
+    ),
+    (
+        "shape of no kind",
+        settings('shape = "max"  ', 'shape = "lq:3"  '),
+        [r"scenario\.toml: key equity\.water\.shape, row 28: 'lq:3' is none of max, lq:2, lq:4, lq:8, worst:M"],
+    ),
+    (
+        "signal that is no text",
+        settings('signal = ""  ', "signal = 7  "),
+        [r"scenario\.toml: key equity\.water\.signal, row 29: 7 must be a text in quotes"],
+    ),
+    (
+        "sources that are no list",
+        settings("sources = []", 'sources = "me"'),
+        [r"scenario\.toml: key sources, row 22: 'me' must be a list of texts"],
+    ),
+    (
+        "water stress above its scale",
+        cell("regions.csv", 2, "water_stress", "5"),
+        [r"regions\.csv: column water_stress, row 2: 5\.0 must lie between 0 and 4"],
+    ),
+    (
+        "negative people",
+        cell("regions.csv", 3, "people_m", "-1"),
+        [r"regions\.csv: column people_m, row 3: -1\.0 is negative"],
+    ),
+    (
+        "low end above the estimate",
+        both(copy("water.csv", "water_low.csv"), cell("water_low.csv", 5, "texas", "9")),
+        [r"water_low\.csv: column texas, row 5: 9\.0 is above the estimate in water\.csv"],
+    ),
+    (
+        "high end below the estimate",
+        both(copy("carbon.csv", "carbon_high.csv"), cell("carbon_high.csv", 5, "oregon", "0.01")),
+        [r"carbon_high\.csv: column oregon, row 5: 0\.01 is below the estimate in carbon\.csv"],
+    ),
+    (
+        "range of other hours",
+        both(copy("carbon.csv", "carbon_high.csv"), drop_lines("carbon_high.csv", 49, 49)),
+        [r"carbon_high\.csv: has 47 rows, demand\.csv has 48"],
+    ),
+    (
+        "range of no kind",
+        settings("# [tables]  ", '[tables]\nwatr_low = "x.csv"\n#'),
+        [r"scenario\.toml: key tables\.watr_low, row 56: unknown; did you mean water_low\?"],
+    ),
+    (
+        "region weight of no name",
+        settings('shape = "max"  ', 'region_weight = "gdp" #'),
+        [r"scenario\.toml: key equity\.water\.region_weight, row 28: 'gdp' is none of stress, per-capita"],
+    ),
+    (
+        "region weight said twice",
+        both(settings('shape = "max"  ', 'region_weight = "stress" #'), add_column("regions.csv", "water_weight", "2")),
+        [
+            r'regions\.csv: column water_weight and \[equity\.water\] region_weight = "stress" both say who counts how '
+            r"much; keep one"
+        ],
+    ),
+    (
+        "region weight of facts that are not there",
+        both(settings('shape = "max"  ', 'region_weight = "stress" #'), drop_column("regions.csv", "water_stress")),
+        [
+            r"regions\.csv: column water_stress of the regions is not known; \[equity\.water\] region_weight = "
+            r'"stress" needs it'
+        ],
+    ),
+    (
+        "region weight of a fact that one region lacks",
+        both(
+            settings('shape = "max"  ', 'region_weight = "per-capita" #'),
+            cell("regions.csv", 3, "people_m", ""),
+            cell("regions.csv", 4, "people_m", "0"),
+        ),
+        [
+            r"regions\.csv: column people_m of texas is not known; \[equity\.water\] region_weight = \"per-capita\" .*",
+            r"regions\.csv: column people_m of virginia is 0, and a footprint per person needs people; .*",
+        ],
+    ),
+    (
+        "decimal mark of no kind",
+        settings("# [csv]  ", '[csv]\ndecimal = ";"\n#'),
+        [r"scenario\.toml: key csv\.decimal, row 52: ';' must be \"\.\" or \",\""],
+    ),
+    (
+        "day first or not",
+        settings("# [csv]  ", '[csv]\ndayfirst = "yes"\n#'),
+        [r"scenario\.toml: key csv\.dayfirst, row 52: 'yes' must be true or false"],
+    ),
+    (
+        "unknown csv key",
+        settings("# [csv]  ", '[csv]\ndecimals = ","\n#'),
+        [r"scenario\.toml: key csv\.decimals, row 52: unknown; did you mean decimal\?"],
+    ),
+    (
+        "a workbook by another name",
+        write("price.csv", b"PK\x03\x04 and so on"),
+        [r"price\.csv: cannot be read: it is a workbook; save it as CSV UTF-8"],
+    ),
+    (
+        "a workbook beside",
+        lambda f: (f / "price.csv").rename(f / "price.xlsx") and None,
+        [r"price\.csv: no such file \(.*\); there is price\.xlsx: save it as CSV UTF-8"],
+    ),
+    (
+        "Windows-1252",
+        lambda f: (f / "gateways.csv").write_bytes((f / "gateways.csv").read_bytes() + "Zürich;1".encode("cp1252")) and None,
+        [r"gateways\.csv: is not UTF-8 text \(byte \d+\); save it as CSV UTF-8"],
+    ),
+    (
+        "day or month",
+        every_hour_as("price.csv", lambda t: f"{t[8:10]}/{t[5:7]}/{t[:4]} {t[11:16]}"),
+        [
+            r"price\.csv: column time_utc, row 2: '01/07/2024 00:00' may have its day or its month first; write it like "
+            r"2024-07-01 13:00, or say dayfirst = true or false under \[csv\]"
+        ],
+    ),
+    (
+        "thousands or not",
+        write("reach.csv", b"gateway;region;rtt_ms\neast;texas;1.234\nwest;texas;2.345\n"),
+        [
+            r"reach\.csv: cannot be read: column rtt_ms, row 2: '1\.234' may be in thousands or not; say decimal = "
+            r'"\." or "," under \[csv\] in scenario\.toml'
+        ],
+    ),
+    (
+        "two decimal marks",
+        write("reach.csv", b"gateway;region;rtt_ms\neast;texas;12,5\nwest;texas;2.5\n"),
+        [
+            r"reach\.csv: cannot be read: column rtt_ms, row 3: '2\.5' has a decimal point, unlike column rtt_ms, row 2: "
+            r"'12,5'"
+        ],
+    ),
+    (
+        "another decimal mark than said",
+        both(
+            settings("# [csv]  ", '[csv]\ndecimal = ","\n#'),
+            write("reach.csv", b"gateway;region;rtt_ms\neast;texas;12.5\nwest;texas;2\n"),
+        ),
+        [
+            rf"{t}\.csv: cannot be read: column \w+, row \d: '\d+\.\d+' has a decimal point, but \[csv\] says decimal = \",\""
+            for t in ("regions", "gateways", "demand", "price", "water", "carbon", "reach")
+        ],
     ),
 ]  # fmt: skip
 
