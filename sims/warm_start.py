@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eglb.coordinator.algorithm import WarmStart
-from eglb.sims.partition import Partition
 from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
 from eglb.sims.solution import Solution
@@ -22,6 +20,8 @@ from eglb.sims.solution import Solution
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from eglb.coordinator.algorithm import WarmStart
+    from eglb.sims.partition import Partition
     from eglb.sims.results_folder import StoredRun
 
 Array = np.ndarray
@@ -95,6 +95,9 @@ def align(source: WarmStartSource, parts: Partition) -> WarmStart:
     in all regions. Flows are scaled to demand, which a gateway without any spreads evenly; equity prices are
     scaled to the weights.
     """
+    # Loaded here, as whoever only reads a folder needs no compiled kernels.
+    from eglb.coordinator.algorithm import WarmStart
+
     scenario, market = parts.scenario, parts.market
     slot = _nearest_slots(scenario.times, source.times)
     gateway = _positions(source.gateways, scenario.gateways)
