@@ -233,19 +233,17 @@ def reproduce(
             gap=SWEEP_GAP,
             on_start=lambda name: start(f"{partial.name}: {name}"),
         ),
-        alone={
-            kind.name: sweep(
-                partial,
-                kind=kind.name,
-                factors=(1.0,),
-                gap=SWEEP_GAP,
-                on_start=lambda name, kind=kind.name: start(f"{partial.name}: weight of {kind} alone"),
-            )
-            for kind in partial.footprints
-        },
+        alone=dict(_alone(partial, start)),
         plan=plans[PARTIAL],
         seconds=time.perf_counter() - began,
     )
+
+
+def _alone(case: Scenario, start: Callable[[str], None]) -> Iterator[tuple[str, Sweep]]:
+    """Each kind at its own weight, while the others cost nothing."""
+    for kind in case.footprints:
+        start(f"{case.name}: weight of {kind.name} alone")
+        yield kind.name, sweep(case, kind=kind.name, factors=(1.0,), gap=SWEEP_GAP)
 
 
 def _read(data: Path | None) -> tuple[Scenario, Scenario]:

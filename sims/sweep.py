@@ -262,8 +262,11 @@ def sweep(
             reach(factor)
     else:
         saturated = _double(reach)
-        while len(found) < points and (factor := _widest(sorted(found.values(), key=_factor))) is not None:
-            reach(factor)
+        while len(found) < points:
+            between = _widest(sorted(found.values(), key=_factor))
+            if between is None:
+                break
+            reach(between)
     return Sweep(
         scenario=own,
         swept=swept,

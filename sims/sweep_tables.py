@@ -35,6 +35,7 @@ def sweep_table(sweep: Sweep, width: int) -> Iterator[RenderableType]:
         (scenario.name, "bold"),
         f"  {len(scenario.regions)} regions, {len(scenario.gateways)} gateways, {scenario.slots} slots  ",
         (f"equity in {' and '.join(sweep.swept)}", "bold green"),
+        f"  {_shapes(sweep)}" if _shapes(sweep) != "max" else "",
     )
     tables = [_points(sweep, *form) for form in _FORMS]
     measure = Console(width=1000).measure
@@ -109,6 +110,12 @@ def sweep_lines(sweep: Sweep) -> list[tuple[str, str]]:
     late = dict.fromkeys(p.solution.status for p in sweep.points if not p.solution.converged)
     lines += [("gap", f"where it is yellow: {STATUS_MEANING[status]}") for status in late]
     return lines
+
+
+def _shapes(sweep: Sweep) -> str:
+    """What of the footprints the weights price."""
+    shapes = dict.fromkeys(str(k.shape) for k in sweep.scenario.footprints if k.name in sweep.swept)
+    return ", ".join(shapes)
 
 
 def _against_cheapest(sweep: Sweep, point: SweepPoint) -> str:

@@ -70,7 +70,7 @@ def sweep_command(
     algorithm: str | None,
     gap: float,
     time_limit: float | None,
-    weights: tuple[tuple[str, float], ...],
+    weights: options.Weights,
     address: str,
     regions_per_actor: int | None,
     out: Path | None,
