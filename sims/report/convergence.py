@@ -105,7 +105,7 @@ def gap_against(material: Material, along: str) -> Spec:
         "encoding": {"x": x, "y": y, "color": colour, "opacity": lit("near"), "tooltip": tooltip},
     }
     central = central_seconds(material)
-    layers = [lines, ends, picked]
+    layers: list[Spec] = [lines, ends, picked]
     if along == "seconds" and central is not None:
         layers += _upright(central, f"central solver, {central:.2g} s", rows)
     return figure(230, layers, data={"values": rows})

@@ -26,12 +26,14 @@ def script() -> str:
     vl-convert takes seconds to put them together, so the script is kept in a private temporary folder.
     """
     folder = _private_folder()
-    kept = None if folder is None else folder / f"vega-{version('vl-convert-python')}.js"
+    kept = None if folder is None else folder / f"vega-embed-{version('vl-convert-python')}.js"
     if kept is not None and kept.is_file():
         return kept.read_text("utf-8")
     import vl_convert
 
-    made = _FOREIGN.sub("", vl_convert.javascript_bundle()).replace("</script", "<\\/script")
+    made = _FOREIGN.sub("", vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")).replace(
+        "</script", "<\\/script"
+    )
     if kept is not None:
         part = kept.with_suffix(f".{os.getpid()}")
         part.write_text(made, "utf-8")

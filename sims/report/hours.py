@@ -209,7 +209,9 @@ def _labels(when: list[int], load: Array, names: list[str]) -> list[Spec]:
         covered = np.lib.stride_tricks.sliding_window_view
         low = np.quantile(covered(top[band] - load[band], 2 * half), 0.85, axis=1)
         high = np.quantile(covered(top[band], 2 * half), 0.15, axis=1)
-        best = int((high - low).argmax())
+        # On a phone a name takes more of the width: none stands near an end.
+        middle = slice(max(0, len(when) // 8 - half), max(1, len(when) - len(when) // 8 - half))
+        best = middle.start + int((high - low)[middle].argmax())
         if high[best] - low[best] > LABEL_SHARE * height:
             y = float(low[best] + high[best]) / 2
             ink = f"var(--on{band + 1})" if band < len(COLOURS) else "#000000"

@@ -113,7 +113,8 @@ def _footprints(material: Material) -> Section:
     more = len(scenario.regions) - bars.BARS
     if more > 0:
         said += f" The {bars.BARS} largest of {len(scenario.regions):,} regions; the others have less."
-    frames, specs = [], {}
+    frames: list[str] = []
+    specs: dict[str, Spec] = {}
     for place, kind in enumerate(scenario.footprints):
         name = f"footprint-{place}"
         totals = plan.footprints[kind.name]
@@ -181,7 +182,7 @@ def _hourly(material: Material) -> Section:
     colours = [hours.fill(bands, band) for band in range(len(bands.names))]
     legend = bands_legend(list(zip(colours, bands.names, strict=True))[::-1])
     described = f"Stacked areas of the load of {len(bands.names)} bands over time"
-    spans = [("b", "each hour" if scenario.slot_hours == 1 else "each slot"), ("m", "mean of the day around")]
+    spans = [("b", "each hour" if scenario.slot_hours == 1 else "each slot"), ("m", "mean of a day")]
     drawn = hours.hourly(material)
     if hours.day_means(material):
         first = drawn["params"][0]["value"]
@@ -254,7 +255,8 @@ def _convergence(material: Material) -> Section:
 
 def _sweep(material: Material) -> Section:
     scenario, points = material.scenario, material.run["points"]
-    frames, specs = [], {}
+    frames: list[str] = []
+    specs: dict[str, Spec] = {}
     for place, kind in enumerate(scenario.footprints):
         for what, title in (
             ("max", f"{kind.name.capitalize()} of the worst region, {kind.unit}"),
@@ -289,7 +291,8 @@ def _sweep(material: Material) -> Section:
 
 def _course(material: Material) -> Section:
     scenario = material.scenario
-    frames, specs = [], {}
+    frames: list[str] = []
+    specs: dict[str, Spec] = {}
     if course.has_certificate(material):
         specs |= {"standing": course.standing(material), "gap-so-far": course.gap(material)}
         legend = lines_legend(["spent so far", "best possible up to now, at least"])
