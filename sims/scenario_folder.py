@@ -190,7 +190,7 @@ class _FolderReader:
                 message = f"column {key}, row {row}: {name!r} is already in row {first[name]}"
                 self.findings.add(opened.file, "duplicate", message)
         numeric = [c for c in known if c != key and c in opened.columns]
-        by_column = {}
+        by_column: dict[str, Array] = {}
         for columns, blank in (
             ([c for c in numeric if c not in FACTS], False),
             ([c for c in numeric if c in FACTS], True),
