@@ -19,7 +19,7 @@ from eglb.sims.tables import amount, duration, small
 if TYPE_CHECKING:
     from eglb.sims.sweep import Sweep, SweepPoint
 
-# What is shown when there is no room for all, and the space between columns.
+# What is shown when there is no room for all, whether gaps and rounds are, and the space between columns.
 _FORMS = (
     (("total", "worst", "max/avg"), True, 2),
     (("worst", "max/avg"), True, 2),
@@ -50,7 +50,7 @@ def sweep_table(sweep: Sweep, width: int) -> Iterator[RenderableType]:
     yield Text(_effort(sweep), style="dim")
 
 
-def _points(sweep: Sweep, parts: tuple[str, ...], rounds: bool, space: int) -> Table:
+def _points(sweep: Sweep, parts: tuple[str, ...], effort: bool, space: int) -> Table:
     """One row for each point, with these parts of every kind's footprint."""
     kinds, knee = sweep.scenario.footprints, sweep.knee
     table = Table(box=box.SIMPLE_HEAD, padding=(0, space, 0, 0), pad_edge=False, show_edge=False)
@@ -60,7 +60,7 @@ def _points(sweep: Sweep, parts: tuple[str, ...], rounds: bool, space: int) -> T
         for place, part in enumerate(parts):
             heading = f"{kind.name} {kind.unit}" if place == 0 else ""
             table.add_column(f"{heading}\n{part}", justify="right", no_wrap=True)
-    for name in ("\ngap", *(("\nrounds",) if rounds else ())):
+    for name in ("\ngap", "\nrounds") if effort else ():
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     most = max(abs(point.energy_usd) for point in sweep.points)
@@ -75,9 +75,10 @@ def _points(sweep: Sweep, parts: tuple[str, ...], rounds: bool, space: int) -> T
             totals = point.solution.audit.footprints[kind.name]
             largest = max(p.solution.audit.footprints[kind.name].total for p in sweep.points)
             cells += [_part(part, totals, largest) for part in parts]
-        gap = small(max(point.solution.audit.gap, 0.0))
-        cells.append(gap if point.solution.converged else Text(gap, style="yellow"))
-        cells += [str(point.solution.rounds)] if rounds else []
+        if effort:
+            late = "" if point.solution.converged else "yellow"
+            cells.append(Text(small(max(point.solution.audit.gap, 0.0)), style=late))
+            cells.append(str(point.solution.rounds))
         marks = [name for name, is_it in (("own", point.factor == 1.0), ("knee", point is knee)) if is_it]
         table.add_row(*cells, ", ".join(marks), style="bold" if marks else "")
     return table
@@ -100,15 +101,18 @@ def sweep_lines(sweep: Sweep) -> list[tuple[str, str]]:
             ("knee", f"farthest below the line from first to last point, both axes from 0 to 1{against}")
         )
     if sweep.saturated is not None:
-        more = (
-            "no kind's worst region by more" if sweep.saturated else "some kind's worst region still by more"
-        )
+        what = "worst region" if _shapes(sweep) == "max" else "priced footprint"
+        more = f"no kind's {what} by more" if sweep.saturated else f"some kind's {what} still by more"
         lines.append(("end", f"doubling the weights lowers {more} than {100 * IMPROVEMENT:g} %"))
     followed = [k.name for k in sweep.scenario.footprints if k.name not in sweep.swept]
     if followed:
         lines.append(("free", f"followed, but not priced: {', '.join(followed)}"))
-    late = dict.fromkeys(p.solution.status for p in sweep.points if not p.solution.converged)
-    lines += [("gap", f"where it is yellow: {STATUS_MEANING[status]}") for status in late]
+    late: dict[str, list[str]] = {}
+    for point in sweep.points:
+        if not point.solution.converged:
+            late.setdefault(point.solution.status, []).append(f"{point.factor:.4g}")
+    for status, factors in late.items():
+        lines.append(("gap", f"above {sweep.gap:g} at {', '.join(factors)}: {STATUS_MEANING[status]}"))
     return lines
 
 
@@ -135,5 +139,9 @@ def _change(before: float, after: float) -> str:
 def _effort(sweep: Sweep) -> str:
     rounds = sum(point.solution.rounds for point in sweep.points)
     warm = sum(point.started_from is not None for point in sweep.points)
-    started = f"{warm} of {len(sweep.points)} points from a neighbour's end" if warm else "every point afresh"
-    return f"{sweep.algorithm} ({sweep.address}) · {rounds} rounds · {started} · {duration(sweep.seconds)}"
+    started = f"{warm} of {len(sweep.points)} points from a neighbour's" if warm else "every point afresh"
+    widest = small(max(point.solution.audit.gap for point in sweep.points))
+    return (
+        f"{sweep.algorithm} ({sweep.address}) · certified gaps up to {widest} · {rounds} rounds, {started} · "
+        f"{duration(sweep.seconds)}"
+    )
