@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 # Regions named in one sentence.
 NAMES_SHOWN = 8
-# From this width on, the less needed columns have room too.
-WIDE = 100
+# Characters below which a column of words is not worth its room.
+NARROWEST = 11
+# Regions named in one cell.
+NAMES_IN_CELL = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +87,8 @@ def _said_of_equity(e: Explanation) -> list[tuple[str, str]]:
         else:
             parts = [f"{e.scenario.regions[i]} {shares[i]:.0%}" for i in order[:NAMES_SHOWN]]
             rest = f" and {len(order) - NAMES_SHOWN} more" if len(order) > NAMES_SHOWN else ""
-            said = f"{', '.join(parts)}{rest} are worst off and share {price}"
+            who = "share" if kind.shape.family == "lq" else "are worst off and share"
+            said = f"{', '.join(parts)}{rest} {who} {price}"
         lines.append((kind.name.capitalize(), said))
     return lines
 
@@ -127,7 +130,7 @@ def _said_of_gap(e: Explanation) -> str:
         (parts.routing, "for load that is not where it is cheapest"),
         (parts.capacity, "for idle capacity that has a price"),
     ]
-    terms += [(value, f"for {kind} that is not the worst") for kind, value in parts.equity.items()]
+    terms += [(value, f"for {kind} equity priced off the mark") for kind, value in parts.equity.items()]
     terms.append((parts.sharpened, "that sharper prices prove away already"))
     shown = [f"{amount(value)} {what}" for value, what in terms if value >= 0.005 * parts.gap]
     whole = f"at most {amount(parts.gap)} USD ({small(max(e.audit.gap, 0.0))}) above the best plan"
@@ -203,44 +206,50 @@ def _ruled() -> Table:
 def _region_table(
     e: Explanation, chosen: Selection, regions: list[RegionRow], width: int
 ) -> Iterator[RenderableType]:
-    gateway = chosen.gateway is not None
+    gateway, whole = chosen.gateway is not None, chosen.hour is None
     shown = sorted(regions, key=lambda row: row.full_price if gateway else -row.share)[:REGION_ROWS]
-    kinds = [kind.name for kind in e.scenario.footprints]
-    table = _ruled()
-    table.add_column("\nRegion", no_wrap=True)
-    for name in ("\nload", "\nenergy", *(f"\n{kind}" for kind in kinds), "\ncapacity", "full\nprice"):
-        table.add_column(name, justify="right", no_wrap=True)
-    if gateway:
-        table.add_column("demand\nprice", justify="right", no_wrap=True)
-        table.add_column("reduced\ncost", justify="right", no_wrap=True)
-    else:
-        table.add_column(
-            "in use" if chosen.hour is not None else "hours\nfull", justify="right", no_wrap=True
-        )
-        if width >= WIDE:
-            table.add_column("1 MW\nmore, USD", justify="right", no_wrap=True)
-        table.add_column("\nbound by", overflow="fold")
+    heads = ["\nRegion", "\nload", "\nenergy", *(f"\n{kind.name}" for kind in e.scenario.footprints)]
+    heads += ["\ncapacity", "full\nprice"]
+    heads += ["demand\nprice", "reduced\ncost"] if gateway else ["hours\nfull" if whole else "\nin use"]
+    rows = []
     for row in shown:
         prices = [row.energy, *row.surcharge.values(), row.capacity, row.full_price]
-        cells = [row.region, f"{row.share:.1%}", *map(_price, prices)]
+        rows.append([row.region, f"{row.share:.1%}", *map(_price, prices)])
         if gateway:
-            cells += [_price(row.demand_price or 0.0), _price(row.reduced_cost or 0.0)]
+            rows[-1] += [_price(row.demand_price or 0.0), _price(row.reduced_cost or 0.0)]
         else:
-            cells.append(f"{row.use:.0%}" if chosen.hour is not None else f"{row.full_hours:g}")
-            cells += [amount(row.capacity_worth)] if width >= WIDE else []
-            cells.append(", ".join(row.binds))
+            rows[-1].append(f"{row.full_hours:g}" if whole else f"{row.use:.0%}")
+    # What there is room for beside: what binds each region, and before it what one MW more is worth.
+    worths = ["1 MW\nmore, USD", *(amount(row.capacity_worth) for row in shown)]
+    columns = list(zip(heads, *rows, strict=True))
+    room = width - sum(map(_column_width, columns))
+    bound = not gateway and room >= NARROWEST
+    if bound and room - _column_width(worths) >= 2 * NARROWEST:
+        columns.append(tuple(worths))
+    table = _ruled()
+    for n, column in enumerate(columns):
+        table.add_column(column[0], justify="right" if n else "left", no_wrap=True)
+    if bound:
+        table.add_column("\nbound by", overflow="fold")
+    for n, row in enumerate(shown):
+        cells = [column[n + 1] for column in columns] + ([", ".join(row.binds)] if bound else [])
         here = chosen.region is not None and row.region == e.scenario.regions[chosen.region]
         table.add_row(*cells, style="bold" if here else "" if row.share > 0.0 else "dim")
     yield table
     more = f"{len(regions) - len(shown)} more regions. " if len(regions) > len(shown) else ""
-    weighted = "" if chosen.hour is not None else ", means weighted by demand"
+    weighted = ", means weighted by demand" if whole else ""
     yield Text(f"{more}Prices in USD per MWh of IT energy{weighted}.", style="dim")
-    if not gateway:
+    if bound:
         meaning = (
             "Bound by: the part it bears of the price of inequity; full: its capacity; reach: gateways that "
             "would save there do not reach it."
         )
         yield Text(meaning, style="dim")
+
+
+def _column_width(cells: Sequence[str]) -> int:
+    """Characters that a column takes, its gap included."""
+    return 1 + max(len(line) for cell in cells for line in cell.split("\n"))
 
 
 def _gateway_table(e: Explanation, chosen: Selection) -> Iterator[RenderableType]:
@@ -261,7 +270,9 @@ def _gateway_table(e: Explanation, chosen: Selection) -> Iterator[RenderableType
     for row in shown:
         cells = [row.gateway, amount(row.demand_mwh), _price(row.demand_price)]
         if here is None:
-            cells.append(", ".join(f"{name} {share:.0%}" for name, share in row.served_by.items()))
+            names = [f"{name} {share:.0%}" for name, share in row.served_by.items()]
+            rest = len(names) - NAMES_IN_CELL
+            cells.append(", ".join(names[:NAMES_IN_CELL]) + (f" and {rest} more" if rest > 0 else ""))
         else:
             cells += [f"{row.served_by.get(here, 0.0):.1%}", _price(row.reduced_cost or 0.0)]
         cells += ["-", "-"] if row.next_best is None else [row.next_best, _price(row.next_best_extra or 0.0)]
