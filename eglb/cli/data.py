@@ -46,15 +46,11 @@ def list_command(names: tuple[str, ...], data: Path | None, as_json: bool, quiet
     """What each data set is, whether it is there, who needs it, and what its licence asks to be said."""
     from eglb.sims.catalog import data_directory
     from eglb.sims.data_sets.inspection import present
-    from eglb.sims.data_sets.sets import chosen, scenarios
+    from eglb.sims.data_sets.sets import chosen
 
     folder = data_directory(data)
     there = present(folder)
-    readers = {
-        each.name: [scenario for scenario, needed in scenarios().items() if each.name in needed]
-        for each in chosen(names)
-    }
-    rows = [_described(each, there, readers[each.name]) for each in chosen(names)]
+    rows = [_described(each, there) for each in chosen(names)]
     if as_json:
         streams.print_json({"folder": str(folder), "sets": rows})
     elif not quiet:
@@ -62,7 +58,7 @@ def list_command(names: tuple[str, ...], data: Path | None, as_json: bool, quiet
     return 0
 
 
-def _described(each: DataSet, there: dict[str, bool], readers: list[str]) -> dict[str, Any]:
+def _described(each: DataSet, there: dict[str, bool]) -> dict[str, Any]:
     """A set as JSON has it."""
     from eglb.sims.data_sets.fetching import source_files
     from eglb.sims.data_sets.manifest import files
@@ -74,7 +70,7 @@ def _described(each: DataSet, there: dict[str, bool], readers: list[str]) -> dic
         "name": each.name,
         "title": each.title,
         "state": "present" if count == len(listed) else "partly" if count else "absent",
-        "scenarios": readers,
+        "scenarios": list(each.scenarios),
         "bytes": sum(file.size for file in listed),
         "files": [{"path": f.path, "bytes": f.size, "present": there[f.path]} for f in listed],
         "licence": each.licence,
@@ -144,17 +140,22 @@ def check_command(names: tuple[str, ...], data: Path | None, as_json: bool, quie
     from eglb.sims.catalog import data_directory
     from eglb.sims.data_sets.inspection import inspect, unknown
     from eglb.sims.data_sets.sets import chosen
+    from eglb.sims.problems import InputError
     from eglb.sims.tables import byte_count
 
     began = time.monotonic()
     folder = data_directory(data)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; eglb data fetch makes it, --data DIR names another")
     findings = inspect(folder, {each.name for each in chosen(names)})
     there = {f.file.set_name for f in findings if f.state != "missing"}
     by_hand = [s.name for s in chosen(names) if not s.builder and s.name not in there and s.name not in names]
     findings = [f for f in findings if f.file.set_name not in by_hand]
     others = unknown(folder)
     problems = [
-        f"{folder / f.file.path}: {f.state}{': ' if f.detail else ''}{f.detail}" for f in findings if not f.fine
+        f"{folder / f.file.path}: {f.state}{': ' if f.detail else ''}{f.detail}"
+        for f in findings
+        if not f.fine
     ]
     if as_json:
         streams.print_json(

@@ -93,7 +93,9 @@ class Mirror:
         digest, size = hashlib.sha256(), 0
         try:
             with urllib.request.urlopen(request, timeout=self.patience_s) as answer:
-                body = gzip.GzipFile(fileobj=answer) if answer.headers["Content-Encoding"] == "gzip" else answer
+                body = (
+                    gzip.GzipFile(fileobj=answer) if answer.headers["Content-Encoding"] == "gzip" else answer
+                )
                 with part.open("wb") as file:
                     # One byte beyond what is expected is enough to know.
                     while chunk := body.read(min(CHUNK_BYTES, source.size + 1 - size)):

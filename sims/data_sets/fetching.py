@@ -60,7 +60,7 @@ def fetch(folder: Path, sets: Sequence[DataSet], mirror: Mirror, watcher: Watche
     workshop = folder / WORKSHOP
     done, problems, failed = [], [], set[str]()
     try:
-        for each in wanted:
+        for place, each in enumerate(wanted):
             if all(finding.fine for finding in inspect(folder, {each.name})):
                 done.append(Fetched(each, "present"))
             elif each.builder is None:
@@ -71,6 +71,7 @@ def fetch(folder: Path, sets: Sequence[DataSet], mirror: Mirror, watcher: Watche
             else:
                 try:
                     done.append(_fetch_set(folder, each, mirror, watcher))
+                    _drop_sources(workshop, each, wanted[place + 1 :])
                 except InputError as error:
                     failed.add(each.name)
                     problems += error.problems
@@ -112,7 +113,9 @@ def _fetch_set(folder: Path, each: DataSet, mirror: Mirror, watcher: Watcher) ->
     for file in listed:
         found = compare_content(made / file.path, file)
         if not found.fine:
-            wrong.append(f"{file.path}: built, but not what the manifest says: {found.detail}; it was not kept")
+            wrong.append(
+                f"{file.path}: built, but not what the manifest says: {found.detail}; it was not kept"
+            )
     if wrong:
         raise InputError(wrong)
     for file in listed:
@@ -120,6 +123,15 @@ def _fetch_set(folder: Path, each: DataSet, mirror: Mirror, watcher: Watcher) ->
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(made / file.path, target)
     return Fetched(each, "fetched", size, time.monotonic() - began)
+
+
+def _drop_sources(workshop: Path, built: DataSet, later: Sequence[DataSet]) -> None:
+    """Delete the downloads of a set, less those that others still need."""
+    needed = {(source.repository, source.path) for each in later for source in source_files(each)}
+    sources = Sources(workshop / "sources")
+    for source in source_files(built):
+        if (source.repository, source.path) not in needed:
+            sources.path(source.repository, source.path).unlink()
 
 
 def _download(
@@ -169,4 +181,6 @@ def _refuse_links_outside(folder: Path, sets: Sequence[DataSet]) -> None:
     targets = [file.path for file in manifest.files() if file.set_name in names] + [WORKSHOP]
     out = [path for path in targets if not (folder / path).resolve().is_relative_to(root)]
     if out:
-        raise InputError(f"{folder / path}: leads out of {folder} by a link; nothing was fetched" for path in out)
+        raise InputError(
+            f"{folder / path}: leads out of {folder} by a link; nothing was fetched" for path in out
+        )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from eglb.sims.data_sets.manifest import File, content_sha256, file_sha256, files
+from eglb.sims.data_sets import manifest
+from eglb.sims.data_sets.manifest import File, content_sha256, file_sha256
 
 State = Literal["ok", "repacked", "missing", "differs", "unreadable"]
 FINE: tuple[State, ...] = ("ok", "repacked")
@@ -34,17 +35,19 @@ class Finding:
 
 def inspect(folder: Path, sets: Collection[str] | None = None) -> list[Finding]:
     """The files of the named sets, or of all, in the manifest's order."""
-    return [_inspect(folder, file) for file in files() if sets is None or file.set_name in sets]
+    return [_inspect(folder, file) for file in manifest.files() if sets is None or file.set_name in sets]
 
 
 def present(folder: Path, sets: Collection[str] | None = None) -> dict[str, bool]:
     """Whether each file is there, unread: path -> there."""
-    return {f.path: (folder / f.path).is_file() for f in files() if sets is None or f.set_name in sets}
+    return {
+        f.path: (folder / f.path).is_file() for f in manifest.files() if sets is None or f.set_name in sets
+    }
 
 
 def unknown(folder: Path) -> list[str]:
     """Files that the manifest does not list, notes (``*.md``) aside, sorted."""
-    listed = {file.path for file in files()}
+    listed = {file.path for file in manifest.files()}
     found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return sorted(
         path.as_posix()

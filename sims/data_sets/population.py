@@ -49,7 +49,10 @@ def build(sources: Sources, data: Path, out: Path) -> None:
             repr(_offset_h(zone)),
             str(people[zone]),
             str(len(by_zone[zone])),
-            *shortest(np.round(np.median([city[axis] for city in by_zone[zone]]), 3) for axis in ("latitude", "longitude")),
+            *shortest(
+                np.round(np.median([city[axis] for city in by_zone[zone]]), 3)
+                for axis in ("latitude", "longitude")
+            ),
         ]
         for zone in sorted(people, key=lambda zone: -people[zone])
     ]
@@ -65,7 +68,9 @@ def build(sources: Sources, data: Path, out: Path) -> None:
         ]
         for city in largest
     ]
-    nations = [[str(c[key]) for key in ("iso", "iso3", "name", "population", "continentcode")] for c in countries]
+    nations = [
+        [str(c[key]) for key in ("iso", "iso3", "name", "population", "continentcode")] for c in countries
+    ]
     write_rows(
         out / "demand" / "urban_population_by_timezone.csv",
         ["tz", "utc_offset_jan", "urban_population", "n_cities", "lat", "lon"],

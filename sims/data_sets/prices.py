@@ -95,11 +95,7 @@ def build(sources: Sources, data: Path, out: Path) -> None:
 def usd_per_mwh(sources: Sources, name: str) -> Array:
     """Hours of 2020 to 2024 as far as the source goes, gaps filled where they can be, rounded to cents; NaN elsewhere."""
     zone = ZONES[name]
-    rows = [
-        row
-        for year in YEARS
-        for row in sources.rows(CLUSTER, _path(zone.folder, year))[1:]
-    ]
+    rows = [row for year in YEARS for row in sources.rows(CLUSTER, _path(zone.folder, year))[1:]]
     local = _hourly(rows, zone.clock)
     years = (FIRST + np.arange(len(local))).astype("datetime64[Y]").astype(int) + 1970 - YEARS[0]
     rate = 1.0 / np.array(PER_USD[zone.currency])

@@ -47,7 +47,9 @@ def build(sources: Sources, data: Path, out: Path) -> None:
 def _regions(sources: Sources, google: list[list[str]]) -> list[list[str]]:
     """Rows of ``cloud_regions.csv``, sorted by provider and region."""
     centers = json.loads(sources.path(MAPS, CENTERS).read_text("utf-8"))
-    places = {name: json.loads(sources.path(PLACES, places_path(name)).read_text("utf-8")) for name in GSF_NAMES}
+    places = {
+        name: json.loads(sources.path(PLACES, places_path(name)).read_text("utf-8")) for name in GSF_NAMES
+    }
     metadata = sources.records(GSF, METADATA)
     efficiency = {"aws": _aws(sources), "azure": _azure(sources), "gcp": lambda region: None}
     facts = {name: _facts(sources, name) for name in ("water-stress.csv", "wcf.csv")}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from eglb.sims.data_sets.manifest import files
 from eglb.sims.problems import InputError
 from eglb.sims.scenario_folder_tables import suggest
 
@@ -55,6 +53,7 @@ class DataSet:
     title : what it is, in a line.
     licence : of the data. attribution : the text that it asks to be shown wherever they are used.
     repositories : where `fetching` gets the sources, keys of `PINS`. needs : sets whose files it is built from.
+    scenarios : built-in scenarios that are read from it.
     builder : module of this package whose ``build`` makes the files; None if nothing is left to build them from.
     by_hand : for a set without builder, how it came about, and where to get its pieces.
     package : name and version of a Python package that holds the sources.
@@ -66,9 +65,10 @@ class DataSet:
     attribution: str
     repositories: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    scenarios: tuple[str, ...] = ()
     builder: str | None = None
     by_hand: str = ""
-    package: tuple[str, str] | None = field(default=None)
+    package: tuple[str, str] | None = None
 
     @property
     def pins(self) -> tuple[str, ...]:
@@ -77,6 +77,8 @@ class DataSet:
         return repositories + ((" ".join(self.package),) if self.package else ())
 
 
+_YEAR_2022 = ("gcp33", "zones123", "usba8")
+_MEASURED = ("world16", *_YEAR_2022)
 _EM = "Electricity Maps, electricitymaps.com"
 SETS: tuple[DataSet, ...] = (
     DataSet(
@@ -86,6 +88,7 @@ SETS: tuple[DataSet, ...] = (
         "Ren-Research/Environmentally-Equitable-AI, MIT: the series of 'Towards Environmentally Equitable AI via "
         "Geographical Load Balancing' (ACM e-Energy 2024)",
         (PAPER,),
+        scenarios=("paper10", "paper10-partial"),
         builder="paper10",
     ),
     DataSet(
@@ -95,6 +98,7 @@ SETS: tuple[DataSet, ...] = (
         f"Contains carbon intensity from {_EM}, ODbL 1.0. Weather data by Open-Meteo.com, CC BY 4.0 (ERA5, "
         "Copernicus Climate Change Service). Compiled by HewlettPackard/sustain-cluster, MIT",
         (CLUSTER,),
+        scenarios=_MEASURED,
         builder="world16",
     ),
     DataSet(
@@ -114,7 +118,8 @@ SETS: tuple[DataSet, ...] = (
         "(Apache-2.0) and electricitymaps-contrib (AGPL-3.0)",
         (POTENTIAL, MAPS),
         ("prices22",),
-        "zones",
+        scenarios=_YEAR_2022,
+        builder="zones",
     ),
     DataSet(
         "fuelmix",
@@ -122,6 +127,7 @@ SETS: tuple[DataSet, ...] = (
         "AGPL-3.0 (repository)",
         f"Fuel mixes: {_EM}, electricitymaps-contrib (AGPL-3.0)",
         (MAPS,),
+        scenarios=_MEASURED,
         builder="fuelmix",
     ),
     DataSet(
@@ -130,6 +136,7 @@ SETS: tuple[DataSet, ...] = (
         "US Government work (NREL TMY3); TMYx free with attribution",
         "Weather: NREL TMY3; Arizona: TMYx by climate.onebuilding.org",
         (EPW, DCRL),
+        scenarios=_YEAR_2022,
         builder="weather",
     ),
     DataSet(
@@ -138,6 +145,7 @@ SETS: tuple[DataSet, ...] = (
         "public domain (EIA); compilation MIT",
         "US Energy Information Administration, form EIA-930; compiled by HewlettPackard/dc-rl, MIT",
         (DCRL,),
+        scenarios=("usba8",),
         builder="balancing",
     ),
     DataSet(
@@ -146,6 +154,7 @@ SETS: tuple[DataSet, ...] = (
         "Apache-2.0",
         "alibaba/ServeGen (Alibaba Cloud Model Studio), Apache-2.0",
         (SERVEGEN,),
+        scenarios=_MEASURED,
         builder="servegen",
     ),
     DataSet(
@@ -163,6 +172,7 @@ SETS: tuple[DataSet, ...] = (
         "WRI Aqueduct 4.0, CC BY 4.0; DigitalPebble/spruce and GoogleCloudPlatform/region-carbon-info, Apache-2.0; "
         "Green Software Foundation, Real-Time Cloud; electricitymaps-contrib, AGPL-3.0; cloud-regions-info, MIT",
         (PLACES, MAPS, SPRUCE, GSF, GOOGLE, STRESS),
+        scenarios=_MEASURED,
         builder="regions",
     ),
     DataSet(
@@ -171,6 +181,7 @@ SETS: tuple[DataSet, ...] = (
         "Apache-2.0",
         "Measured by SMU AT&T Center for Virtualization, in umassos/decarbonization-potential, Apache-2.0",
         (POTENTIAL,),
+        scenarios=("gcp33",),
         builder="latency",
     ),
     DataSet(
@@ -186,6 +197,7 @@ SETS: tuple[DataSet, ...] = (
         "urban population by time zone, the thousand largest cities, countries",
         "CC BY 4.0 (GeoNames); package MIT",
         "GeoNames, geonames.org, CC BY 4.0",
+        scenarios=_MEASURED,
         builder="population",
         package=GEONAMES,
     ),
@@ -208,17 +220,9 @@ BY_NAME = {each.name: each for each in SETS}
 
 
 def scenarios() -> dict[str, tuple[str, ...]]:
-    """Built-in scenario -> the sets it is read from, in the order of `SETS`; read from the worlds' own lists."""
-    from eglb.sims.catalog import MEASURED
-    from eglb.sims.worlds import demand, population
-
-    belongs = {file.path: file.set_name for file in files()}
-    read = {"paper10": {"paper10"}, "paper10-partial": {"paper10"}}
-    for name in MEASURED:
-        world = importlib.import_module(f"eglb.sims.worlds.{name}").WORLD
-        paths = (*world.files, *population.FILES, demand.SERVICES)
-        read[name] = {belongs[path] for path in paths}
-    return {name: tuple(s.name for s in SETS if s.name in wanted) for name, wanted in read.items()}
+    """Built-in scenario -> the sets it is read from, in the order of `SETS`."""
+    names = dict.fromkeys(name for each in SETS for name in each.scenarios)
+    return {name: tuple(each.name for each in SETS if name in each.scenarios) for name in names}
 
 
 def chosen(names: Iterable[str]) -> tuple[DataSet, ...]:

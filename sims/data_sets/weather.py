@@ -18,7 +18,11 @@ Array = np.ndarray
 
 HEADING_LINES = 8
 TEMP, HUMIDITY = 6, 8
-SITES = "zone,ref,ref_lat,ref_lon,station,state,wmo,lat,lon,elev_m,tz_std,dist_km,t_mean,twb_mean,twb_p99".split(",")
+SITES = (
+    "zone,ref,ref_lat,ref_lon,station,state,wmo,lat,lon,elev_m,tz_std,dist_km,t_mean,twb_mean,twb_p99".split(
+        ","
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ def _year(sources: Sources, station: Station) -> Year:
     lines = [line.split(",") for line in text.splitlines()]
     ahead = round(float(lines[0][8]))
     temp, humidity = (
-        np.roll([float(line[column]) for line in lines[HEADING_LINES:]], -ahead) for column in (TEMP, HUMIDITY)
+        np.roll([float(line[column]) for line in lines[HEADING_LINES:]], -ahead)
+        for column in (TEMP, HUMIDITY)
     )
     return Year(lines[0], temp, humidity, np.round(stull_wet_bulb_c(temp, humidity), 1))
 
@@ -62,7 +67,9 @@ def _site(station: Station, year: Year) -> list[str]:
     """Cells of the table of stations."""
     _, place, state, _, _, wmo, lat, lon, ahead, elevation = year.heading
     there = [float(cell) for cell in (lat, lon, elevation, ahead)]
-    away = round(float(great_circle_km(station.lat, station.lon, there[0], there[1]))) if station.measured else 0
+    away = (
+        round(float(great_circle_km(station.lat, station.lon, there[0], there[1]))) if station.measured else 0
+    )
     levels = (year.temp_c.mean(), year.wet_bulb_c.mean(), np.quantile(year.wet_bulb_c, 0.99))
     return [
         station.zone,

@@ -32,13 +32,23 @@ STATIONS = (
     Station("US-CAL-CISO", "aws-us-west-1", 37.3541, -121.9552, _PACKED.format("San Jose Intl AP 724945")),
     Station("US-CAL-LDWP", "city", 34.05, -118.24, _PACKED.format("Hawthorne-Jack Northrop Field 722956")),
     Station("US-CAL-TIDC", "city", 37.5, -120.85, _PACKED.format("Modesto Muni AP 724926")),
-    Station("US-CAR-CPLE", "centroid", 35.205, -78.258, _PACKED.format("Goldsboro-Seymour Johnson AFB 723066")),
+    Station(
+        "US-CAR-CPLE", "centroid", 35.205, -78.258, _PACKED.format("Goldsboro-Seymour Johnson AFB 723066")
+    ),
     Station("US-CAR-CPLW", "centroid", 35.708, -82.439, _PACKED.format("Asheville Rgnl AP 723150")),
     Station("US-CAR-DUK", "centroid", 35.331, -80.836, _PACKED.format("Charlotte-Douglas Intl AP 723140")),
     Station("US-CAR-SC", "centroid", 33.98, -79.784, _PACKED.format("Florence Rgnl AP 723106")),
-    Station("US-CAR-SCEG", "gcp-us-east1", 33.105486, -80.088472, _PACKED.format("Charleston Intl AP 722080")),
+    Station(
+        "US-CAR-SCEG", "gcp-us-east1", 33.105486, -80.088472, _PACKED.format("Charleston Intl AP 722080")
+    ),
     Station("US-CENT-SPA", "centroid", 36.116, -90.557, _PACKED.format("Poplar Bluff AWOS 723300")),
-    Station("US-CENT-SWPP", "gcp-us-central1", 41.1755951, -95.8028031, _PACKED.format("Council Bluffs Muni AP 725497")),
+    Station(
+        "US-CENT-SWPP",
+        "gcp-us-central1",
+        41.1755951,
+        -95.8028031,
+        _PACKED.format("Council Bluffs Muni AP 725497"),
+    ),
     Station("US-FLA-FMPP", "centroid", 28.257, -81.276, _PACKED.format("Orlando Intl AP 722050")),
     Station("US-FLA-FPC", "centroid", 28.93, -82.691, _PACKED.format("Ocala Muni AWOS 722055")),
     Station("US-FLA-FPL", "city", 25.8, -80.2, _PACKED.format("Miami Intl AP 722020")),
@@ -47,18 +57,30 @@ STATIONS = (
     Station("US-FLA-TAL", "centroid", 30.456, -84.235, _PACKED.format("Tallahassee Rgnl AP 722140")),
     Station("US-FLA-TEC", "centroid", 27.933, -82.146, _PACKED.format("Lakeland Linder Rgnl AP 722119")),
     Station("US-HI-OA", "city", 21.31, -157.86, _PACKED.format("Honolulu Intl AP 911820")),
-    Station("US-MIDA-PJM", "city override", 39.02, -77.46, _PACKED.format("Sterling-Washington Dulles Intl AP 724030")),
+    Station(
+        "US-MIDA-PJM",
+        "city override",
+        39.02,
+        -77.46,
+        _PACKED.format("Sterling-Washington Dulles Intl AP 724030"),
+    ),
     Station("US-MIDW-AECI", "centroid", 37.928, -92.784, _PACKED.format("Kaiser-Lee Fine Mem AWOS 724459")),
     Station("US-MIDW-LGEE", "centroid", 37.602, -86.035, _PACKED.format("Fort Knox-Godman AAF 724240")),
-    Station("US-MIDW-MISO", "azure-centralus", 41.4509614, -94.55932617, _PACKED.format("Atlantic Muni AP 725453")),
+    Station(
+        "US-MIDW-MISO", "azure-centralus", 41.4509614, -94.55932617, _PACKED.format("Atlantic Muni AP 725453")
+    ),
     Station("US-NE-ISNE", "city", 42.36, -71.06, _PACKED.format("Boston-Logan Intl AP 725090")),
     Station("US-NW-BPAT", "city override", 45.6, -121.2, _PACKED.format("The Dalles Muni AP 726988")),
     Station("US-NW-CHPD", "centroid", 47.918, -120.536, _PACKED.format("Wenatchee-Pangborn Mem AP 727825")),
     Station("US-NW-DOPD", "centroid", 48.112, -119.579, _PACKED.format("Ephrata Muni AP 727826")),
     Station("US-NW-GCPD", "centroid", 47.293, -119.505, _PACKED.format("Ephrata Muni AP 727826")),
-    Station("US-NW-GRID", "centroid", 45.556, -119.107, _PACKED.format("Pendleton-Eastern Oregon Rgnl AP 726880")),
+    Station(
+        "US-NW-GRID", "centroid", 45.556, -119.107, _PACKED.format("Pendleton-Eastern Oregon Rgnl AP 726880")
+    ),
     Station("US-NW-IPCO", "centroid", 43.74, -115.947, _PACKED.format("Boise Air Terminal 726810")),
-    Station("US-NW-NEVP", "gcp-us-west4", 36.1699, -115.1398, _PACKED.format("Las Vegas-McCarran Intl AP 723860")),
+    Station(
+        "US-NW-NEVP", "gcp-us-west4", 36.1699, -115.1398, _PACKED.format("Las Vegas-McCarran Intl AP 723860")
+    ),
     Station("US-NW-NWMT", "centroid", 46.302, -110.69, _PACKED.format("Bozeman-Gallatin Field 726797")),
     Station("US-NW-PACE", "gcp-us-west3", 40.7608, -111.891, _PACKED.format("Salt Lake City Intl AP 725720")),
     Station("US-NW-PACW", "aws-us-west-2", 45.8399, -119.7006, _PACKED.format("Pasco-Tri Cities AP 727845")),

@@ -70,14 +70,20 @@ def build(sources: Sources, data: Path, out: Path) -> None:
     facts = []
     skip = int((FIRST - PRICES_FIRST).astype(int))
     for zone, (folder, city) in ZONES.items():
-        rows = [row for year in range(2021, 2025) for row in sources.rows(CLUSTER, carbon_path(folder, year))[1:]]
+        rows = [
+            row for year in range(2021, 2025) for row in sources.rows(CLUSTER, carbon_path(folder, year))[1:]
+        ]
         here = weather(sources, folder)
-        series = {name: np.array([row[column] for row in rows], float) for name, column in CARBON_COLUMNS.items()}
+        series = {
+            name: np.array([row[column] for row in rows], float) for name, column in CARBON_COLUMNS.items()
+        }
         series["ci_estimated"] = np.array([row[9] == "true" for row in rows])
         series["price_usd_mwh"] = usd_per_mwh(sources, zone)[skip:]
         series["temp_c"], series["rh_pct"] = here.temp_c, here.rh_pct
         series["twb_c"] = np.round(stull_wet_bulb_c(here.temp_c, here.rh_pct), 2)
-        facts.append([zone, city, *_facts({name: values[:FACTS_HOURS] for name, values in series.items()}, here)])
+        facts.append(
+            [zone, city, *_facts({name: values[:FACTS_HOURS] for name, values in series.items()}, here)]
+        )
         for name, values in series.items():
             columns.setdefault(name, []).append(values[:HOURS])
 
@@ -139,7 +145,8 @@ def _facts(series: dict[str, Array], here: Weather) -> list[str]:
     hour = FIRST + np.arange(len(temp))
     month = hour.astype("datetime64[M]").astype(int) % 12
     peaks = [
-        int(np.argmax([temp[(month == m) & (np.arange(len(temp)) % 24 == h)].mean() for h in range(24)])) for m in (0, 6)
+        int(np.argmax([temp[(month == m) & (np.arange(len(temp)) % 24 == h)].mean() for h in range(24)]))
+        for m in (0, 6)
     ]
     means = (
         round(100.0 * float(series["ci_estimated"].mean()), 1),

@@ -46,7 +46,9 @@ def build(sources: Sources, data: Path, out: Path) -> None:
     path = folder / "carbon_2022_lca_g_kwh.parquet"
     pq.write_table(pa.table({**columns, "time_utc": times}), path, compression="zstd")
 
-    prices = pq.read_table(data / "prices22" / "price_usd_mwh_hourly_2020_2023.parquet").drop_columns("time_utc")
+    prices = pq.read_table(data / "prices22" / "price_usd_mwh_hourly_2020_2023.parquet").drop_columns(
+        "time_utc"
+    )
     begins = int((np.datetime64(FIRST, "h") - PRICES_FIRST).astype(int))
     # Cents, kept in single precision there.
     values = np.array([np.round(column.to_numpy().astype(float), 2) for column in prices.columns])
@@ -57,9 +59,7 @@ def build(sources: Sources, data: Path, out: Path) -> None:
     write_rows(folder / "zones.csv", FACTS, _facts(sources, names, carbon, prices.column_names))
 
 
-def _facts(
-    sources: Sources, names: list[str], carbon: Array, priced: list[str]
-) -> list[list[str]]:
+def _facts(sources: Sources, names: list[str], carbon: Array, priced: list[str]) -> list[list[str]]:
     """Rows of ``zones.csv``."""
     within = defaultdict(list)
     for region, center in sorted(json.loads(sources.path(MAPS, CENTERS).read_text("utf-8")).items()):
