@@ -37,6 +37,8 @@ _NEWTON_STEPS, _NEWTON_STEPS_FEW = 6, 3
 _CENTRING, _CENTRING_LATE, _LATE_GAP = 0.3, 0.2, 1e-3
 """Part of the complementarity aimed for next; below the late gap steps are nearly full and may aim lower."""
 _LEAST_CENTRING = 1e-13
+_LOST = 1e3
+"""Complementarity that grows so much in a round is the end: rounding errors have the upper hand."""
 _BOUNDARY = 0.99
 _BORDER_TOLERANCE = 1e-3
 """Of the footprint equations, relative to the barrier terms of the levels."""
@@ -87,11 +89,13 @@ class Newton(Algorithm):
                 self._best_gap, self._best_round = self.incumbent.gap, self._number
             if self._number - self._best_round > _PATIENCE:
                 return Finished(stalled=True)
+            before = self._tau
             try:
                 move = self._newton(first)
             except (np.linalg.LinAlgError, RuntimeError):  # the latter from the sparse factorisation
                 return Finished(stalled=True)
-            if not np.isfinite(move.load).all() or not np.isfinite(move.capacity_price_move).all():
+            sound = np.isfinite(move.load).all() and np.isfinite(move.capacity_price_move).all()
+            if not sound or self._tau > _LOST * before:
                 return Finished(stalled=True)
         else:
             disclosure = replies[1]

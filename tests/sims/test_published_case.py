@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from eglb.coordinator.equity import EquityShape
 from eglb.sims.catalog import load
 from eglb.sims.solving import solve
 
@@ -54,3 +55,23 @@ def test_the_textbook_method_is_valid_too_only_slow(data_directory: Path) -> Non
     assert done.status == "round_limit"
     assert done.rounds in (300, 301)
     assert done.audit.lower_bound <= optimum <= done.audit.objective <= optimum * 1.002
+
+
+def test_more_than_rounding_allows_ends_with_the_gap_reached(data_directory: Path) -> None:
+    """Past the precision of its numbers the interior point is given up, not driven into overflow."""
+    scenario = load("paper10", data=data_directory)
+    done = solve(scenario, "newton", gap=1e-12, max_rounds=60, address="inprocess")
+    assert done.status in ("round_limit", "stalled")
+    assert done.audit.gap <= 1e-7
+
+
+@pytest.mark.parametrize("shape", ["worst:3", "lq:4"])
+@pytest.mark.parametrize("algorithm", ["admm", "dual", "newton", "crossover"])
+def test_other_equity_shapes_are_certified_too(algorithm: str, shape: str, data_directory: Path) -> None:
+    scenario = load("paper10-partial", data=data_directory).with_shape(EquityShape.parse(shape))
+    best = solve(scenario, "central").audit
+    assert best.gap <= 1e-7
+    done = solve(scenario, algorithm, gap=1e-4, address="inprocess")
+    assert done.status == "converged"
+    assert best.lower_bound <= done.audit.objective <= best.objective * (1.0 + 2e-4)
+    assert done.audit.lower_bound <= best.objective
