@@ -84,12 +84,19 @@ def land_at(lat: Array, lon: Array) -> Array:
     return np.asarray(LAND[row, column])
 
 
-def land_dots() -> tuple[Array, Array]:
-    """Latitude and longitude of the middle of every land cell that a map of the world shows."""
-    row, column = np.nonzero(LAND)
-    lat, lon = 90 - CELL_DEGREES * (row + 0.5), CELL_DEGREES * (column + 0.5) - 180
-    shown = (lat < NORTH) & (lat > SOUTH)
-    return lat[shown], lon[shown]
+def land_drawn(lat: Array, lon: Array) -> Array:
+    """(rows, columns): where a map with dots at these latitudes and longitudes, in degrees, shows land.
+
+    Between the middles of cells the mask is interpolated, so that a map of a part of the world has no steps.
+    """
+    row = np.clip((90 - np.asarray(lat)) / CELL_DEGREES - 0.5, 0, LAND.shape[0] - 1)
+    column = (np.asarray(lon) + 180) / CELL_DEGREES - 0.5
+    above, left = np.floor(row).astype(int), np.floor(column).astype(int)
+    below = np.minimum(above + 1, LAND.shape[0] - 1)
+    west, east = LAND[:, left % LAND.shape[1]], LAND[:, (left + 1) % LAND.shape[1]]
+    along = west + (column - left) * (east.astype(float) - west)
+    down = (row - above)[:, None]
+    return np.asarray(along[above] * (1 - down) + along[below] * down >= 0.5)
 
 
 def terminal_map(
@@ -109,7 +116,7 @@ def terminal_map(
     down, across = (1, 1) if ascii_only else _DOT_BITS.shape
     dot_lat = north - 2 * step * (np.arange(rows * down) + 0.5) / down
     dot_lon = west + step * (np.arange(columns * across) + 0.5) / across
-    land = land_at(dot_lat[:, None], dot_lon).reshape(rows, down, columns, across)
+    land = land_drawn(dot_lat, dot_lon).reshape(rows, down, columns, across)
     if ascii_only:
         canvas = np.where(land[:, 0, :, 0], ".", " ")
     else:

@@ -7,8 +7,14 @@ from eglb.sims.report.material import Material
 from eglb.sims.scenario import FootprintKind
 from eglb.sims.tables import amount
 
-BARS = 20
+BARS, FULL = 20, 40  # regions drawn of a fleet that has more than the second
 SET_BESIDE = ("GLB-Cost", "GLB-Nearest", "GLB-All")
+
+
+def shown(material: Material) -> int:
+    """How many regions a figure has bars for."""
+    count = len(material.scenario.regions)
+    return count if count <= FULL else BARS
 
 
 def beside(material: Material) -> list[str]:
@@ -23,7 +29,7 @@ def footprints(material: Material, place: int) -> Spec:
     kind = scenario.footprints[place]
     totals = plan.footprints[kind.name]
     policies = {policy.name: policy.footprints[kind.name] for policy in material.policies}
-    regions = worst_first(material, kind)[:BARS]
+    regions = worst_first(material, kind)[: shown(material)]
     worst = scenario.regions[material.worst(kind)]
     names = beside(material)
     rows = [
@@ -48,7 +54,7 @@ def footprints(material: Material, place: int) -> Spec:
         "sort": None,
         "axis": {
             "title": None,
-            "labelLimit": 130,
+            "labelLimit": 140,
             "labelPadding": 12,
             "labelColor": "var(--ink)",
             "labelFontSize": 12,

@@ -14,7 +14,7 @@ Spec = dict[str, Any]
 
 # blue, vermillion, green, orange, purple, sky
 COLOURS = tuple(f"var(--c{place})" for place in range(1, 7))
-DASHES: tuple[tuple[int, ...], ...] = ((1, 0), (8, 3), (3, 3), (8, 3, 2, 3), (1, 3), (12, 3))
+DASHES: tuple[tuple[int, ...], ...] = ((1, 0), (8, 3), (3, 3), (8, 3, 2, 3), (2, 2), (12, 3))
 # Thousands as k, millions as M, and zero as nothing else.
 SI: Spec = {"format": "~s", "labelExpr": "datum.value === 0 ? '0' : datum.label"}
 SHAPES = ("diamond", "triangle-up", "square")

@@ -110,7 +110,7 @@ def _footprints(material: Material) -> Section:
         "Total over the horizon, unweighted, largest first; the region that weighs most in the equity term "
         "stands out."
     )
-    more = len(scenario.regions) - bars.BARS
+    more = len(scenario.regions) - bars.shown(material)
     if more > 0:
         said += f" The {bars.BARS} largest of {len(scenario.regions):,} regions; the others have less."
     frames: list[str] = []

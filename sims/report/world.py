@@ -10,11 +10,12 @@ from eglb.sims.geography import great_circle_km
 from eglb.sims.report.bars import colour_of
 from eglb.sims.report.ink import Spec, number, rounded
 from eglb.sims.report.material import Material
-from eglb.sims.world_map import CELL_DEGREES, land_dots, view
+from eglb.sims.world_map import land_drawn, view
 
 Array = np.ndarray
 
 FLOWS, CIRCLES, RINGS, NAMED = 60, 300, 100, 60
+COLUMNS = 180  # dots across the map
 FLOW_SHARE = 0.95  # of what leaves its own site, drawn if `FLOWS` arcs are enough
 HERE_KM = 50.0  # a gateway no farther than this is at the region itself
 
@@ -73,12 +74,11 @@ def world(material: Material) -> Spec:
         np.concatenate([scenario.region_lat, scenario.gateway_lat]),
         np.concatenate([scenario.region_lon, scenario.gateway_lon]),
     )
-    lat, lon = land_dots()
-    near = (lat > south - 2) & (lat < north + 2) & (lon > west - 2) & (lon < east + 2)
-    land = {
-        "type": "Feature",
-        "geometry": {"type": "MultiPoint", "coordinates": np.column_stack([lon, lat])[near].tolist()},
-    }
+    step = (east - west) / COLUMNS
+    lat, lon = np.arange(north - step / 2, south, -step), np.arange(west + step / 2, east, step)
+    row, column = np.nonzero(land_drawn(lat, lon))
+    dots = np.column_stack([lon[column], lat[row]]).round(2).tolist()
+    land = {"type": "Feature", "geometry": {"type": "MultiPoint", "coordinates": dots}}
     pairs, _ = far_flows(material)
     widest = float(plan.sent[pairs].max(initial=0.0)) or 1.0
     flows = [
@@ -162,7 +162,7 @@ def world(material: Material) -> Spec:
                 "type": "equirectangular",
                 "scale": {"signal": "degree * 180 / PI"},
                 "translate": [{"signal": f"{-west:.6f} * degree"}, {"signal": f"{north:.6f} * degree"}],
-                "pointRadius": {"signal": f"degree * {0.33 * CELL_DEGREES:.3f}"},
+                "pointRadius": {"signal": f"width * {0.33 / COLUMNS:.6f}"},
                 "precision": 0.3,
             }
         ],

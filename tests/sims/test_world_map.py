@@ -7,7 +7,7 @@ import pytest
 
 from eglb.sims.catalog import load
 from eglb.sims.synthetic import generate, parse_name
-from eglb.sims.world_map import LAND, land_at, land_dots, terminal_map
+from eglb.sims.world_map import LAND, land_at, land_drawn, terminal_map
 
 
 def test_land_is_where_it_is() -> None:
@@ -25,8 +25,16 @@ def test_land_is_where_it_is() -> None:
     # Weighted by area, 29 % of the Earth is land, 34 % with the ice around Antarctica's coast.
     weight = np.cos(np.radians(89.0 - 2 * np.arange(90)))[:, None]
     assert 0.27 < float((LAND * weight).sum() / (weight.sum() * 180)) < 0.34
-    lat, lon = land_dots()
-    assert land_at(lat, lon).all() and lat.min() > -57 and lat.max() < 78
+
+
+def test_land_is_drawn_as_it_is_at_the_middles_of_cells_and_smoothly_between() -> None:
+    lat, lon = 89.0 - 2 * np.arange(90), 2 * np.arange(180) - 179.0
+    assert (land_drawn(lat, lon) == LAND).all()
+    assert (land_drawn(lat, lon + 360) == LAND).all()
+    # The middle of four cells of which two are land is land, of one is not: twice as many dots, no steps.
+    between = land_drawn(lat[:-1] - 1, lon[:-1] + 1)
+    corners = LAND[:-1, :-1].astype(int) + LAND[1:, :-1] + LAND[:-1, 1:] + LAND[1:, 1:]
+    assert (between == (corners >= 2)).all()
 
 
 @pytest.mark.parametrize("ascii_only", [False, True])
