@@ -28,7 +28,7 @@ class Site:
     """A region's published annual facts; only its capacity is made up.
 
     `pue` and `wue_l_kwh` (on-site water per kWh of IT energy) are the operator's; `carbon_g_kwh` and
-    `price_usd_mwh` are grid means of 2023; `water_stress` is the category, NaN where there is none;
+    `price_usd_mwh` are grid means of 2023; `water_stress` is the category;
     `people_m` are millions of people within 500 km.
     """
 
@@ -77,7 +77,7 @@ SITES = (
     Site("aragon",       41.65,   -0.89, 208, 1.09, 0.24, 131.0,  94.3, 3.0,  36.0,  80.0),
     Site("cape-town",   -33.92,   18.42,  25, 1.24, 0.18, 646.0,  71.5, 4.0,   9.0,  70.0),
     Site("mumbai",       19.08,   72.88,  14, 1.42, 0.98, 648.0,  64.2, 4.0, 117.0, 130.0),
-    Site("singapore",     1.35,  103.82,  16, 1.32, 1.68, 369.0, 184.3, np.nan, 55.0, 80.0),
+    Site("singapore",     1.35,  103.82,  16, 1.32, 1.68, 369.0, 184.3, 4.0,  55.0,  80.0),
     Site("tokyo",        35.69,  139.69,  40, 1.27, 0.91, 459.0,  95.5, 2.0, 117.0, 110.0),
     Site("sydney",      -33.87,  151.21,  58, 1.27, 0.12, 501.0,  63.7, 3.0,   9.0,  70.0),
 )
@@ -133,7 +133,8 @@ SOURCES = (
     "PUE and on-site water (WUE): Amazon Web Services, data center efficiency figures by region for 2024; "
     "its Asia-Pacific means where a region has none (PUE of Sydney, WUE of Mumbai); Cape Town's WUE listed "
     "in the Green Software Foundation's cloud region metadata",
-    "water stress: WRI Aqueduct 4.0 baseline category (CC BY 4.0); Singapore has none",
+    "water stress: WRI Aqueduct 4.0 baseline category (CC BY 4.0); Singapore, which it leaves out: Gassert et "
+    "al. 2013, Aqueduct country and river basin rankings",
     "fuel mix of 2022 of each grid: Electricity Maps, yearly origin of power, rounded to per cent; water and "
     "the range of carbon by fuel: Macknick et al. 2012 (towers, without reservoirs) and IPCC AR5",
     "carbon: average operational gross emissions of the grid (not lifecycle) in 2023, as published by Google "
