@@ -133,8 +133,8 @@ SOURCES = (
     "PUE and on-site water (WUE): Amazon Web Services, data center efficiency figures by region for 2024; "
     "its Asia-Pacific means where a region has none (PUE of Sydney, WUE of Mumbai); Cape Town's WUE listed "
     "in the Green Software Foundation's cloud region metadata",
-    "water stress: WRI Aqueduct 4.0 baseline category (CC BY 4.0); Singapore, which it leaves out: Gassert et "
-    "al. 2013, Aqueduct country and river basin rankings",
+    "water stress: WRI Aqueduct 4.0 baseline category (CC BY 4.0); Singapore, which it leaves out: Gassert, "
+    "Reig, Luo and Maddocks 2013, Aqueduct country and river basin rankings",
     "fuel mix of 2022 of each grid: Electricity Maps, yearly origin of power, rounded to per cent; water and "
     "the range of carbon by fuel: Macknick et al. 2012 (towers, without reservoirs) and IPCC AR5",
     "carbon: average operational gross emissions of the grid (not lifecycle) in 2023, as published by Google "
