@@ -1,4 +1,4 @@
-"""A real HTTP server in a thread, which hands out files as a well-behaved host does, or misbehaves as it is told."""
+"""A real HTTP server in a thread, which hands out files as a good host does, or misbehaves as it is told."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Answer = bytes | Callable[[BaseHTTPRequestHandler, int], None]
 
 
 class Shelf(ThreadingHTTPServer):
-    """Files by path; `asked` lists the paths asked for, in order. A callable gets the handler and the try's number."""
+    """Files by path; `asked` lists the paths asked for, in order. A callable gets handler and try."""
 
     daemon_threads = True
     block_on_close = False

@@ -133,9 +133,9 @@ def _print_sets(folder: Path, rows: list[dict[str, Any]], names: tuple[str, ...]
 def check_command(names: tuple[str, ...], data: Path | None, as_json: bool, quiet: bool) -> int:
     """Compare size and SHA-256 of every file with the manifest that ships with the project.
 
-    A file that says the same in other bytes, compressed by another library, is as good. Files that the manifest
-    does not know are listed, and so are sets that can only be put together by hand and are not there. Exit code 2
-    if a file is missing or differs.
+    A file that says the same in other bytes, compressed by another library, is as good. Files that the
+    manifest does not know are listed, and so are sets that can only be put together by hand and are not
+    there. Exit code 2 if a file is missing or differs.
     """
     from eglb.sims.catalog import data_directory
     from eglb.sims.data_sets.inspection import inspect, unknown
@@ -196,8 +196,8 @@ def check_command(names: tuple[str, ...], data: Path | None, as_json: bool, quie
 @click.option(
     "--mirror",
     metavar="URL",
-    help="Where the sources are, laid out as URL/OWNER/NAME/COMMIT/PATH; else $EGLB_DATA_MIRROR, else the public "
-    "host of their repositories.",
+    help="Where the sources are, laid out as URL/OWNER/NAME/COMMIT/PATH; else $EGLB_DATA_MIRROR, else the "
+    "public host of their repositories.",
 )
 @options.output_options
 def fetch_command(
@@ -205,8 +205,8 @@ def fetch_command(
 ) -> int:
     """Download the public sources at pinned commits, and build the files of the data directory from them.
 
-    Every source file must have the size and SHA-256 that the project knows, and every file built from them what
-    the manifest says; else nothing of that set is kept. What is there already is left alone.
+    Every source file must have the size and SHA-256 that the project knows, and every file built from them
+    what the manifest says; else nothing of that set is kept. What is there already is left alone.
     """
     from eglb.sims.catalog import data_directory
     from eglb.sims.data_sets.download import mirror_of
@@ -267,13 +267,13 @@ class FetchShown:
 
     def __init__(self, quiet: bool = False, console: Console | None = None) -> None:
         from rich.console import Console as StderrConsole
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+        from rich.progress import BarColumn, Progress, TextColumn
 
         self._quiet = quiet
         self._console = console or StderrConsole(file=sys.stderr, highlight=False)
-        columns = (TextColumn("{task.description}"), BarColumn(None), DownloadColumn(), TransferSpeedColumn())
+        columns = TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.fields[amount]}")
         self._bar = Progress(*columns, console=self._console, transient=True, redirect_stdout=False)
-        self._task = self._bar.add_task("", total=None)
+        self._task = self._bar.add_task("", total=None, amount="")
         self._said, self._said_at = "", 0.0
         self._size = self._count = 0
 
@@ -293,21 +293,24 @@ class FetchShown:
     def begin(self, name: str, doing: str, size: int) -> None:
         """A set starts."""
         self._said, self._size, self._count = f"{name}: {doing}", size, 0
-        self._bar.reset(self._task, description=self._said, total=size or None)
+        self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(self._said, total=size or None, amount="")
         self._say()
 
     def more(self, count: int) -> None:
         """So many more bytes are there."""
         self._count += count
-        self._bar.advance(self._task, count)
+        self._bar.update(self._task, advance=count, amount=self._amount())
         if time.monotonic() - self._said_at >= LINE_SECONDS:
             self._say()
 
     def _say(self) -> None:
         if self._quiet or self._console.is_terminal:
             return
+        self._said_at = time.monotonic()
+        self._console.print(" ".join(filter(None, (self._said, self._amount()))), soft_wrap=True)
+
+    def _amount(self) -> str:
         from eglb.sims.tables import byte_count
 
-        self._said_at = time.monotonic()
-        amount = f", {byte_count(self._count)} of {byte_count(self._size)}" if self._size else ""
-        self._console.print(self._said + amount, soft_wrap=True)
+        return f"{byte_count(self._count)} of {byte_count(self._size)}" if self._size else ""

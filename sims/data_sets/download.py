@@ -36,7 +36,7 @@ class UnreachableError(Exception):
 
 @dataclass(frozen=True)
 class Mirror:
-    """Where source files are asked for: ``ADDRESS/OWNER/NAME/COMMIT/PATH``, as the public host of code has them."""
+    """Where source files are asked for: ``ADDRESS/OWNER/NAME/COMMIT/PATH``, as the public host has them."""
 
     address: str
     patience_s: float = PATIENCE_S

@@ -48,12 +48,13 @@ class Watcher(Protocol):
 def fetch(folder: Path, sets: Sequence[DataSet], mirror: Mirror, watcher: Watcher) -> list[Fetched]:
     """Have the files of `sets`, and of what they are built from, in `folder`.
 
-    A set whose files are all there is left alone. Downloads are kept until their set is built, so that a fetch
-    that was interrupted goes on; a set's files are moved into place when all of them are what the manifest says.
+    A set whose files are all there is left alone. Downloads are kept until their set is built, so that a
+    fetch that was interrupted goes on; files are moved into place when all of their set are what the manifest
+    says.
 
     Raises
     ------
-    InputError : what could not be fetched, built or written, every set's problems at once; the others are in place.
+    InputError : what could not be fetched, built or written, of all sets at once; the others are in place.
     """
     wanted = with_needs(sets)
     _refuse_links_outside(folder, wanted)
@@ -77,8 +78,9 @@ def fetch(folder: Path, sets: Sequence[DataSet], mirror: Mirror, watcher: Watche
                     problems += error.problems
     except UnreachableError as error:
         problems.append(
-            f"{error}. Is there a network? A proxy is taken from $https_proxy; a copy of the sources elsewhere from "
-            "--mirror URL or $EGLB_DATA_MIRROR. What has arrived is kept: the same command goes on from there"
+            f"{error}. Is there a network? A proxy is taken from $https_proxy; a copy of the sources "
+            "elsewhere from --mirror URL or $EGLB_DATA_MIRROR. What has arrived is kept: the same command "
+            "goes on from there"
         )
     except OSError as error:
         problems.append(f"{error.filename or folder}: cannot be written: {error.strerror or error}")

@@ -14,8 +14,8 @@ from eglb.sims.problems import InputError
 
 YEAR = "2022"
 OTHER_YEAR = {"IN-UP": "2021"}
-# Fuel -> US gallons of water per MWh: the published case's authors, and medians of Macknick et al. 2012 for towers
-# where those have any.
+# Fuel -> US gallons of water per MWh: the published case's authors, and medians of Macknick et al. 2012 for
+# towers where those have any.
 GALLONS = {
     "coal": (450.0, 687.0),
     "gas": (300.0, 205.0),
@@ -35,7 +35,7 @@ WATER = ("ewif_ren_l_kwh", "ewif_macknick_l_kwh", "ewif_macknick_nohydro_l_kwh")
 
 
 def build(sources: Sources, data: Path, out: Path) -> None:
-    """Write ``zones123/zones_fuel_mix_2022.csv``: shares by fuel, and L/kWh with three tables of water factors.
+    """Write ``zones123/zones_fuel_mix_2022.csv``: shares by fuel, and L/kWh by three tables of factors.
 
     Raises
     ------

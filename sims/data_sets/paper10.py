@@ -1,4 +1,4 @@
-"""The published case of ten regions: one table from thirty-one, and the mask of the partial-reach experiment."""
+"""The published case of ten regions: one table from thirty-one, and the mask of partial reach."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ LARGEST = 1000
 
 
 def build(sources: Sources, data: Path, out: Path) -> None:
-    """Write ``demand/``: urban population by time zone at the median of its cities, the largest cities, countries.
+    """Write ``demand/``: urban population by time zone at the median of its cities, cities, countries.
 
     Raises
     ------
@@ -32,8 +32,8 @@ def build(sources: Sources, data: Path, out: Path) -> None:
         installed = "none"
     if installed != version:
         raise InputError(
-            f"demand: is built from the Python package {package} {version}, of which this environment has {installed}: "
-            f"pip install {package}=={version}, and fetch again"
+            f"demand: is built from the Python package {package} {version}, and here is "
+            f"{installed}: pip install {package}=={version}, and fetch again"
         )
     folder = resources.files(package) / "data"
     cities = list(json.loads(folder.joinpath("cities15000.json").read_text("utf-8")).values())

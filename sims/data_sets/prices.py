@@ -1,9 +1,10 @@
 """Wholesale prices of 23 zones, USD per MWh by the hour in UTC, from files in local time and currency.
 
-The source's own files in UTC and dollars are not used: Australian dollars are taken for American ones there, some
-clocks are shifted twice or by an hour, and gaps are smoothed away. Rules here, for every zone alike: local clock to
-UTC (hours that a change of the clock skips or repeats are left out, doubled ones averaged), one exchange rate a year,
-a gap's first three hours on a line, the rest from a day, two days or a week before, else from a day or a week after.
+The source's own files in UTC and dollars are not used: Australian dollars are taken for American ones
+there, some clocks are shifted twice or by an hour, and gaps are smoothed away. Rules here, for every zone
+alike: local clock to UTC (hours that a change of the clock skips or repeats are left out, doubled ones
+averaged), one exchange rate a year, a gap's first three hours on a line, the rest from a day, two days or a
+week before, else from a day or a week after.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ PER_USD = {
 
 @dataclass(frozen=True)
 class Zone:
-    """Where a zone's prices are, their currency, and their clock: a time zone, or hours ahead of UTC all year."""
+    """Where a zone's prices are, their currency, and their clock: a time zone, or hours ahead of UTC."""
 
     folder: str
     currency: str
@@ -93,7 +94,7 @@ def build(sources: Sources, data: Path, out: Path) -> None:
 
 
 def usd_per_mwh(sources: Sources, name: str) -> Array:
-    """Hours of 2020 to 2024 as far as the source goes, gaps filled where they can be, rounded to cents; NaN elsewhere."""
+    """Hours of 2020 to 2024 as far as the source goes, rounded to cents; NaN where nothing can fill a gap."""
     zone = ZONES[name]
     rows = [row for year in YEARS for row in sources.rows(CLUSTER, _path(zone.folder, year))[1:]]
     local = _hourly(rows, zone.clock)
@@ -117,7 +118,7 @@ def _hourly(rows: list[list[str]], clock: str | float) -> Array:
         if (minute := _utc_minute(stamp, clock)) is not None:
             minutes.append(minute)
             value.append(float(price))
-    # A clock half an hour off the hour: half hours first, on a line between, of which the full hours are taken.
+    # A clock half an hour off the hour: half hours, on a line between, of which full hours are taken.
     step = 60 if clock != 5.5 else 30
     slot = np.array(minutes) // step
     first, slots = min(int(slot.min()), 0), int(slot.max()) + 1

@@ -22,10 +22,27 @@ COPIED = {
     "gsf_cloud_region_metadata.csv": (GSF, METADATA),
     "us_state_water_stress_bws.csv": (STRESS, "data/external/wri_aqueduct/us_state_stress.csv"),
 }
-HEADING = (
-    "provider,region,name,country,lat,lon,zone,pue_gsf,pue_gsf_year,wue_gsf,wue_gsf_year,zone_gsf,pue,wue_l_kwh,"
-    "water_stress_cat,wcf_l_kwh,gcp_cfe_2024,gcp_grid_ci_2024,in_zones123"
-).split(",")
+HEADING = [
+    "provider",
+    "region",
+    "name",
+    "country",
+    "lat",
+    "lon",
+    "zone",
+    "pue_gsf",
+    "pue_gsf_year",
+    "wue_gsf",
+    "wue_gsf_year",
+    "zone_gsf",
+    "pue",
+    "wue_l_kwh",
+    "water_stress_cat",
+    "wcf_l_kwh",
+    "gcp_cfe_2024",
+    "gcp_grid_ci_2024",
+    "in_zones123",
+]
 
 
 def build(sources: Sources, data: Path, out: Path) -> None:

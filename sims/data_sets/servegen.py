@@ -1,4 +1,4 @@
-"""Request rates of five production language models: the sum over their clients, and each client by the hour."""
+"""Request rates of five production language models: summed over clients, and each client by the hour."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BIN = re.compile(r"(\d+): ([-+.e\d]+)")
 
 
 def build(sources: Sources, data: Path, out: Path) -> None:
-    """Write ``llm/servegen_*``: requests per second, and mean tokens of the clients whose distributions are known."""
+    """Write ``llm/servegen_*``: requests per second, and mean tokens where clients tell them."""
     rows: list[list[str]] = []
     for model, (category, entered) in MODELS.items():
         folder = sources.path(SERVEGEN, f"data/{category}/{model}")

@@ -1,4 +1,4 @@
-"""The sets of the data directory: what each is, whose it is, what must be said of it, and where it comes from."""
+"""The sets of the data directory: what each is, whose, what must be said of it, and where it comes from."""
 
 from __future__ import annotations
 
@@ -52,9 +52,10 @@ class DataSet:
     ----------
     title : what it is, in a line.
     licence : of the data. attribution : the text that it asks to be shown wherever they are used.
-    repositories : where `fetching` gets the sources, keys of `PINS`. needs : sets whose files it is built from.
+    repositories : where `fetching` gets the sources, keys of `PINS`.
+    needs : sets whose files it is built from.
     scenarios : built-in scenarios that are read from it.
-    builder : module of this package whose ``build`` makes the files; None if nothing is left to build them from.
+    builder : module of this package whose ``build`` makes the files; None if nothing can.
     by_hand : for a set without builder, how it came about, and where to get its pieces.
     package : name and version of a Python package that holds the sources.
     """
@@ -83,10 +84,10 @@ _EM = "Electricity Maps, electricitymaps.com"
 SETS: tuple[DataSet, ...] = (
     DataSet(
         "paper10",
-        "the published case of 10 regions: prices, carbon, water and a workload of 457 hours, and its reach mask",
+        "the published case of 10 regions: price, carbon, water, workload of 457 hours, and the reach mask",
         "MIT",
-        "Ren-Research/Environmentally-Equitable-AI, MIT: the series of 'Towards Environmentally Equitable AI via "
-        "Geographical Load Balancing' (ACM e-Energy 2024)",
+        "Ren-Research/Environmentally-Equitable-AI, MIT: the series of 'Towards Environmentally Equitable AI "
+        "via Geographical Load Balancing' (ACM e-Energy 2024)",
         (PAPER,),
         scenarios=("paper10", "paper10-partial"),
         builder="paper10",
@@ -105,8 +106,8 @@ SETS: tuple[DataSet, ...] = (
         "prices22",
         "wholesale electricity prices of 23 zones in USD per MWh, hourly 2020-2023, with exchange rates",
         "compilation MIT; prices: market operators' terms",
-        "Prices: RTE eco2mix, AEMO, CCEE, IESO, CEN Chile, IEX, JEPX, KPX, EMC, CAISO, PJM, NYISO, ERCOT, Eskom; "
-        "compiled by HewlettPackard/sustain-cluster, MIT",
+        "Prices: RTE eco2mix, AEMO, CCEE, IESO, CEN Chile, IEX, JEPX, KPX, EMC, CAISO, PJM, NYISO, ERCOT, "
+        "Eskom; compiled by HewlettPackard/sustain-cluster, MIT",
         (CLUSTER,),
         builder="prices",
     ),
@@ -114,8 +115,8 @@ SETS: tuple[DataSet, ...] = (
         "zones123",
         "123 grid zones of 2022, hourly: carbon intensity; prices of 23; places, names and time zones",
         "carbon ODbL 1.0; zone facts AGPL-3.0; prices: market operators' terms",
-        f"Contains carbon intensity and zone facts from {_EM}, ODbL 1.0, by way of umassos/decarbonization-potential "
-        "(Apache-2.0) and electricitymaps-contrib (AGPL-3.0)",
+        f"Contains carbon intensity and zone facts from {_EM}, ODbL 1.0, by way of "
+        "umassos/decarbonization-potential (Apache-2.0) and electricitymaps-contrib (AGPL-3.0)",
         (POTENTIAL, MAPS),
         ("prices22",),
         scenarios=_YEAR_2022,
@@ -167,10 +168,11 @@ SETS: tuple[DataSet, ...] = (
     ),
     DataSet(
         "regions",
-        "143 regions of three cloud providers: place, grid zone, PUE, water per kWh, water stress; and raw tables",
+        "143 regions of three cloud providers: place, grid zone, PUE, water, water stress; and raw tables",
         "MIT; Apache-2.0; AGPL-3.0 (zones); WRI CC BY 4.0; GSF as is",
-        "WRI Aqueduct 4.0, CC BY 4.0; DigitalPebble/spruce and GoogleCloudPlatform/region-carbon-info, Apache-2.0; "
-        "Green Software Foundation, Real-Time Cloud; electricitymaps-contrib, AGPL-3.0; cloud-regions-info, MIT",
+        "WRI Aqueduct 4.0, CC BY 4.0; DigitalPebble/spruce and GoogleCloudPlatform/region-carbon-info, "
+        "Apache-2.0; Green Software Foundation, Real-Time Cloud; electricitymaps-contrib, AGPL-3.0; "
+        "cloud-regions-info, MIT",
         (PLACES, MAPS, SPRUCE, GSF, GOOGLE, STRESS),
         scenarios=_MEASURED,
         builder="regions",
@@ -206,7 +208,7 @@ SETS: tuple[DataSet, ...] = (
         "carbon and water per kWh by fuel, as published",
         "facts",
         "IPCC AR5 WG III annex III; Macknick et al. 2012, Environ. Res. Lett. 7 045802",
-        by_hand="typed from the two publications; no scenario reads it, the project has the same figures in its code",
+        by_hand="typed from the two publications; no scenario reads it, the code has the same figures",
     ),
     DataSet(
         "price_quality",

@@ -1,4 +1,4 @@
-"""Tables as text: what builders read from the sources, and how the files of the data directory are written."""
+"""Tables as text: what builders read from sources, and how the files of the data directory are written."""
 
 from __future__ import annotations
 

@@ -18,11 +18,23 @@ Array = np.ndarray
 
 HEADING_LINES = 8
 TEMP, HUMIDITY = 6, 8
-SITES = (
-    "zone,ref,ref_lat,ref_lon,station,state,wmo,lat,lon,elev_m,tz_std,dist_km,t_mean,twb_mean,twb_p99".split(
-        ","
-    )
-)
+SITES = [
+    "zone",
+    "ref",
+    "ref_lat",
+    "ref_lon",
+    "station",
+    "state",
+    "wmo",
+    "lat",
+    "lon",
+    "elev_m",
+    "tz_std",
+    "dist_km",
+    "t_mean",
+    "twb_mean",
+    "twb_p99",
+]
 
 
 @dataclass(frozen=True)

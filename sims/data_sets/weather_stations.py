@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Station:
-    """The station nearest to a reference point of a zone: a cloud region, the largest city, or the zone's middle.
+    """The station nearest to a reference point of a zone: a cloud region, a city, or the zone's middle.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Sixteen grid zones, hourly: carbon intensity and weather from the compilation, prices from our own table."""
+"""Sixteen grid zones, hourly: carbon intensity and weather as compiled, prices by our own rules."""
 
 from __future__ import annotations
 
@@ -43,15 +43,31 @@ CARBON_COLUMNS = {  # column of the source -> ours
     "carbon_free_pct": 6,
     "renewable_pct": 7,
 }
-FACTS = (
-    "zone,weather_city,weather_lat,weather_lon,elev_m,tz,hours,n_missing,price_missing,ci_estimated_pct,ci_lca_mean,"
-    "ci_lca_cv,price_mean,temp_mean,twb_mean,twb_p99,t_peak_utc_jan,t_peak_utc_jul"
-).split(",")
+FACTS = [
+    "zone",
+    "weather_city",
+    "weather_lat",
+    "weather_lon",
+    "elev_m",
+    "tz",
+    "hours",
+    "n_missing",
+    "price_missing",
+    "ci_estimated_pct",
+    "ci_lca_mean",
+    "ci_lca_cv",
+    "price_mean",
+    "temp_mean",
+    "twb_mean",
+    "twb_p99",
+    "t_peak_utc_jan",
+    "t_peak_utc_jul",
+]
 
 
 @dataclass(frozen=True)
 class Weather:
-    """Temperature in Celsius and humidity in percent by the hour from `FIRST` on, and the place they are of."""
+    """Temperature in Celsius and humidity in percent by the hour from `FIRST` on, and their place."""
 
     temp_c: Array
     rh_pct: Array
@@ -117,7 +133,7 @@ def weather_path(folder: str, year: int) -> str:
 
 
 def weather(sources: Sources, folder: str) -> Weather:
-    """Weather of a zone, from files whose clock is one offset from UTC all year: half-hour offsets lie on a line."""
+    """Weather of a zone, from files whose clock is one offset all year; half-hour offsets lie on a line."""
     years = [
         json.loads(path.read_text("utf-8"))
         for year in range(2020, 2025)

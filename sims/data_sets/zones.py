@@ -23,10 +23,23 @@ CARBON_FOLDER = "sim_what_ifs/prediction_error/data_output/added_error"
 GONE = {"DK-BHM": ["Bornholm", "DK", "Denmark", "Europe", "55.13", "14.91", "Europe/Copenhagen"]}
 PRICE_OF_ANOTHER = {"LU": "DE"}
 PROVIDERS = ("aws-", "azure-", "gcp-")
-FACTS = (
-    "zone,name,country,country_name,region,lat,lon,tz,ci_mean,ci_std,ci_p05,ci_p95,price_2022,weather_actual,"
-    "cloud_regions"
-).split(",")
+FACTS = [
+    "zone",
+    "name",
+    "country",
+    "country_name",
+    "region",
+    "lat",
+    "lon",
+    "tz",
+    "ci_mean",
+    "ci_std",
+    "ci_p05",
+    "ci_p95",
+    "price_2022",
+    "weather_actual",
+    "cloud_regions",
+]
 
 
 def build(sources: Sources, data: Path, out: Path) -> None:
@@ -83,5 +96,5 @@ def _facts(sources: Sources, names: list[str], carbon: Array, priced: list[str])
 
 
 def _without_error(path: Path) -> Array:
-    """Carbon intensity by the hour; the further columns are forecasts of it, with errors of so many percent."""
+    """Carbon intensity by the hour; the further columns have errors of so many percent added."""
     return np.loadtxt(path, delimiter=",", skiprows=1, usecols=0)

@@ -1,4 +1,4 @@
-"""What builders make of sources: small ones whose files are known, and real files taken apart and put together."""
+"""What builders make of sources: small ones whose files are known, and real files taken apart."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_cells_survive_being_written_and_read(tmp_path: Path) -> None:
     assert quoted("plain") == "plain"
 
 
-# Prices ----------------------------------------------------------------------------------------------------------
+# Prices ------------------------------------------------------------------------------------------
 
 
 def naive_on_a_line(values: list[float]) -> list[float]:
@@ -125,7 +125,7 @@ def test_prices_in_dollars_with_their_gaps_filled_from_other_days(sources: Sourc
     assert_array_equal(found[127:130], daily[127:130])  # two days before
 
 
-# Other sets ------------------------------------------------------------------------------------------------------
+# Other sets --------------------------------------------------------------------------------------
 
 
 def test_the_published_case_taken_apart_is_put_together_byte_for_byte(
@@ -236,7 +236,11 @@ def test_water_of_a_fuel_mix_is_that_of_its_fuels(sources: Sources, tmp_path: Pa
         put(sources, DCRL, balancing.source_path(name), text)
     balancing.build(sources, tmp_path, tmp_path)
     _, first, second, *_ = table(tmp_path / "us_ba_2022" / "us_ba_fuelmix_2022.csv.gz")
-    assert first == ["2022-01-01T00:00", "AZPS", *"0.0 0.0 0.0 0.0 0.0 0.0 50.0 0.0 15.0 2.2712".split()]
+    assert first == [
+        "2022-01-01T00:00",
+        "AZPS",
+        *["0.0", "0.0", "0.0", "0.0", "0.0", "0.0", "50.0", "0.0", "15.0", "2.2712"],
+    ]
     assert second[8:] == ["", "0.0", "", ""]
 
 
@@ -245,13 +249,14 @@ def test_zones_without_a_mix_of_their_year_are_named(
 ) -> None:
     path = "config/zones/XX.yaml"
     monkeypatch.setattr(manifest, "sources", lambda: (manifest.Source("fuelmix", MAPS, path, 1, "0" * 64),))
-    mix = "fallbackZoneMixes:\n  powerOriginRatios:\n  - datetime: '{}-01-01'\n    value: {{coal: 0.5, hydro: 0.5}}\n"
+    ratios = "[{{datetime: '{}-01-01', value: {{coal: 0.5, hydro: 0.5}}}}]"
+    mix = f"fallbackZoneMixes: {{{{powerOriginRatios: {ratios}}}}}"
     put(sources, MAPS, path, mix.format(2022))
     fuelmix.build(sources, tmp_path, tmp_path)
     (row,) = table(tmp_path / "zones123" / "zones_fuel_mix_2022.csv")[1:]
     assert row[:3] == ["XX", "2022", "0.5"] and row[-3:] == ["0.8517", "9.8004", "1.3003"]
     put(sources, MAPS, path, mix.format(2021))
-    with pytest.raises(InputError, match="XX of .* has no fuel mix of 2022"):
+    with pytest.raises(InputError, match=r"XX of .* has no fuel mix of 2022"):
         fuelmix.build(sources, tmp_path, tmp_path)
 
 

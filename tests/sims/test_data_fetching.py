@@ -1,4 +1,4 @@
-"""From sources on a real server to files in place: whole sets or nothing, kept downloads, all problems at once."""
+"""From sources on a real server to files in place: whole sets or nothing, all problems at once."""
 
 from __future__ import annotations
 
@@ -126,10 +126,8 @@ def test_every_file_the_server_lacks_is_named_and_other_sets_are_in_place(
     with serving(shelf) as server, pytest.raises(InputError) as caught:
         fetch(tmp_path, BOTH, at(server.address), Heard())
     aws, gcp = caught.value.problems
-    assert (
-        aws
-        == f"egress: {server.address}/{shelf_path(CLUSTER, price_path('aws'))}: the server answers 404 Not Found"
-    )
+    url = f"{server.address}/{shelf_path(CLUSTER, price_path('aws'))}"
+    assert aws == f"egress: {url}: the server answers 404 Not Found"
     assert gcp.endswith(
         f"{price_path('gcp')}: its SHA-256 is another one: it is not the file that was pinned"
     )
@@ -175,7 +173,7 @@ def test_a_link_out_of_the_folder_is_refused_before_anything_is_asked_for(
     folder.mkdir()
     (folder / "latency").symlink_to(tmp_path / "outside")
     with serving(shelf) as server:
-        with pytest.raises(InputError, match="leads out of .* by a link; nothing was fetched"):
+        with pytest.raises(InputError, match=r"leads out of .* by a link; nothing was fetched"):
             fetch(folder, BOTH, at(server.address), Heard())
         assert server.asked == []
     assert left(tmp_path) == []
@@ -193,5 +191,5 @@ def test_a_package_that_is_not_installed_is_asked_for(
     people = File("demand", "demand/countries.csv", 1, sha(b"a"), (sha(b"a"),))
     monkeypatch.setattr(manifest, "files", lambda: (people,))
     monkeypatch.setattr("eglb.sims.data_sets.population.GEONAMES", ("no-such-geonames", "9.9"))
-    with pytest.raises(InputError, match="pip install no-such-geonames==9.9, and fetch again"):
+    with pytest.raises(InputError, match=r"pip install no-such-geonames==9\.9, and fetch again"):
         fetch(tmp_path, (BY_NAME["demand"],), at("http://127.0.0.1:9"), Heard())

@@ -1,4 +1,4 @@
-"""The manifest of the data directory, what is said of each set, and whether a folder is what the manifest says."""
+"""The manifest of the data directory, what is said of each set, and whether a folder is as it says."""
 
 from __future__ import annotations
 
