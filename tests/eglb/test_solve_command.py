@@ -36,6 +36,7 @@ SOLVE = {
     "lower_bound": NUMBER,
     "gap": NUMBER,
     "energy_cost_usd": NUMBER,
+    "equity": {kind: {"weight": NUMBER, "shape": str} for kind in ("water", "carbon")},
     "footprints": {"water": FOOTPRINT, "carbon": FOOTPRINT},
     "signals": dict,
     "rounds": int,
