@@ -236,7 +236,7 @@ def chosen(names: Iterable[str]) -> tuple[DataSet, ...]:
     ------
     InputError : every name that is neither.
     """
-    by_scenario, wanted, problems = scenarios(), set(), []
+    by_scenario, wanted, problems = scenarios(), set[str](), []
     for name in names:
         if name not in BY_NAME and name not in by_scenario:
             every = [*BY_NAME, *by_scenario]

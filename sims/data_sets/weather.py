@@ -79,9 +79,8 @@ def _site(station: Station, year: Year) -> list[str]:
     """Cells of the table of stations."""
     _, place, state, _, _, wmo, lat, lon, ahead, elevation = year.heading
     there = [float(cell) for cell in (lat, lon, elevation, ahead)]
-    away = (
-        round(float(great_circle_km(station.lat, station.lon, there[0], there[1]))) if station.measured else 0
-    )
+    ends = np.array([station.lat, station.lon, *there[:2]])
+    away = round(float(great_circle_km(*ends))) if station.measured else 0
     levels = (year.temp_c.mean(), year.wet_bulb_c.mean(), np.quantile(year.wet_bulb_c, 0.99))
     return [
         station.zone,

@@ -150,7 +150,9 @@ def weather(sources: Sources, folder: str) -> Weather:
     return Weather(
         np.interp(at, np.arange(len(temp)), temp),
         np.interp(at, np.arange(len(temp)), humidity),
-        *(float(place[name]) for name in ("latitude", "longitude", "elevation")),
+        float(place["latitude"]),
+        float(place["longitude"]),
+        float(place["elevation"]),
         place["timezone"],
     )
 
