@@ -18,10 +18,10 @@ import click
 from eglb import __version__
 from eglb.cli.compare import compare_command
 from eglb.cli.data import data_group
-from eglb.cli.explain import explain_command
 from eglb.cli.estimate import estimate_command
-from eglb.cli.reproduce import reproduce_command
+from eglb.cli.explain import explain_command
 from eglb.cli.report import report_command
+from eglb.cli.reproduce import reproduce_command
 from eglb.cli.scale import scale_command
 from eglb.cli.scenario import scenario_group
 from eglb.cli.simulate import simulate_command

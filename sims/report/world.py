@@ -17,6 +17,13 @@ Array = np.ndarray
 FLOWS, CIRCLES, RINGS, NAMED = 60, 300, 100, 60
 COLUMNS = 180  # dots across the map
 FLOW_SHARE = 0.95  # of what leaves its own site, drawn if `FLOWS` arcs are enough
+# Bent to the left of its way, so that there and back are two lines, and never out of the map.
+BOW = (
+    "'M' + datum.x0 + ',' + datum.y0 + 'Q' "
+    "+ ((datum.x0 + datum.x1) / 2 + 0.16 * (datum.y1 - datum.y0)) + ',' "
+    "+ clamp((datum.y0 + datum.y1) / 2 - 0.16 * (datum.x1 - datum.x0), 4, height - 4) "
+    "+ ',' + datum.x1 + ',' + datum.y1"
+)
 HERE_KM = 50.0  # a gateway no farther than this is at the region itself
 
 SERVED = "served"
@@ -67,7 +74,7 @@ def _values(material: Material) -> dict[str, Array]:
 
 
 def world(material: Material) -> Spec:
-    """Circles sized by what the signal ``shown`` names, arcs of great circles as wide as their energy."""
+    """Circles sized by what the signal ``shown`` names, and bows as wide as the energy they carry."""
     scenario, plan = material.scenario, material.plan
     values = _values(material)
     west, east, south, north = view(
@@ -83,16 +90,12 @@ def world(material: Material) -> Spec:
     widest = float(plan.sent[pairs].max(initial=0.0)) or 1.0
     flows = [
         {
-            "type": "Feature",
-            "geometry": {
-                "type": "LineString",
-                "coordinates": [
-                    [float(scenario.gateway_lon[j]), float(scenario.gateway_lat[j])],
-                    [float(scenario.region_lon[i]), float(scenario.region_lat[i])],
-                ],
-            },
             "gateway": scenario.gateways[j],
             "region": scenario.regions[i],
+            "from_lon": float(scenario.gateway_lon[j]),
+            "from_lat": float(scenario.gateway_lat[j]),
+            "to_lon": float(scenario.region_lon[i]),
+            "to_lat": float(scenario.region_lat[i]),
             "mwh": rounded(float(mwh)),
             "part": rounded(float(mwh) / widest, 4),
         }
@@ -129,9 +132,7 @@ def world(material: Material) -> Spec:
         + [f"{_quoted(lines[field])}: format(datum.{field}, '{number(largest[field])}')" for field in fields]
     )
     mwh = number(max(largest[SERVED], 1e-9))
-    place = [
-        {"type": "geopoint", "projection": "flat", "fields": ["lon", "lat"], "as": ["x", "y"]},
-    ]
+    place = [_point("lon", "lat", "x", "y")]
     return {
         "autosize": "none",
         "padding": 0,
@@ -175,7 +176,11 @@ def world(material: Material) -> Spec:
             {
                 "name": "flows",
                 "values": flows,
-                "transform": [{"type": "geopath", "projection": "flat", "as": "path"}],
+                "transform": [
+                    _point("from_lon", "from_lat", "x0", "y0"),
+                    _point("to_lon", "to_lat", "x1", "y1"),
+                    {"type": "formula", "expr": BOW, "as": "path"},
+                ],
             },
             {"name": "gateways", "values": gateways, "transform": place},
             {
@@ -288,6 +293,11 @@ def world(material: Material) -> Spec:
             },
         ],
     }
+
+
+def _point(lon: str, lat: str, x: str, y: str) -> Spec:
+    """Where fields `lon` and `lat` lie on the map."""
+    return {"type": "geopoint", "projection": "flat", "fields": [lon, lat], "as": [x, y]}
 
 
 def _quoted(text: str) -> str:

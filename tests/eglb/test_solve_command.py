@@ -275,7 +275,7 @@ def test_in_a_terminal_progress_is_live_and_leaves_the_table_alone(fleet_folder:
     assert "\x1b[?25h" in text
 
 
-def test_the_equity_shape_is_priced_reported_and_certified(eglb: Callable[..., Ran]) -> None:
+def test_the_equity_shape_is_priced_reported_and_certified(eglb: Callable[..., Any]) -> None:
     fleet = ("synthetic:5x12,seed=2,reach=3", "--algorithm", "newton", "--address", "inprocess", "--json")
     done = {shape: eglb("solve", *fleet, "--equity", shape) for shape in ("max", "worst:2", "lq:4")}
     for shape, ran in done.items():
