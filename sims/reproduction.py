@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from eglb.sims.audit import energy_cost, footprint_totals, plan_objective
 from eglb.sims.baselines import POLICIES, run_baseline
 from eglb.sims.catalog import load
-from eglb.sims.problems import InputError
 from eglb.sims.published import (
     FIGURES,
     FULL,
@@ -207,7 +206,7 @@ def reproduce(
     """
     began = time.perf_counter()
     start = on_start or (lambda name: None)
-    full, partial = _read(data)
+    full, partial = load(FULL, data=data), load(PARTIAL, data=data)
     rows: dict[str, tuple[ReproducedRow, ...]] = {}
     plans = {}
     for case in (full, partial):
@@ -244,14 +243,6 @@ def _alone(case: Scenario, start: Callable[[str], None]) -> Iterator[tuple[str, 
     for kind in case.footprints:
         start(f"{case.name}: weight of {kind.name} alone")
         yield kind.name, sweep(case, kind=kind.name, factors=(1.0,), gap=SWEEP_GAP)
-
-
-def _read(data: Path | None) -> tuple[Scenario, Scenario]:
-    try:
-        return load(FULL, data=data), load(PARTIAL, data=data)
-    except InputError as error:
-        hint = "the published series are not there yet? `eglb data fetch paper10` gets them"
-        raise InputError([*error.problems, hint]) from None
 
 
 def _reproduced(

@@ -216,8 +216,12 @@ def fetch_command(
     folder = data_directory(data)
     wanted = chosen(names)
     where = mirror_of(mirror)
-    with streams.stdout_kept_clean(), FetchShown(quiet) as shown:
-        done = fetch(folder, wanted, where, shown)
+    try:
+        with streams.stdout_kept_clean(), FetchShown(quiet) as shown:
+            done = fetch(folder, wanted, where, shown)
+    except KeyboardInterrupt:
+        kept = f"interrupted; what was downloaded whole is kept in {folder}, the same command goes on"
+        raise KeyboardInterrupt(kept) from None
     by_hand = [each.data_set for each in done if each.outcome == "by hand"]
     code = EXIT_INPUT if any(each.name in names for each in by_hand) else 0
     problems = [f"{each.name}: cannot be fetched: {each.by_hand}" for each in by_hand]

@@ -20,7 +20,8 @@ def require(data: Path, world: str, files: Iterable[str]) -> None:
     """Raises InputError with every one of `files` that the data directory lacks."""
     if missing := [data / file for file in dict.fromkeys(files) if not (data / file).is_file()]:
         raise InputError(
-            f"{path}: no such file; {world} is read from the data directory: give --data DIR or set EGLB_DATA"
+            f"{path}: no such file; {world} is read from the data directory: give --data DIR, set EGLB_DATA, "
+            f"or `eglb data fetch {world}`"
             for path in missing
         )
 

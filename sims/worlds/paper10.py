@@ -13,6 +13,7 @@ import numpy as np
 from eglb.sims.problems import InputError
 from eglb.sims.scenario import FootprintKind, Scenario
 from eglb.sims.scenario_folder_tables import Findings, open_table
+from eglb.sims.worlds.files import require
 
 Array = np.ndarray
 
@@ -47,24 +48,19 @@ def read_paper10(data: Path, *, partial: bool) -> Scenario:
     InputError : a file is missing, lacks a column or holds what is not a number.
     """
     folder = data / "paper10"
-    wanted = [folder / "paper10_2022.csv"] + ([folder / "reach_partial.csv"] if partial else [])
-    missing = [path for path in wanted if not path.is_file()]
-    if missing:
-        raise InputError(
-            f"{path}: no such file; paper10 is read from the data directory: give --data DIR or set EGLB_DATA"
-            for path in missing
-        )
+    series, reach = "paper10_2022.csv", "reach_partial.csv"
+    require(folder, "paper10", (series, reach) if partial else (series,))
     findings = Findings()
     regions = tuple(SITES)
     n = len(regions)
     suffixes = ("price_usd_mwh", "wue_l_kwh", "carbon_kg_kwh")
     columns = [f"{region}.{suffix}" for suffix in suffixes for region in regions]
-    table = open_table(wanted[0], ["time_utc", "workload_w", *columns], findings)
+    table = open_table(folder / series, ["time_utc", "workload_w", *columns], findings)
     times = table.times(findings) if table else None
     values = table.numbers(["workload_w", *columns], findings).T if table else np.empty((0, 0))
     reach_region, reach_gateway = np.divmod(np.arange(n * n), n)
     if partial:
-        reach_region, reach_gateway = _published_reach(wanted[1], regions, findings)
+        reach_region, reach_gateway = _published_reach(folder / reach, regions, findings)
     if times is None or findings.messages():
         raise InputError(f"{folder / problem}" for problem in findings.messages())
     price, water, carbon = (np.ascontiguousarray(block) for block in np.split(values[1:], len(suffixes)))

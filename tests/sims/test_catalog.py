@@ -97,7 +97,7 @@ def test_a_folder_loads_and_a_built_in_name_wins(tmp_path: Path, monkeypatch: py
 
 def test_paper10_without_data_says_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EGLB_DATA", str(tmp_path / "unset"))
-    with pytest.raises(InputError, match="give --data DIR or set EGLB_DATA"):
+    with pytest.raises(InputError, match="give --data DIR, set EGLB_DATA, or `eglb data fetch"):
         load("paper10")
     with pytest.raises(InputError) as caught:
         load("paper10-partial", data=tmp_path)

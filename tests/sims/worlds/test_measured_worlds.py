@@ -297,7 +297,9 @@ def test_missing_files_are_all_named(name: str, tmp_path: Path) -> None:
         path, _, rest = problem.partition(": ")
         assert path.startswith(str(tmp_path))
         assert (
-            rest == f"no such file; {name} is read from the data directory: give --data DIR or set EGLB_DATA"
+            rest
+            == f"no such file; {name} is read from the data directory: give --data DIR, set EGLB_DATA, or "
+            f"`eglb data fetch {name}`"
         )
 
 
