@@ -21,7 +21,8 @@ SOURCES = $(shell find agents coordinator sims eglb -name '*.py' -o -name py.typ
 demo: setup
 	$(BIN)/eglb solve world10 --gap 1e-4
 	@rm -rf build/demo && mkdir -p build
-	$(BIN)/eglb compare world10 --address inprocess --time-limit 5 --out build/demo
+	$(BIN)/eglb compare world10 --address inprocess --time-limit 5 --sweep --out build/demo
+	@echo "open build/demo/report.html in a browser"
 
 test: lint types
 	$(BIN)/python -m pytest

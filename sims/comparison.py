@@ -13,6 +13,7 @@ from eglb.sims.scenario import Scenario
 from eglb.sims.simulation import simulate
 from eglb.sims.solution import RoundRecord, Solution, plain
 from eglb.sims.solving import ALGORITHMS, solve
+from eglb.sims.sweep import Sweep, sweep
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -27,12 +28,14 @@ class Comparison:
     """Policies by what they cost (those that decide hour by hour last), and solvers by how they reach the
     same optimum, the central one first.
 
-    Every solver is a whole `Solution`, its plan, certificate and trace included. Prints as tables.
+    Every solver is a whole `Solution`, its plan, certificate and trace included. `sweep` is what equity costs
+    at other weights, where that was asked for. Prints as tables.
     """
 
     scenario: Scenario
     policies: tuple[PolicyRow, ...]
     solvers: tuple[Solution, ...]
+    sweep: Sweep | None = None
 
     @property
     def central(self) -> Solution:
@@ -88,6 +91,7 @@ class Comparison:
                     }
                     for run, above in self.solvers_with_gap()
                 ],
+                **({} if self.sweep is None else {"sweep": self.sweep.to_dict()}),
             }
         )
 
@@ -119,6 +123,7 @@ def compare(
     time_limit: float | None = 60.0,
     address: str = "local",
     regions_per_actor: int | None = None,
+    with_sweep: bool = False,
     on_start: Callable[[str], None] | None = None,
     on_round: Callable[[RoundRecord], None] | None = None,
 ) -> Comparison:
@@ -132,7 +137,8 @@ def compare(
     gap : certified gap at which an algorithm stops.
     time_limit : seconds one algorithm may take; None is no limit.
     address, regions_per_actor : as in `eglb.solve`, for the algorithms.
-    on_start : told the name of each policy and solver as it starts.
+    with_sweep : also sweep the equity weights, in process, see `eglb.sims.sweep`.
+    on_start : told the name of each policy, solver and point of the sweep as it starts.
     on_round : told every round of every solver.
 
     Raises
@@ -167,7 +173,8 @@ def compare(
                 on_round=on_round,
             )
         )
-    return Comparison(scenario, tuple(policies), tuple(solvers))
+    curve = sweep(scenario, on_start=start, on_round=on_round) if with_sweep else None
+    return Comparison(scenario, tuple(policies), tuple(solvers), curve)
 
 
 def _online_row(name: str, scenario: Scenario) -> PolicyRow:

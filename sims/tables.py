@@ -348,3 +348,8 @@ def comparison_table(comparison: Comparison, width: int) -> Iterator[RenderableT
             Text(run.status.replace("_", " "), style="green" if run.converged else "yellow"),
         )
     yield Padding(solvers, (1, 0, 0, 0))
+    if comparison.sweep is not None:
+        from eglb.sims.sweep_tables import sweep_table
+
+        yield Text()
+        yield from sweep_table(comparison.sweep, width)

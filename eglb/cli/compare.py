@@ -36,6 +36,12 @@ from eglb.cli import options, streams
     help="Most that one decentralised algorithm may take.",
 )
 @click.option(
+    "--sweep",
+    "with_sweep",
+    is_flag=True,
+    help="Also what equity costs at other weights, as `eglb sweep` does, for the table and the report.",
+)
+@click.option(
     "--online",
     is_flag=True,
     help="Instead of algorithms: what online policies lose to poor forecasts, wrong estimates and a period "
@@ -52,6 +58,7 @@ def compare_command(
     algorithms: tuple[str, ...],
     gap: float,
     time_limit: float,
+    with_sweep: bool,
     online: bool,
     history: str | None,
     weights: options.Weights,
@@ -87,6 +94,7 @@ def compare_command(
                 time_limit=time_limit,
                 address=address,
                 regions_per_actor=regions_per_actor,
+                with_sweep=with_sweep,
                 on_start=shown.begin,
                 on_round=shown.round,
             )

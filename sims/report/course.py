@@ -30,7 +30,7 @@ def sweep(material: Material, place: int, figure_of: str) -> Spec:
             "gap": point["gap"],
             "knee": bool(point["knee"]),
         }
-        for order, point in enumerate(material.run["points"])
+        for order, point in enumerate(material.points)
         if point["footprints"][kind.name][figure_of] is not None
     ]
     label = f"worst region, {kind.unit}" if figure_of == "max" else "max/avg"

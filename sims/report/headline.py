@@ -28,11 +28,10 @@ def cheapest(material: Material) -> Reference | None:
     """Cheapest-first as a policy, else a sweep's point without any weight; None where neither was run."""
     if (policy := material.cheapest) is not None:
         return Reference(policy.name, policy.energy_cost_usd, policy.footprints)
-    points = material.run["points"] if material.command == "sweep" else []
     return next(
         (
             Reference("weight zero", point["energy_cost_usd"], point["footprints"])
-            for point in points
+            for point in material.points
             if point["weight_factor"] == 0
         ),
         None,

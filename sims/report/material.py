@@ -73,6 +73,11 @@ class Material:
     rounds: tuple[dict[str, Any], ...]
 
     @property
+    def points(self) -> list[dict[str, Any]]:
+        """The points of the sweep that the folder holds, alone or with a comparison, if there is one."""
+        return list((self.run if self.command == "sweep" else self.run.get("sweep", {})).get("points", []))
+
+    @property
     def cheapest(self) -> Policy | None:
         """The cheapest-first policy, what equity is measured against; None where it was not run."""
         return next((policy for policy in self.policies if policy.name == CHEAPEST), None)

@@ -42,6 +42,8 @@ def sections(material: Material) -> list[Section]:
     found += [_map(material), _footprints(material)]
     if material.policies:
         found.append(_policies(material))
+    if material.points and material.command != "sweep":
+        found.append(_sweep(material))
     found.append(_hourly(material))
     if material.command == "simulate":
         found.append(_course(material))
@@ -254,7 +256,7 @@ def _convergence(material: Material) -> Section:
 
 
 def _sweep(material: Material) -> Section:
-    scenario, points = material.scenario, material.run["points"]
+    scenario, points = material.scenario, material.points
     frames: list[str] = []
     specs: dict[str, Spec] = {}
     for place, kind in enumerate(scenario.footprints):

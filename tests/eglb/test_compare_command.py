@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,20 @@ SOLVER_KEYS = {
 @pytest.fixture(scope="module")
 def comparison(fleet: Scenario) -> Comparison:
     return compare(fleet, algorithms=["newton", "dual"], address="inprocess", gap=1e-5)
+
+
+def test_with_the_sweep_the_curve_is_in_the_json_the_table_and_the_report(
+    eglb: Run, fleet_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    words = ["compare", fleet_folder, "--algorithm", "newton", "--address", "inprocess", "--sweep"]
+    said = eglb(*words, "--out", out)
+    assert said.code == 0 and "cost of" in said.out and "knee" in said.out
+    curve = json.loads((out / "run.json").read_text())["sweep"]
+    assert curve["points"][0]["weight_factor"] == 0.0 and curve["status"] == "converged"
+    assert "What equity costs" in (out / "report.html").read_text()
+    plain = eglb(*words[:-1], "--json")
+    assert "sweep" not in plain.json()
 
 
 def test_rows_are_those_of_the_contract(comparison: Comparison) -> None:
