@@ -9,6 +9,7 @@ replies of the hosts be joined again, without knowing what the message means.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -133,6 +134,9 @@ def decode(data: bytes) -> list[Message]:
             for name, value in values.items():
                 if isinstance(value, list):
                     dtype, shape, raw = value
+                    # `encode` sends number types only; numpy would evaluate others as expressions.
+                    if not re.fullmatch(r"[<|][fiub][1248]", dtype):
+                        raise ValueError(f"{kind}.{name} has entries of type {dtype!r}")
                     array = np.frombuffer(raw, dtype).reshape(shape)
                     if name in singles:
                         array = array.astype(float)

@@ -45,6 +45,13 @@ def _started_here(pid: int, marker: str) -> bool:
         return False
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For ``--dist loadgroup``: a file stays with one worker, and so do all tests that start a cluster."""
+    for item in items:
+        group = "cluster" if item.get_closest_marker("cluster") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_cluster_process_left() -> Iterator[None]:
     """Fails if the session leaves a Ray process that it started.

@@ -174,6 +174,15 @@ def test_an_abstract_message_is_not_one() -> None:
         decode(msgpack.packb([["Request", {}]]))
 
 
+@pytest.mark.parametrize(
+    "dtype", [",", "8", "f8,f8", "(1000000000,)f8", "O", "<U4", "<M8", ">f8", "", 8, None]
+)
+def test_entries_of_no_number_type_are_refused(dtype: object) -> None:
+    message = [["Quantity", {"quantity": [dtype, [1, 1], bytes(8)]}]]
+    with pytest.raises(ValueError, match="not a message of this protocol"):
+        decode(msgpack.packb(message))
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_no_garbled_message_does_anything_but_raise_value_error(data: st.DataObject) -> None:
