@@ -243,10 +243,6 @@ class Equity:
         """USD: what `footprint` costs beside energy."""
         return float(sum(kind.cost(footprint[:, k]) for k, kind in enumerate(self.kinds)))
 
-    def price(self, footprint: Array) -> Array:
-        """Prices at which the footprints of the plan cost what the shapes say."""
-        return self._each(footprint, lambda kind, f: kind.price(f))
-
     def project(self, point: Array) -> Array:
         """The nearest prices of the sets."""
         return self._each(point, lambda kind, p: kind.project(p, np.ones(len(p))))

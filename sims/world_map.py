@@ -77,13 +77,6 @@ _BRAILLE = 0x2800
 _DOT_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 
 
-def land_at(lat: Array, lon: Array) -> Array:
-    """Whether the cells of these points, in degrees, are land; any longitude."""
-    row = np.clip((90 - np.asarray(lat)) // CELL_DEGREES, 0, LAND.shape[0] - 1).astype(int)
-    column = ((np.asarray(lon) + 180) // CELL_DEGREES).astype(int) % LAND.shape[1]
-    return np.asarray(LAND[row, column])
-
-
 def land_drawn(lat: Array, lon: Array) -> Array:
     """(rows, columns): where a map with dots at these latitudes and longitudes, in degrees, shows land.
 

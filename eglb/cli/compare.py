@@ -102,12 +102,7 @@ def compare_command(
             from eglb.sims.results_folder import write_comparison
 
             write_comparison(comparison, folder)
-    if as_json:
-        streams.print_json(comparison.to_dict())
-    elif not quiet:
-        streams.print_table(comparison)
-    if out is not None and not quiet:
-        streams.print_note(f"results in {out}")
+    streams.print_result(comparison, as_json, quiet, out)
     return 0
 
 
@@ -134,10 +129,5 @@ def _study(
             from eglb.sims.results_folder import write_robustness
 
             write_robustness(found, folder)
-    if as_json:
-        streams.print_json(found.to_dict())
-    elif not quiet:
-        streams.print_table(found)
-    if out is not None and not quiet:
-        streams.print_note(f"results in {out}")
+    streams.print_result(found, as_json, quiet, out)
     return 0

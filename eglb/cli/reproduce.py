@@ -43,10 +43,5 @@ def reproduce_command(data: Path | None, seed: int, out: Path | None, as_json: b
             from eglb.sims.results_folder import write_reproduction
 
             write_reproduction(found, folder)
-    if as_json:
-        streams.print_json(found.to_dict())
-    elif not quiet:
-        streams.print_table(found)
-    if out is not None and not quiet:
-        streams.print_note(f"results in {out}")
+    streams.print_result(found, as_json, quiet, out)
     return 0

@@ -127,10 +127,5 @@ def simulate_command(
             from eglb.sims.results_folder import write_simulation
 
             write_simulation(run, folder)
-    if as_json:
-        streams.print_json(run.to_dict())
-    elif not quiet:
-        streams.print_table(run)
-    if out is not None and not quiet:
-        streams.print_note(f"results in {out}")
+    streams.print_result(run, as_json, quiet, out)
     return 0

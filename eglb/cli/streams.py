@@ -55,6 +55,16 @@ def print_table(renderable: RenderableType) -> None:
     Console(highlight=False, width=wide).print(renderable)
 
 
+def print_result(found: Any, as_json: bool, quiet: bool, out: Path | None) -> None:
+    """What a command found, as its one JSON object or as its table, and where its folder is."""
+    if as_json:
+        print_json(found.to_dict())
+    elif not quiet:
+        print_table(found)
+    if out is not None and not quiet:
+        print_note(f"results in {out}")
+
+
 def print_note(text: str) -> None:
     """One line on stderr."""
     click.echo(text, err=True)

@@ -106,10 +106,5 @@ def sweep_command(
             from eglb.sims.results_folder import write_sweep
 
             write_sweep(found, folder)
-    if as_json:
-        streams.print_json(found.to_dict())
-    elif not quiet:
-        streams.print_table(found)
-    if out is not None and not quiet:
-        streams.print_note(f"results in {out}")
+    streams.print_result(found, as_json, quiet, out)
     return 0 if found.converged else 4
