@@ -60,6 +60,12 @@ class Region(Holding):
     intensity: Array
     carried: Array | None = None
 
+    @classmethod
+    def closed(cls, names: tuple[str, ...], slots: int, kinds: int) -> Region:
+        """Data centers that can take nothing."""
+        nothing = np.zeros((len(names), slots))
+        return cls(names, nothing, nothing, np.zeros((len(names), kinds, slots)))
+
     def footprint(self, load: Array) -> Array:
         """(n, K): region-weighted footprints of `load` (n, T)."""
         return (self.intensity * load[:, None, :]).sum(-1)

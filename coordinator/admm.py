@@ -19,6 +19,13 @@ rounds. Nothing is set by hand for the size of a fleet: every region's two penal
 (`penalty_factor`), and priced plans are mixed part by part of the horizon (`Mixture`), because plans, first
 order in the error, would otherwise lag behind bounds, which are second order.
 
+Stragglers and lost messages: a region's center moves only when its answer to that move is in, so the last
+answer of a silent region is still the exact proximal point of its center. With lost messages this is the
+splitting with blocks of coordinates updated at random, which converges as the whole does (Combettes and
+Pesquet 2015); an answer that is late by at most `_OLDEST` rounds counts for the center it was asked about, as
+in asynchronous coordinate updates (Peng, Xu, Yan and Yin 2016, who prove it for shorter steps than these);
+later ones are dropped.
+
 What is proved: with fixed steps and exact projection the splitting converges for any relaxation below 2
 (Eckstein and Bertsekas 1992); the steps are fixed from round `_BALANCE_UNTIL` on. Two warm Gauss-Seidel
 sweeps instead of an exact projection, balancing before that and tail averages are heuristics. The certificate
@@ -28,15 +35,12 @@ agents.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from eglb.agents.proximal import Proposal, ProximalStep
 from eglb.agents.region import Request
 from eglb.agents.valuation import Accepted, Offer, Profile
-from eglb.agents.wire import Message
-from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, WarmStart
+from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, Round, WarmStart
 from eglb.coordinator.market import Market
 from eglb.coordinator.mixture import Mixture
 
@@ -64,6 +68,8 @@ _PLANS_MIXED = 8
 _PARTS, _SLOTS_OF_PART = 24, 8
 """Agents price repaired plans by at most so many parts of the horizon, none shorter than so many slots."""
 _OFFER_MARGIN = 0.1
+_OLDEST = 5
+"""Rounds after which a late answer is not used any more."""
 
 
 class Admm(Algorithm):
@@ -84,12 +90,14 @@ class Admm(Algorithm):
             self._demand_price = warm.demand_price.copy()
             self._equity_price = market.equity.normalise(warm.equity_price)
         self._z = market.load(self._route)
-        self._s_load = self._z.copy()
+        self._y = self._z.copy()
+        self._s_load, self._next_load = self._z.copy(), self._z.copy()
         self._mean_route = self._route.copy()
         self._mean_demand_price = self._demand_price.copy()
         self._mean_equity_price = self._equity_price.copy()
         self._ceiling = np.zeros_like(self._z)
         self._offer_margin = np.full((market.slots, 1), _OFFER_MARGIN)
+        self._heard_in = np.full(market.regions, -1)
 
     def start(self) -> Broadcast:
         requests: list[Request] = [self.introduce(self._z), self._offer(self._z)]
@@ -97,16 +105,47 @@ class Admm(Algorithm):
             requests.append(self.ask_bound(self._demand_price, self._equity_price))
         return Broadcast(tuple(requests), opening=True)
 
-    def step(self, replies: Sequence[Message]) -> Broadcast | Finished:
-        first, extras = replies[0], replies[1:]
+    def step(self, heard: Round) -> Broadcast | Finished:
+        first = heard.present[0].replies[0] if heard.present else None
         if isinstance(first, Profile):
-            self._choose_steps(first)
-        elif isinstance(first, Proposal):
+            self._choose_steps(heard.replies[0])
+            coupled = True
+        elif coupled := self._listen(heard):
             self._round += 1
-            self._couple(np.ascontiguousarray(first.load.T, dtype=float), first.footprint)
+            self._couple()
             self._average()
-        self._credit(extras)
-        return Finished() if self.incumbent.gap <= self.gap else Broadcast(self._requests())
+        self._credit(heard)
+        if self.incumbent.gap <= self.gap:
+            return Finished()
+        again = self.unanswered()
+        requests = (self._proximal_step(), *(self._certificate() if coupled else ()))
+        return Broadcast(requests, needs_all=self._round == 0, again=again)
+
+    def _listen(self, heard: Round) -> bool:
+        """Move the centers of those that answered to where they were asked about; whether anybody did.
+
+        The others' stay, so that their last answer is still the proximal point of their center.
+        """
+        anybody = False
+        for part in sorted(heard.parts, key=lambda part: part.number):
+            step, reply, rows = part.requests[0], part.replies[0], part.regions
+            if not isinstance(step, ProximalStep) or not isinstance(reply, Proposal):
+                continue
+            if part.number < heard.number - _OLDEST or (self._heard_in[rows] >= part.number).any():
+                continue
+            self._heard_in[rows] = part.number
+            self._y[:, rows], self._f[rows] = reply.load.T, reply.footprint
+            self._s_load[:, rows] = moved_penalty(
+                step.load_center[rows].T, self._y[:, rows], step.load_step[rows], self._load_step[rows]
+            )
+            self._s_footprint[rows] = moved_penalty(
+                step.footprint_center[rows],
+                self._f[rows],
+                step.footprint_step[rows],
+                self._footprint_step[rows],
+            )
+            anybody = True
+        return anybody
 
     def _choose_steps(self, profile: Profile) -> None:
         """Steps that make loads, footprints and prices of order one whatever their units."""
@@ -121,7 +160,7 @@ class Admm(Algorithm):
         self._footprint_step = np.tile(
             level * m.regions / m.equity_weight / _FOOTPRINT_PENALTY, (m.regions, 1)
         )
-        self._g = profile.footprint.copy()
+        self._g, self._f = profile.footprint.copy(), profile.footprint.copy()
         self._s_footprint = self._g.copy()
         if self.warm is not None:
             worst = self._equity_price > _NEGLIGIBLE_PRICE * self._equity_price.max(0, initial=0.0)
@@ -129,30 +168,32 @@ class Admm(Algorithm):
             # The centers whose proximal points are these loads at these prices.
             self._s_load += self._load_step * m.best_price(self._demand_price)
             self._s_footprint -= self._footprint_step * self._equity_price
+        self._next_load, self._next_footprint = self._s_load.copy(), self._s_footprint.copy()
 
-    def _couple(self, y: Array, f: Array) -> None:
-        """The coordinator's half of a round."""
-        m = self.market
+    def _couple(self) -> None:
+        """The coordinator's half of a round: the next centers, as far as agents go along."""
+        m, y, f = self.market, self._y, self._f
         self._ceiling = np.maximum(self._ceiling, y)
         z_before, g_before = self._z, self._g
         self._z = m.project(2.0 * y - self._s_load, self._route, self._demand_price, self._load_step, _SWEEPS)
         self._g, self._equity_price = m.equity.prox(2.0 * f - self._s_footprint, self._footprint_step)
-        self._s_load += _RELAXATION * (self._z - y)
-        self._s_footprint += _RELAXATION * (self._g - f)
+        self._next_load = self._s_load + _RELAXATION * (self._z - y)
+        self._next_footprint = self._s_footprint + _RELAXATION * (self._g - f)
         if 1 < self._round <= _BALANCE_UNTIL and self._round % _CERTIFY_EVERY == 0:
             self._rescale(
-                y,
-                f,
                 penalty_factor(
                     ((self._z - y) ** 2).sum(0), ((self._z - z_before) ** 2).sum(0), self._load_step
                 ),
                 penalty_factor((self._g - f) ** 2, (self._g - g_before) ** 2, self._footprint_step),
             )
 
-    def _rescale(self, y: Array, f: Array, load_factor: Array, footprint_factor: Array) -> None:
+    def _rescale(self, load_factor: Array, footprint_factor: Array) -> None:
         """Multiply the regions' penalties, keeping the present primal point and prices."""
+        y, f = self._y, self._f
         self._s_load = y + (self._s_load - y) / load_factor
+        self._next_load = y + (self._next_load - y) / load_factor
         self._s_footprint = f + (self._s_footprint - f) / footprint_factor
+        self._next_footprint = f + (self._next_footprint - f) / footprint_factor
         self._load_step = self._load_step / load_factor
         self._footprint_step = self._footprint_step / footprint_factor
 
@@ -168,24 +209,22 @@ class Admm(Algorithm):
             self._equity_price - self._mean_equity_price
         )
 
-    def _requests(self) -> tuple[Request, ...]:
-        """The next local step, and by turns bounds with an offer, and plans to be priced."""
-        requests: list[Request] = [
-            ProximalStep(
-                load_center=self._s_load.T,
-                footprint_center=self._s_footprint,
-                load_step=self._load_step,
-                footprint_step=self._footprint_step,
-            )
-        ]
+    def _proximal_step(self) -> ProximalStep:
+        return ProximalStep(
+            load_center=self._next_load.T,
+            footprint_center=self._next_footprint,
+            load_step=self._load_step,
+            footprint_step=self._footprint_step,
+        )
+
+    def _certificate(self) -> list[Request]:
+        """By turns bounds with an offer, and plans to be priced."""
         fresh = self.warm is None or self._round >= _WARM_ROUNDS
         every = _CERTIFY_EVERY if fresh else _WARM_CERTIFY_EVERY
         if self._round % every == 0:
-            requests.append(self.ask_bound(self._mean_demand_price, self._mean_equity_price))
-            requests.append(self._offer(self.market.load(self._mean_route)))
-        elif self._round % every == 1:
-            requests += self._plans()
-        return tuple(requests)
+            bound = self.ask_bound(self._mean_demand_price, self._mean_equity_price)
+            return [bound, self._offer(self.market.load(self._mean_route))]
+        return self._plans() if self._round % every == 1 else []
 
     def _offer(self, load: Array) -> Offer:
         """A little more than the present load; much more, everywhere, in slots where plans could not be
@@ -201,15 +240,22 @@ class Admm(Algorithm):
         self._offer_margin = np.where(short, 3.0 * self._offer_margin + 1.0, self._offer_margin)
         return [] if short.any() else [self.ask_plan(plan)]
 
-    def _credit(self, replies: Sequence[Message]) -> None:
-        for reply in replies:
-            if isinstance(reply, Accepted):
-                self._ceiling = np.maximum(self._ceiling, reply.load.T)
-        priced = self.digest(replies)
+    def _credit(self, heard: Round) -> None:
+        for part in heard.parts:
+            for reply in part.replies:
+                if isinstance(reply, Accepted):
+                    known = self._ceiling[:, part.regions]
+                    self._ceiling[:, part.regions] = np.maximum(known, reply.load.T)
+        priced = self.digest(heard)
         for plan in priced:
             self._mixture.add(plan)
         if priced:
             self.incumbent.offer_plan(*self._mixture.best())
+
+
+def moved_penalty(center: Array, point: Array, step: Array, now: Array) -> Array:
+    """The center whose proximal point with step `now` is the same `point` as that of `center` with `step`."""
+    return center if np.array_equal(step, now) else point + (center - point) * (now / step)
 
 
 def penalty_factor(primal: Array, dual: Array, step: Array) -> Array:

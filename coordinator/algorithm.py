@@ -3,30 +3,83 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
 from eglb.agents.region import Request
-from eglb.agents.valuation import Bound, BoundTerm, Evaluate, Introduce, Value
+from eglb.agents.valuation import Bound, Evaluate, Introduce
 from eglb.agents.wire import Message
 from eglb.coordinator.market import Market
 from eglb.coordinator.mixture import PricedPlan
 
 Array = np.ndarray
 
+_QUESTIONS_OPEN = 200
+"""At most; older ones are given up. A warm start asks for as many plans as it was told equity prices."""
+
 
 @dataclass(frozen=True, eq=False)
 class Broadcast:
     """Requests to send to every agent in one exchange; an agent answers all of them, in order.
 
-    An `opening` is kept by the fleet and sent again to an agent that lost its memory.
+    An `opening` is kept by the fleet and sent again to an agent that lost its memory. If it `needs_all`, the
+    round stays open until every member has answered; else it may close without stragglers. What was asked
+    `again`, with a mask (N,) of the regions that still owe the answer, goes to them alone.
     """
 
     requests: tuple[Request, ...]
     opening: bool = False
+    needs_all: bool = True
+    again: tuple[tuple[Request, Array], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What one host answered to one broadcast: a reply to each request, with a row for each of its
+    regions.
+    """
+
+    number: int
+    regions: slice
+    requests: tuple[Request, ...]
+    replies: tuple[Message, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """What came back while one exchange was open: answers to its broadcast, the one with this `number`, and
+    late ones to earlier broadcasts.
+
+    If the membership `changed` meanwhile, the answers are not complete and the problem is another one now.
+    """
+
+    number: int
+    parts: tuple[Part, ...]
+    changed: bool = False
+
+    @classmethod
+    def complete(cls, requests: tuple[Request, ...], replies: Sequence[Message]) -> Round:
+        """The round of a broadcast of `requests` that everyone answered, already joined."""
+        return cls(0, (Part(0, slice(None), requests, tuple(replies)),))
+
+    @property
+    def present(self) -> tuple[Part, ...]:
+        """The answers to this round's broadcast, in the order of the regions."""
+        mine = [part for part in self.parts if part.number == self.number]
+        return tuple(sorted(mine, key=lambda part: part.regions.start or 0))
+
+    @cached_property
+    def replies(self) -> tuple[Message, ...]:
+        """One reply per request of the broadcast, joined; for rounds that heard everyone."""
+        present = self.present
+        first = min(present, key=lambda part: len(part.replies))
+        return tuple(
+            type(reply).join([part.replies[q] for part in present]) for q, reply in enumerate(first.replies)
+        )
 
 
 @dataclass(frozen=True)
@@ -90,12 +143,37 @@ class WarmStart:
     equity_prices: Array
 
 
-class Algorithm(ABC):
-    """A sans-IO state machine: `start` gives the first exchange, `step` takes its replies and gives the next.
+@dataclass(eq=False)
+class _Question:
+    """A bound or the price of a plan, asked of every region; its answers may come in over several rounds."""
 
-    Replies come one for one to the requests, each with one row per region. The best plan and bound so far are
-    in `incumbent` at any time, so a run can be stopped between any two exchanges.
+    request: Bound | Evaluate
+    owing: Array
+    route: Array | None = None
+    demand_price: Array | None = None
+    equity_price: Array | None = None
+    answer: dict[str, Array] = field(default_factory=dict)
+
+    def take(self, regions: slice, reply: Message) -> None:
+        """Note the answer of some regions."""
+        for name in type(reply).axes():
+            value = np.asarray(getattr(reply, name))
+            if name not in self.answer:
+                self.answer[name] = np.zeros((len(self.owing), *value.shape[1:]))
+            self.answer[name][regions] = value
+        self.owing[regions] = False
+
+
+class Algorithm(ABC):
+    """A sans-IO state machine: `start` gives the first exchange, `step` takes what came back and gives the
+    next.
+
+    The best plan and bound so far are in `incumbent` at any time, so a run can be stopped between any two
+    exchanges. Bounds and prices of plans count once all regions have answered to the same question.
     """
+
+    resumable: ClassVar[bool] = True
+    """Whether agents keep nothing that matters between rounds, so that the state here is all there is."""
 
     def __init__(self, market: Market, gap: float, warm: WarmStart | None = None) -> None:
         self.market = market
@@ -104,16 +182,15 @@ class Algorithm(ABC):
         self.incumbent = Incumbent()
         self.part = np.zeros(1, np.int64)
         """First slots of the parts of the horizon by which agents price plans: one, unless a method says."""
-        self._bounds_asked: deque[tuple[Array, Array]] = deque()
-        self._plans_asked: deque[Array] = deque()
+        self._questions: list[_Question] = []
 
     @abstractmethod
     def start(self) -> Broadcast:
         """The opening exchange."""
 
     @abstractmethod
-    def step(self, replies: Sequence[Message]) -> Broadcast | Finished:
-        """Digest the replies to the last exchange and say what to ask next."""
+    def step(self, heard: Round) -> Broadcast | Finished:
+        """Digest what the last exchange brought and say what to ask next."""
 
     def remembered_equity_prices(self) -> Array:
         """(R, N, K) equity prices that a later solve of much the same problem may start from; none by
@@ -143,28 +220,52 @@ class Algorithm(ABC):
         """
         demand_price = demand_price.astype(np.float32)
         equity_price = self.market.equity.normalise(equity_price)
-        self._bounds_asked.append((demand_price.astype(float), equity_price))
-        return Bound(demand_price=demand_price.T, equity_price=equity_price)
+        request = Bound(demand_price=demand_price.T, equity_price=equity_price)
+        self._ask(request, demand_price=demand_price.astype(float), equity_price=equity_price)
+        return request
 
     def ask_plan(self, route: Array) -> Evaluate:
         """Ask what a feasible plan (T, E) costs; it is kept as it is, so give away the array."""
-        self._plans_asked.append(route)
-        return Evaluate(part=self.part, load=self.market.load(route).T)
+        request = Evaluate(part=self.part, load=self.market.load(route).T)
+        self._ask(request, route=route)
+        return request
 
-    def digest(self, replies: Sequence[Message]) -> list[PricedPlan]:
-        """Credit the answers to `ask_bound` and `ask_plan` to the incumbent; the plans that were priced."""
-        priced = []
-        for reply in replies:
-            if isinstance(reply, BoundTerm):
-                demand_price, equity_price = self._bounds_asked.popleft()
-                bound = float((demand_price * self.market.demand).sum() + reply.value.sum())
-                self.incumbent.offer_bound(bound, demand_price, equity_price)
-            elif isinstance(reply, Value):
-                footprint = np.moveaxis(reply.footprint, 1, 0)
-                plan = PricedPlan(self._plans_asked.popleft(), reply.cost.sum(0), footprint)
-                self.incumbent.offer_plan(plan.objective(self.market.equity), plan.route)
+    def unanswered(self) -> tuple[tuple[Request, Array], ...]:
+        """Questions that some regions still owe an answer to, and which; to be asked again."""
+        return tuple((question.request, question.owing.copy()) for question in self._questions)
+
+    def digest(self, heard: Round) -> list[PricedPlan]:
+        """Credit the answers to `ask_bound` and `ask_plan` to the incumbent; the plans that were priced, in
+        the order in which they were asked about.
+        """
+        asked = {id(question.request): question for question in self._questions}
+        for part in heard.parts:
+            for request, reply in zip(part.requests, part.replies, strict=True):
+                if question := asked.get(id(request)):
+                    question.take(part.regions, reply)
+        priced, left = [], []
+        for question in self._questions:
+            if question.owing.any():
+                left.append(question)
+            elif (plan := self._credit_answer(question)) is not None:
                 priced.append(plan)
+        self._questions = left
         return priced
+
+    def _ask(self, request: Bound | Evaluate, **about: Array) -> None:
+        question = _Question(request, np.ones(self.market.regions, bool), **about)
+        self._questions = [*self._questions[-(_QUESTIONS_OPEN - 1) :], question]
+
+    def _credit_answer(self, question: _Question) -> PricedPlan | None:
+        answer = question.answer
+        if question.route is None:
+            assert question.demand_price is not None and question.equity_price is not None
+            bound = float((question.demand_price * self.market.demand).sum() + answer["value"].sum())
+            self.incumbent.offer_bound(bound, question.demand_price, question.equity_price)
+            return None
+        plan = PricedPlan(question.route, answer["cost"].sum(0), np.moveaxis(answer["footprint"], 1, 0))
+        self.incumbent.offer_plan(plan.objective(self.market.equity), plan.route)
+        return plan
 
 
 @dataclass(eq=False)

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
-from eglb.agents.host import RegionHost
-from eglb.agents.region import Holding
+from eglb.agents.host import RegionHost, RoundNumber
+from eglb.agents.region import Holding, Region, Request
+from eglb.agents.validity import check_replies, sizes_of
 from eglb.agents.wire import Fault, Message, decode, encode
-from eglb.coordinator.algorithm import Broadcast, Traffic
+from eglb.coordinator.algorithm import Broadcast, Part, Round, Traffic
 from eglb.coordinator.market import Market
+from eglb.coordinator.membership import Membership
+from eglb.coordinator.transport import Transport, Wait
 
-_TRIES = 3
+Array = np.ndarray
+
+_QUORUM = 0.5
+"""Part of the active hosts with which a round may close that need not hear everyone."""
+_REMEMBERED = 8
+"""Rounds for which answers may still come in; later ones are rejected."""
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
+"""Before those that are missing are asked again, if nobody has answered meanwhile."""
 _MOST_ALONE = 32
 _SECONDS_PER_HOST, _SECONDS_PER_REGION_SLOT, _BYTES_PER_HOST = 1e-3, 5e-8, 300e6
 """Measured with ADMM on Ray actors: a call, an agent's part of a round, and a process with its libraries."""
@@ -24,46 +34,6 @@ _SECONDS_PER_HOST, _SECONDS_PER_REGION_SLOT, _BYTES_PER_HOST = 1e-3, 5e-8, 300e6
 
 class FleetError(Exception):
     """Agents could not be started or reached; says which and why."""
-
-
-class _AgentFault(Exception):
-    """An agent answered that it cannot answer."""
-
-
-class Transport(ABC):
-    """Delivers bytes to hosts and brings bytes back; knows nothing of what they mean."""
-
-    @abstractmethod
-    def call(self, payloads: dict[int, bytes], deadline_s: float) -> dict[int, bytes | Exception]:
-        """Deliver to some hosts at once; for each its answer, or what went wrong. Never raises for a lost
-        host.
-        """
-
-    @abstractmethod
-    def peak_rss_mb(self) -> float:
-        """Largest memory of the hosts' own processes so far, all together; 0 if they have none of their
-        own.
-        """
-
-    @abstractmethod
-    def close(self) -> None:
-        """Let go of everything that was started. May be called twice."""
-
-
-class InProcess(Transport):
-    """Every host in this process; same bytes, same answers, no cluster."""
-
-    def __init__(self, holdings: Sequence[Holding]) -> None:
-        self._hosts = [RegionHost(holding) for holding in holdings]
-
-    def call(self, payloads: dict[int, bytes], deadline_s: float) -> dict[int, bytes | Exception]:
-        return {h: self._hosts[h].answer(data) or ValueError("holds no data") for h, data in payloads.items()}
-
-    def peak_rss_mb(self) -> float:
-        return 0.0
-
-    def close(self) -> None:
-        self._hosts = []
 
 
 @dataclass(frozen=True)
@@ -90,96 +60,277 @@ def seat(market: Market, holdings: Sequence[Holding]) -> list[Seat]:
     return seats
 
 
-class Fleet:
-    """All agents behind one call.
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What a host was asked: its part of the broadcast, and before that the opening if it may not know it."""
 
-    A host that fails or does not answer within `deadline_s` is asked again, up to three times in all; one
-    that restarted and lost its memory is sent the opening along with the question. A host that stays silent
-    makes the exchange fail. What may be rounded on the way is, unless not `narrow`.
+    before: tuple[Request, ...]
+    own: tuple[Request, ...]
+
+    @property
+    def count(self) -> int:
+        return len(self.before) + len(self.own)
+
+
+@dataclass(eq=False)
+class _Sent:
+    """A broadcast on its way: what each host was asked, and which have answered."""
+
+    broadcast: Broadcast
+    asked: dict[int, list[_Asked]] = field(default_factory=dict)
+    answered: set[int] = field(default_factory=set)
+
+
+class Fleet:
+    """All agents behind one call, whatever becomes of them.
+
+    Who does not answer in time, or answers wrong, is judged by `Membership`; from then on a stand-in answers
+    for its regions here, with no capacity at all, until it is back. Hosts that lost their memory are sent the
+    opening along with the question. What may be rounded on the way is, unless not `narrow`.
+
+    Parameters
+    ----------
+    deadline_s : seconds, on the transport's clock, within which a host must answer.
+    sizes : of the axes that messages name, T as "slot" and K as "kind", as far as no opening says.
     """
 
     def __init__(
-        self, transport: Transport, seats: Sequence[Seat], deadline_s: float = 60.0, narrow: bool = True
+        self,
+        transport: Transport,
+        seats: Sequence[Seat],
+        deadline_s: float = 60.0,
+        narrow: bool = True,
+        *,
+        sizes: dict[str, int] | None = None,
     ) -> None:
         self._transport = transport
         self._seats = seats
-        self._deadline_s = deadline_s
         self._narrow = narrow
+        self._sizes = dict(sizes or {})
         self._opening: Broadcast | None = None
+        self._opened: set[int] = set()
+        self._number = 0
+        self._sent: dict[int, _Sent | None] = {}
+        self._stand_ins: dict[int, RegionHost] = {}
+        names = tuple(name for at in seats for name in at.names)
+        self.membership = Membership(names, [at.regions for at in seats], deadline_s)
         self.traffic = Traffic(bytes_up_by_host=[0] * len(seats))
 
-    def exchange(self, broadcast: Broadcast) -> tuple[Message, ...]:
-        """Send to everyone, wait for everyone; one joined reply per request.
+    def ask(self, broadcast: Broadcast) -> tuple[Message, ...]:
+        """One joined reply per request, from everyone.
 
         Raises
         ------
-        FleetError : a host stayed silent or failed in every try.
+        FleetError : a host is lost, for however short a time.
         """
+        heard = self.exchange(broadcast)
+        if heard.changed:
+            raise FleetError(self.who_is_missing())
+        return heard.replies
+
+    def exchange(self, broadcast: Broadcast) -> Round:
+        """Send to everyone; what came back when the round closed.
+
+        A round that `needs_all` closes when all active hosts have answered, any other also when half of them
+        have and the rest had a moment longer; both close at once when the membership changes.
+
+        Raises
+        ------
+        FleetError : not one host is left.
+        """
+        self._number += 1
         if broadcast.opening:
             self._opening = broadcast
-        self.traffic.rounds += 1
-        answers: dict[int, list[Message]] = {}
-        trouble: dict[int, str] = {}
-        asked = dict.fromkeys(range(len(self._seats)), broadcast)
-        for attempt in range(_TRIES):
-            if attempt:
-                self.traffic.rounds += 1
-            for h, answer in self._call({h: self._encode(h, what) for h, what in asked.items()}).items():
-                if isinstance(answer, Exception):
-                    trouble[h] = str(answer) or type(answer).__name__
-                    continue
-                try:
-                    replies = self._read(h, asked[h], answer)
-                    answers[h] = replies[-len(broadcast.requests) :]
-                except _AgentFault as fault:
-                    trouble[h] = str(fault)
-                    if self._opening is not None and not broadcast.opening:
-                        asked[h] = Broadcast(self._opening.requests + broadcast.requests)
-                except ValueError as error:
-                    trouble[h] = str(error)
-            asked = {h: what for h, what in asked.items() if h not in answers}
-            if not asked:
-                return tuple(
-                    type(first).join([answers[h][q] for h in range(len(self._seats))])
-                    for q, first in enumerate(answers[0])
-                )
-        lost = ", ".join(f"{'+'.join(self._seats[h].names)} ({trouble[h]})" for h in sorted(asked))
-        raise FleetError(f"no answer from {lost} after {_TRIES} tries")
+            self._opened.clear()
+            self._sizes |= sizes_of(broadcast.requests)
+        sent = self._sent[self._number] = _Sent(broadcast)
+        self._sent.pop(self._number - _REMEMBERED, None)
+        members = self.membership
+        parts: list[Part] = []
+        waiting = set(members.active)
+        pause_s = _SHORTEST_PAUSE_S
+        while not members.changed:
+            self._round(sent, sorted(waiting), parts)
+            members_left = set(members.active)
+            if not members_left:
+                raise FleetError(self.who_is_missing())
+            heard = waiting & sent.answered
+            waiting = (waiting & members_left) - sent.answered
+            enough = math.ceil(_QUORUM * len(members_left))
+            if not waiting or (not broadcast.needs_all and len(sent.answered) >= enough):
+                break
+            if not heard and not members.changed:
+                self._transport.pause(min(pause_s, members.patience(self._transport.now())))
+                pause_s = min(2.0 * pause_s, _LONGEST_PAUSE_S)
+                self._give_up_overdue()
+        if sent.answered >= sent.asked.keys():
+            self._sent[self._number] = None  # nothing of it can come in any more
+        return Round(self._number, self._with_stand_ins(broadcast, parts), members.changed)
 
-    def _encode(self, host: int, broadcast: Broadcast) -> bytes:
-        at = self._seats[host]
-        return encode([r.cut(at.regions, at.edges, at.gateways) for r in broadcast.requests], self._narrow)
-
-    def _read(self, host: int, broadcast: Broadcast, answer: bytes) -> list[Message]:
-        """The replies in `answer`: of the kinds asked for, a row for each region, all numbers finite.
-
-        Checked here, once, so that no algorithm can turn a broken reply into a certificate.
+    def settle(self) -> None:
+        """Take the present members as those that everything from here on is about; answers to earlier rounds
+        are not used any more.
         """
-        replies = decode(answer)
-        if replies and isinstance(replies[0], Fault):
-            raise _AgentFault(replies[0].reason)
-        # What a request is answered with stands once, in the signature of its `answer`.
-        wanted = [type(request).answer.__annotations__["return"] for request in broadcast.requests]
-        if (got := [type(reply).__name__ for reply in replies]) != wanted:
-            raise ValueError(f"sent {', '.join(got) or 'nothing'} where {', '.join(wanted)} is due")
-        rows = len(self._seats[host].names)
-        for reply in replies:
-            for name, axis in reply.axes().items():
-                value = np.asarray(getattr(reply, name))
-                if axis is not None and value.shape[:1] != (rows,):
-                    raise ValueError(f"sent {type(reply).__name__}.{name} not for its {rows} regions")
-                if value.dtype.kind not in "fiu" or not np.isfinite(value).all():
-                    raise ValueError(f"sent {type(reply).__name__}.{name} with numbers that are not finite")
-        return replies
+        self.membership.settle()
+        self._sent.clear()
 
-    def _call(self, payloads: dict[int, bytes]) -> dict[int, bytes | Exception]:
-        self.traffic.bytes_down += sum(map(len, payloads.values()))
-        answers = self._transport.call(payloads, self._deadline_s)
-        for h, answer in answers.items():
-            if isinstance(answer, bytes):
-                self.traffic.bytes_up += len(answer)
-                self.traffic.bytes_up_by_host[h] += len(answer)
-        return answers
+    def resume(self, opening: Broadcast, rounds: int) -> None:
+        """Go on, with agents that know nothing, where another coordinator stopped after so many rounds."""
+        self._opening = opening
+        self._sizes |= sizes_of(opening.requests)
+        self.traffic.rounds = rounds
+
+    def _round(self, sent: _Sent, hosts: Sequence[int], parts: list[Part]) -> None:
+        """Ask some hosts once, and look after all of them."""
+        members, now = self.membership, self._transport.now()
+        self.traffic.rounds += 1
+        members.round = self.traffic.rounds
+        payloads = {}
+        for h in hosts:
+            payloads[h] = self._encode(h, sent)
+            members.asked(h, now)
+        probe = encode([RoundNumber(self._number)])
+        probes = dict.fromkeys(members.lost, probe)
+        needed = len(hosts) if sent.broadcast.needs_all else math.ceil(_QUORUM * len(hosts))
+        wait = Wait(max(members.patience(now), 0.0), needed)
+        self.traffic.bytes_down += sum(map(len, payloads.values())) + len(probe) * len(probes)
+        for h, answer in self._transport.call(payloads, wait, probes):
+            if isinstance(answer, Exception):
+                members.silent(h, str(answer) or type(answer).__name__)
+                continue
+            self.traffic.bytes_up += len(answer)
+            self.traffic.bytes_up_by_host[h] += len(answer)
+            part = self._read(h, answer)
+            if part is not None:
+                parts.append(part)
+        self._give_up_overdue()
+
+    def _give_up_overdue(self) -> None:
+        for h in self.membership.overdue(self._transport.now()):
+            self._restart(h)
+
+    def _restart(self, host: int) -> None:
+        self._opened.discard(host)
+        self._transport.restart(host)
+
+    def _encode(self, host: int, sent: _Sent) -> bytes:
+        at, broadcast = self._seats[host], sent.broadcast
+        own = broadcast.requests + tuple(
+            request for request, owing in broadcast.again if owing[at.regions].any()
+        )
+        before: tuple[Request, ...] = ()
+        if not broadcast.opening and self._opening is not None and host not in self._opened:
+            before = self._opening.requests
+        asked = _Asked(before, own)
+        variants = sent.asked.setdefault(host, [])
+        if asked.count not in [known.count for known in variants]:
+            variants.append(asked)
+        cut = [r.cut(at.regions, at.edges, at.gateways) for r in before + own]
+        return encode([RoundNumber(self._number), *cut], self._narrow)
+
+    def _read(self, host: int, answer: bytes) -> Part | None:
+        """The valid replies in `answer`, to whichever round they belong; None if they are of no use."""
+        members, at = self.membership, self._seats[host]
+        try:
+            number, replies = _numbered(decode(answer), self._number)
+        except ValueError as error:
+            members.mistaken(host, str(error))
+            members.reject(host, "unreadable")
+            return None
+        if host in members.lost:
+            if not replies and members.returns(host):
+                self._opened.discard(host)
+            return None
+        if number > self._number:
+            members.mistaken(host, f"answered round {number} in round {self._number}")
+            members.reject(host, "another round")
+            return None
+        sent = self._sent.get(number)
+        if sent is None or host not in sent.asked or host in sent.answered:
+            members.reject(host, "duplicate" if number in self._sent else "late")
+            return None
+        if replies and isinstance(replies[0], Fault):
+            members.reject(host, "fault")
+            self._opened.discard(host)
+            if number == self._number and members.failed(host, replies[0].reason):
+                self._restart(host)
+            return None
+        # A host whose memory was in doubt was asked twice in one round, the second time with the opening.
+        asked = next((a for a in sent.asked[host] if a.count == len(replies)), sent.asked[host][-1])
+        try:
+            check_replies(asked.before + asked.own, replies, len(at.names), self._sizes)
+        except ValueError as error:
+            members.mistaken(host, str(error))
+            members.reject(host, "wrong")
+            return None
+        members.answered(host)
+        sent.answered.add(host)
+        if asked.before or sent.broadcast is self._opening:
+            self._opened.add(host)
+        return Part(number, at.regions, asked.own, tuple(replies[len(asked.before) :]))
+
+    def _with_stand_ins(self, broadcast: Broadcast, parts: Sequence[Part]) -> tuple[Part, ...]:
+        """`parts`, and the answers of regions that take no part and have no capacity."""
+        closed = self.membership.closed
+        if not closed.any():
+            return tuple(parts)
+        answered = {part.regions.start: p for p, part in enumerate(parts) if part.number == self._number}
+        full = list(parts)
+        for h, at in enumerate(self._seats):
+            rows = closed[at.regions]
+            if not rows.any():
+                continue
+            p = answered.get(at.regions.start)
+            if p is not None:
+                replies = self._stand_in(h, parts[p].requests)
+                overlaid = zip(parts[p].replies, replies, strict=True)
+                full[p] = replace(parts[p], replies=tuple(_overlay(a, b, rows) for a, b in overlaid))
+            elif rows.all():
+                again = tuple(request for request, owing in broadcast.again if owing[at.regions].any())
+                own = broadcast.requests + again
+                full.append(Part(self._number, at.regions, own, self._stand_in(h, own)))
+        return tuple(full)
+
+    def _stand_in(self, host: int, requests: tuple[Request, ...]) -> tuple[Message, ...]:
+        """What regions without any capacity answer."""
+        at = self._seats[host]
+        if host not in self._stand_ins:
+            self._stand_ins[host] = RegionHost(
+                Region.closed(at.names, self._sizes["slot"], self._sizes["kind"])
+            )
+        opening = self._opening.requests if self._opening is not None else ()
+        for before in ((), opening):
+            cut = [r.cut(at.regions, at.edges, at.gateways) for r in before + requests]
+            replies = decode(self._stand_ins[host].answer(encode(cut, self._narrow)) or b"")
+            if not isinstance(replies[0], Fault):
+                break
+        return tuple(replies[-len(requests) :])
+
+    def who_is_missing(self) -> str:
+        """Who takes no part, and why."""
+        reasons = self.membership.reasons()
+        lost = [f"{'+'.join(at.names)} ({reasons[at.names[0]]})" for at in self._seats if at.names[0] in reasons]
+        return f"no answer from {', '.join(lost)}"
+
+
+def _numbered(replies: list[Message], number: int) -> tuple[int, list[Message]]:
+    """The round that `replies` belong to, and themselves."""
+    if replies and isinstance(replies[0], RoundNumber):
+        return replies[0].number, replies[1:]
+    if replies and isinstance(replies[0], Fault):
+        return number, replies
+    raise ValueError("sent no round number")
+
+
+def _overlay(reply: Message, other: Message, rows: Array) -> Message:
+    """`reply` with some regions' rows taken from `other`."""
+    changed: dict[str, Any] = {}
+    for name, axis in type(reply).axes().items():
+        if axis == "region":
+            value = np.array(getattr(reply, name))
+            value[rows] = getattr(other, name)[rows]
+            changed[name] = value
+    return replace(reply, **changed)
 
 
 def regions_per_host(regions: int, slots: int, cores: int, memory: float) -> int:

@@ -48,7 +48,7 @@ def drive(exchange: Generator[Broadcast, Sequence[Any], Result], fleet: Fleet) -
     try:
         while True:
             asked = next(exchange) if replies is None else exchange.send(replies)
-            replies = fleet.exchange(asked)
+            replies = fleet.ask(asked)
     except StopIteration as end:
         return end.value
 

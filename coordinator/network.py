@@ -12,12 +12,13 @@ nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from eglb.coordinator.fleet import Seat, Transport
+from eglb.coordinator.fleet import Seat
+from eglb.coordinator.transport import Arrival, Line, Transport, Wait
 
 Array = np.ndarray
 
@@ -63,29 +64,26 @@ class Network:
         return float(own.max(initial=0.0) + (down.sum() + up.sum()) / self.coordinator_mbit_s)
 
 
-class WideArea(Transport):
+class WideArea(Line):
     """Another transport with a clock: `seconds` is what its exchanges so far would take on `network`.
 
     The time that agents and coordinator compute is not in it.
     """
 
-    def __init__(self, transport: Transport, network: Network, seats: Sequence[Seat]) -> None:
-        self._transport = transport
+    def __init__(self, inner: Transport, network: Network, seats: Sequence[Seat]) -> None:
+        super().__init__(inner)
         self._network = network.by_host([at.regions for at in seats])
         self.seconds = 0.0
 
-    def call(self, payloads: dict[int, bytes], deadline_s: float) -> dict[int, bytes | Exception]:
-        answers = self._transport.call(payloads, deadline_s)
-        back = [answers[h] for h in payloads]
+    def call(
+        self, payloads: Mapping[int, bytes], wait: Wait, probes: Mapping[int, bytes] | None = None
+    ) -> list[Arrival]:
+        arrivals = self.inner.call(payloads, wait, probes)
+        back = dict.fromkeys(payloads, 0)
+        for h, answer in arrivals:
+            if h in back and isinstance(answer, bytes):
+                back[h] += len(answer)
         self.seconds += self._network.seconds(
-            np.array([len(data) for data in payloads.values()]),
-            np.array([len(answer) if isinstance(answer, bytes) else 0 for answer in back]),
-            list(payloads),
+            np.array([len(data) for data in payloads.values()]), np.array(list(back.values())), list(payloads)
         )
-        return answers
-
-    def peak_rss_mb(self) -> float:
-        return self._transport.peak_rss_mb()
-
-    def close(self) -> None:
-        self._transport.close()
+        return arrivals

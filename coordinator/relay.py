@@ -7,12 +7,9 @@ on. ADMM after interior point: where the latter stops making progress, plan and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from eglb.agents.wire import Message
-from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, WarmStart
+from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, Round, WarmStart
 from eglb.coordinator.market import Market
 
 Array = np.ndarray
@@ -39,8 +36,8 @@ class Relay(Algorithm):
     def start(self) -> Broadcast:
         return self._running.start()
 
-    def step(self, replies: Sequence[Message]) -> Broadcast | Finished:
-        action = self._running.step(replies)
+    def step(self, heard: Round) -> Broadcast | Finished:
+        action = self._running.step(heard)
         if isinstance(action, Broadcast) or self.incumbent.gap <= self.gap or self._second is None:
             return action
         self._running = self._second(self.market, self.gap, self._reached())

@@ -1,4 +1,6 @@
-"""The loop: exchange, step, until the algorithm is done or a limit is reached."""
+"""The loop: exchange, step, until the algorithm is done or a limit is reached; and what happens when members
+of the fleet are lost or come back.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,14 @@ import time
 from collections.abc import Callable
 from enum import Enum
 
-from eglb.coordinator.algorithm import Algorithm, Finished
-from eglb.coordinator.fleet import Fleet
+import numpy as np
+
+from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, Incumbent
+from eglb.coordinator.fleet import Fleet, FleetError
+from eglb.coordinator.market import Market
+from eglb.coordinator.reroute import Method, Reroute
+
+Array = np.ndarray
 
 
 class Outcome(Enum):
@@ -22,6 +30,108 @@ class Outcome(Enum):
 _PATIENCE = 500
 
 
+class Run:
+    """One solve by a fleet whose members come and go.
+
+    The problem is always that of the members there are: a region that takes no part has no capacity, and
+    demand that the others cannot meet is left out, as little of it as possible (`unmet`). When the membership
+    changes, `Reroute` has a feasible plan for the new members within two exchanges and the algorithm starts
+    again from there. What is kept: the plan, as far as it does not use who is gone; the bound, if the fleet
+    only became smaller, as a smaller fleet cannot be cheaper.
+
+    Parameters
+    ----------
+    market : with all demand. algorithm : the one to start with. method : makes the one to go on with after a
+    change; None if the membership must not change.
+    """
+
+    def __init__(self, market: Market, fleet: Fleet, algorithm: Algorithm, method: Method | None) -> None:
+        self.market = market
+        self.fleet = fleet
+        self.algorithm = algorithm
+        self.method = method
+        self.action: Broadcast | None = None
+        """What to ask next; None before the start."""
+        self.closed = np.zeros(market.regions, bool)
+        """(N,) regions without part in the present problem."""
+        self.seconds = 0.0
+        self._best, self._best_closed, self._best_meets_all = Incumbent(), self.closed, True
+
+    @property
+    def incumbent(self) -> Incumbent:
+        """Best plan and bound of the present problem; without a plan while one is being made."""
+        return self.algorithm.incumbent
+
+    @property
+    def unmet(self) -> Array:
+        """(T, J) MW of demand that the present members cannot meet."""
+        known = isinstance(self.algorithm, Reroute)
+        return self.algorithm.unmet if known else np.zeros_like(self.market.demand)
+
+    def go(
+        self,
+        *,
+        max_rounds: int | None = None,
+        time_limit_s: float | None = None,
+        on_round: Callable[[float], None] | None = None,
+    ) -> Outcome:
+        """Run to the end; `on_round` hears the seconds since the first message after every exchange.
+
+        A run has stalled when its gap has not fallen by a tenth in `_PATIENCE` rounds and half of all rounds
+        so far. Limits stop a run only once it holds a feasible plan and a bound, which takes a few rounds, so
+        that there is always something to return.
+
+        Raises
+        ------
+        FleetError : no agent is left, or one is lost and the membership must not change.
+        """
+        start = time.perf_counter() - self.seconds
+        best_gap, best_round = float("inf"), 0
+        if self.action is None:
+            self.action = self.algorithm.start()
+        while True:
+            heard = self.fleet.exchange(self.action)
+            if heard.changed:
+                best_gap = float("inf")
+            step = self._reroute() if heard.changed else self.algorithm.step(heard)
+            self.action = step if isinstance(step, Broadcast) else None
+            self.seconds = time.perf_counter() - start
+            if on_round is not None:
+                on_round(self.seconds)
+            if isinstance(step, Finished):
+                return Outcome.STALLED if step.stalled else Outcome.CONVERGED
+            rounds = self.fleet.traffic.rounds
+            if self.incumbent.gap < 0.9 * best_gap:
+                best_gap, best_round = self.incumbent.gap, rounds
+            if best_gap < float("inf"):
+                if rounds - best_round >= max(_PATIENCE, rounds // 2):
+                    return Outcome.STALLED
+                if max_rounds is not None and rounds >= max_rounds:
+                    return Outcome.ROUND_LIMIT
+                if time_limit_s is not None and self.seconds >= time_limit_s:
+                    return Outcome.TIME_LIMIT
+
+    def _reroute(self) -> Broadcast:
+        """Turn to the problem of the present members."""
+        if self.method is None:
+            raise FleetError(self.fleet.who_is_missing())
+        if self.incumbent.route is not None:
+            self._best, self._best_closed = self.incumbent, self.closed
+            self._best_meets_all = not self.unmet.any()
+        self.fleet.settle()
+        self.closed = self.fleet.membership.closed
+        keep_bound = self._best_meets_all and bool((self.closed >= self._best_closed).all())
+        self.algorithm = Reroute(
+            self.market,
+            self.algorithm.gap,
+            self._best,
+            self.algorithm.remembered_equity_prices(),
+            self.method,
+            keep_bound,
+        )
+        return self.algorithm.start()
+
+
 def run(
     algorithm: Algorithm,
     fleet: Fleet,
@@ -30,35 +140,7 @@ def run(
     time_limit_s: float | None = None,
     on_round: Callable[[float], None] | None = None,
 ) -> Outcome:
-    """Drive `algorithm` over `fleet`; `on_round` hears the seconds since the first message after every
-    exchange.
-
-    A run has stalled when its gap has not fallen by a tenth in `_PATIENCE` rounds and half of all rounds so
-    far. Limits stop a run only once it holds a feasible plan and a bound, which takes a few rounds, so that
-    there is always something to return.
-
-    Raises
-    ------
-    FleetError : agents were lost for good.
-    """
-    start = time.perf_counter()
-    action = algorithm.start()
-    best_gap, best_round = float("inf"), 0
-    while True:
-        step = algorithm.step(fleet.exchange(action))
-        elapsed = time.perf_counter() - start
-        if on_round is not None:
-            on_round(elapsed)
-        if isinstance(step, Finished):
-            return Outcome.STALLED if step.stalled else Outcome.CONVERGED
-        action = step
-        rounds = fleet.traffic.rounds
-        if algorithm.incumbent.gap < 0.9 * best_gap:
-            best_gap, best_round = algorithm.incumbent.gap, rounds
-        if best_gap < float("inf"):
-            if rounds - best_round >= max(_PATIENCE, rounds // 2):
-                return Outcome.STALLED
-            if max_rounds is not None and rounds >= max_rounds:
-                return Outcome.ROUND_LIMIT
-            if time_limit_s is not None and elapsed >= time_limit_s:
-                return Outcome.TIME_LIMIT
+    """Drive `algorithm` over a `fleet` whose members must stay; see `Run.go`."""
+    return Run(algorithm.market, fleet, algorithm, None).go(
+        max_rounds=max_rounds, time_limit_s=time_limit_s, on_round=on_round
+    )

@@ -47,6 +47,10 @@ class Transport(ABC):
         """Seconds on the clock that deadlines are meant by."""
 
     @abstractmethod
+    def pause(self, seconds: float) -> None:
+        """Let time pass on that clock."""
+
+    @abstractmethod
     def peak_rss_mb(self) -> float:
         """Largest memory of the hosts' own processes so far, all together; 0 if they have none of their
         own.
@@ -75,6 +79,9 @@ class InProcess(Transport):
     def now(self) -> float:
         return time.monotonic()
 
+    def pause(self, seconds: float) -> None:
+        time.sleep(seconds)
+
     def peak_rss_mb(self) -> float:
         return 0.0
 
@@ -96,6 +103,9 @@ class Line(Transport):
 
     def now(self) -> float:
         return self.inner.now()
+
+    def pause(self, seconds: float) -> None:
+        self.inner.pause(seconds)
 
     def peak_rss_mb(self) -> float:
         return self.inner.peak_rss_mb()

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -32,7 +32,8 @@ from scipy.optimize import nnls
 
 from eglb.coordinator.admm import Admm
 from eglb.coordinator.algorithm import Broadcast
-from eglb.coordinator.fleet import Fleet, InProcess, Transport, group_regions, seat
+from eglb.coordinator.fleet import Fleet, group_regions, seat
+from eglb.coordinator.transport import Arrival, InProcess, Line, Transport, Wait
 from eglb.sims.partition import partition
 from eglb.sims.synthetic import SyntheticSpec, generate
 
@@ -158,24 +159,20 @@ def _least_squares(
     return nnls(weighted / scale, values * weight)[0] / scale
 
 
-class _Clock(Transport):
+class _Clock(Line):
     """Another transport, and the seconds spent in it."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self, inner: Transport) -> None:
+        super().__init__(inner)
         self.seconds = 0.0
 
-    def call(self, payloads: dict[int, bytes], deadline_s: float) -> dict[int, bytes | Exception]:
+    def call(
+        self, payloads: Mapping[int, bytes], wait: Wait, probes: Mapping[int, bytes] | None = None
+    ) -> list[Arrival]:
         began = time.perf_counter()
-        answers = self._transport.call(payloads, deadline_s)
+        arrivals = self.inner.call(payloads, wait, probes)
         self.seconds += time.perf_counter() - began
-        return answers
-
-    def peak_rss_mb(self) -> float:
-        return self._transport.peak_rss_mb()
-
-    def close(self) -> None:
-        self._transport.close()
+        return arrivals
 
 
 def measure_round(spec: SyntheticSpec, hosts: int, *, actors: bool, cycles: int = 4) -> Sample:
@@ -205,10 +202,10 @@ def measure_round(spec: SyntheticSpec, hosts: int, *, actors: bool, cycles: int 
             carried = fleet.traffic.bytes_up + fleet.traffic.bytes_down
             for _ in range(CYCLE):
                 began, inside = time.perf_counter(), clock.seconds
-                replies = fleet.exchange(action)
+                heard = fleet.exchange(action)
                 codec += time.perf_counter() - began - (clock.seconds - inside)
                 began = time.perf_counter()
-                following = method.step(replies)
+                following = method.step(heard)
                 step += time.perf_counter() - began
                 assert isinstance(following, Broadcast)
                 action = following

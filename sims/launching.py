@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from eglb.agents.region import Holding
-from eglb.coordinator.fleet import Fleet, InProcess, Transport, group_regions, regions_per_host, seat
+from eglb.coordinator.fleet import Fleet, group_regions, regions_per_host, seat
 from eglb.coordinator.market import Market
 from eglb.coordinator.network import Network, WideArea
+from eglb.coordinator.transport import InProcess, Transport
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,8 @@ def launch(
     try:
         seats = seat(market, hosts)
         clock = WideArea(transport, network, seats) if network is not None else None
-        yield Launched(Fleet(clock or transport, seats, deadline), transport, hosts, clock)
+        sizes = {"slot": market.slots, "kind": market.kinds}
+        yield Launched(Fleet(clock or transport, seats, deadline, sizes=sizes), transport, hosts, clock)
     finally:
         transport.close()
 

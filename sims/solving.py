@@ -179,18 +179,18 @@ def _solve_with_agents(
     on_round: Callable[[RoundRecord], None] | None,
 ) -> _Found:
     from eglb.coordinator.admm import Admm
-    from eglb.coordinator.algorithm import Algorithm
     from eglb.coordinator.dual import LevelBundle
     from eglb.coordinator.newton import Newton
     from eglb.coordinator.relay import Relay
-    from eglb.coordinator.run import run
+    from eglb.coordinator.reroute import Method
+    from eglb.coordinator.run import Run
     from eglb.coordinator.subgradient import Subgradient
     from eglb.sims.feasibility import require_feasible
     from eglb.sims.launching import launch
     from eglb.sims.partition import partition
     from eglb.sims.warm_start import align
 
-    methods: dict[str, Callable[..., Algorithm]] = {
+    methods: dict[str, Method] = {
         "admm": Admm,
         "dual": LevelBundle,
         "newton": partial(Relay, first=Newton, second=Admm),
@@ -210,11 +210,13 @@ def _solve_with_agents(
         network=network,
     ) as agents:
         fleet, clock = agents.fleet, agents.clock
-        method = methods[algorithm](parts.market, gap, align(source, parts) if source is not None else None)
+        method = methods[algorithm]
+        warm = align(source, parts) if source is not None else None
+        run = Run(parts.market, fleet, method(parts.market, gap, warm), method)
         trace: list[RoundRecord] = []
 
         def record(seconds: float) -> None:
-            best, traffic = method.incumbent, fleet.traffic
+            best, traffic = run.incumbent, fleet.traffic
             trace.append(
                 RoundRecord(
                     round=traffic.rounds,
@@ -231,10 +233,10 @@ def _solve_with_agents(
                 on_round(trace[-1])
 
         seconds_start = time.perf_counter() - began
-        outcome = run(method, fleet, max_rounds=max_rounds, time_limit_s=time_limit, on_round=record)
+        outcome = run.go(max_rounds=max_rounds, time_limit_s=time_limit, on_round=record)
         seconds_solve = time.perf_counter() - began - seconds_start
         agents_rss_mb = agents.transport.peak_rss_mb()
-    best = method.incumbent
+    best = run.incumbent
     assert best.route is not None and best.demand_price is not None and best.equity_price is not None
     return _Found(
         status=outcome.value,
@@ -249,7 +251,7 @@ def _solve_with_agents(
         seconds_solve=seconds_solve,
         agents_rss_mb=agents_rss_mb,
         trace=tuple(trace),
-        equity_prices=parts.expand_equity_price(method.remembered_equity_prices()),
+        equity_prices=parts.expand_equity_price(run.algorithm.remembered_equity_prices()),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from eglb.coordinator.algorithm import Broadcast, Finished, WarmStart
+from eglb.coordinator.algorithm import Broadcast, Finished, Round, WarmStart
 from eglb.coordinator.dual import LevelBundle
 from eglb.coordinator.hourly import Exchange, Hour, Policy, rest_of_period
 from eglb.coordinator.market import Market
@@ -47,12 +47,11 @@ class PredictiveControl(Policy):
         asked = method.start()
         look = hour.look(slot, stands_for, carried=True)
         replies: Sequence[Any] = yield Broadcast((look, *asked.requests), opening=True)
-        replies = replies[1:]
-        for _ in range(self.rounds):
-            step = method.step(replies)
+        step: Broadcast | Finished = method.step(Round.complete(asked.requests, replies[1:]))
+        for _ in range(self.rounds - 1):
             if isinstance(step, Finished):
                 break
-            replies = yield step
+            step = method.step(Round.complete(step.requests, (yield step)))
         route = method.incumbent.route
         assert route is not None
         self._plan = dict(zip(slot.tolist(), route, strict=True))
