@@ -16,6 +16,7 @@ from typing import NoReturn
 import click
 
 from eglb import __version__
+from eglb.cli.cluster import cluster_group
 from eglb.cli.compare import compare_command
 from eglb.cli.data import data_group
 from eglb.cli.estimate import estimate_command
@@ -53,6 +54,7 @@ cli.add_command(report_command)
 cli.add_command(explain_command)
 cli.add_command(scenario_group)
 cli.add_command(data_group)
+cli.add_command(cluster_group)
 scenario_group.add_command(estimate_command)
 
 
