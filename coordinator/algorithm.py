@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar
 
 import numpy as np
 
@@ -172,9 +171,6 @@ class Algorithm(ABC):
     exchanges. Bounds and prices of plans count once all regions have answered to the same question.
     """
 
-    resumable: ClassVar[bool] = True
-    """Whether agents keep nothing that matters between rounds, so that the state here is all there is."""
-
     def __init__(self, market: Market, gap: float, warm: WarmStart | None = None) -> None:
         self.market = market
         self.gap = gap
@@ -191,6 +187,13 @@ class Algorithm(ABC):
     @abstractmethod
     def step(self, heard: Round) -> Broadcast | Finished:
         """Digest what the last exchange brought and say what to ask next."""
+
+    @property
+    def resumable(self) -> bool:
+        """Whether agents keep nothing that matters to later rounds: the state here is enough to go on with
+        fresh ones.
+        """
+        return True
 
     def remembered_equity_prices(self) -> Array:
         """(R, N, K) equity prices that a later solve of much the same problem may start from; none by

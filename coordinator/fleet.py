@@ -174,11 +174,22 @@ class Fleet:
         self.membership.settle()
         self._sent.clear()
 
-    def resume(self, opening: Broadcast, rounds: int) -> None:
-        """Go on, with agents that know nothing, where another coordinator stopped after so many rounds."""
+    @property
+    def opening(self) -> Broadcast | None:
+        """What a host that lost its memory is sent."""
+        return self._opening
+
+    @property
+    def number(self) -> int:
+        """Of the last broadcast."""
+        return self._number
+
+    def resume(self, opening: Broadcast | None, number: int) -> None:
+        """Go on, with agents that know nothing, after another coordinator's broadcast of this number."""
         self._opening = opening
-        self._sizes |= sizes_of(opening.requests)
-        self.traffic.rounds = rounds
+        if opening is not None:
+            self._sizes |= sizes_of(opening.requests)
+        self._number = number
 
     def _round(self, sent: _Sent, hosts: Sequence[int], parts: list[Part]) -> None:
         """Ask some hosts once, and look after all of them."""
@@ -309,7 +320,9 @@ class Fleet:
     def who_is_missing(self) -> str:
         """Who takes no part, and why."""
         reasons = self.membership.reasons()
-        lost = [f"{'+'.join(at.names)} ({reasons[at.names[0]]})" for at in self._seats if at.names[0] in reasons]
+        lost = [
+            f"{'+'.join(at.names)} ({reasons[at.names[0]]})" for at in self._seats if at.names[0] in reasons
+        ]
         return f"no answer from {', '.join(lost)}"
 
 

@@ -69,7 +69,9 @@ goes with the gap of what it was told.
 class Newton(Algorithm):
     """Interior point with agents' own barriers; see the module's docstring."""
 
-    resumable = False
+    @property
+    def resumable(self) -> bool:
+        return False
 
     def start(self) -> Broadcast:
         m = self.market

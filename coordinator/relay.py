@@ -45,6 +45,10 @@ class Relay(Algorithm):
         self._second = None
         return self._running.start()
 
+    @property
+    def resumable(self) -> bool:
+        return self._running.resumable
+
     def remembered_equity_prices(self) -> Array:
         return self._running.remembered_equity_prices()
 

@@ -78,6 +78,10 @@ class Reroute(Algorithm):
         opening = self._next.start()
         return replace(opening, requests=(*opening.requests, self._next.ask_plan(route)))
 
+    @property
+    def resumable(self) -> bool:
+        return self._next is None or self._next.resumable
+
     def remembered_equity_prices(self) -> Array:
         return self._equity_prices if self._next is None else self._next.remembered_equity_prices()
 

@@ -68,6 +68,15 @@ class Run:
         known = isinstance(self.algorithm, Reroute)
         return self.algorithm.unmet if known else np.zeros_like(self.market.demand)
 
+    @property
+    def best(self) -> tuple[Incumbent, Array, bool]:
+        """Best plan and bound, of the problem before while there is no plan of the present one; regions
+        without part in that problem; whether all demand is met.
+        """
+        if self.incumbent.route is not None:
+            return self.incumbent, self.closed, not self.unmet.any()
+        return self._best, self._best_closed, self._best_meets_all
+
     def go(
         self,
         *,
@@ -115,9 +124,7 @@ class Run:
         """Turn to the problem of the present members."""
         if self.method is None:
             raise FleetError(self.fleet.who_is_missing())
-        if self.incumbent.route is not None:
-            self._best, self._best_closed = self.incumbent, self.closed
-            self._best_meets_all = not self.unmet.any()
+        self._best, self._best_closed, self._best_meets_all = self.best
         self.fleet.settle()
         self.closed = self.fleet.membership.closed
         keep_bound = self._best_meets_all and bool((self.closed >= self._best_closed).all())

@@ -1,0 +1,202 @@
+"""The journal of a run: what it would need to go on, on disk, safe from a death at any moment.
+
+A record is a file of its own, `state-ROUND.msgpack`: a magic word, the format's version, the round, the
+length of what was written, a BLAKE2b checksum of all this, and what was written. It is written beside its
+place, flushed to the disk and
+renamed, so that under its name it is whole or absent; the last two are kept. What is torn or changed all the
+same is detected on reading, and the record before it is used.
+
+One coordinator at a time: the folder is locked while a `Journal` of it is open, and the lock dies with its
+process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+_MAGIC, _VERSION = b"eglbstat", 1
+_HEAD, _CHECKSUM_SIZE = struct.Struct("<8sHQQ"), 32
+_KEPT = 2
+_PARTIAL = "partial"
+
+
+Content = TypeVar("Content")
+
+
+class JournalError(Exception):
+    """A folder cannot be used as a journal; says which and why."""
+
+
+class Journal:
+    """The records of one run in `folder`, a new one due after every `every` rounds.
+
+    A record that cannot be written does not end a run: `warn` hears of the first, and `trouble` says so as
+    long as the last one failed. A context manager.
+
+    Raises
+    ------
+    JournalError : the folder cannot be written, or another coordinator holds it.
+    """
+
+    def __init__(self, folder: Path, every: int, warn: Callable[[str], None] | None = None) -> None:
+        self.every = every
+        self.trouble: str | None = None
+        """Why there is no record of the last round that was to have one; None if there is."""
+        self._folder = folder
+        self._last = self._tried = 0
+        self._warn = warn
+        self._lock = _locked(folder)
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let another coordinator have the folder."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def read_last(self, decode: Callable[[bytes], Content]) -> tuple[Content | None, tuple[str, ...]]:
+        """The last good record, None if there is none, and what was skipped on the way and why.
+
+        `decode` turns what was written into the content, and refuses it by a ValueError. The next record is
+        due from there on.
+
+        Raises
+        ------
+        JournalError : the folder cannot be read.
+        """
+        skipped = []
+        for round, path in _files(self._folder):
+            try:
+                content = decode(read_record(path.read_bytes(), round))
+            except OSError as error:
+                skipped.append(f"{path}: cannot be read: {error.strerror}")
+            except ValueError as error:
+                skipped.append(f"{path}: {error}")
+            else:
+                self._last = self._tried = round
+                return content, tuple(skipped)
+        return None, tuple(skipped)
+
+    def due(self, round: int) -> bool:
+        """Whether a record is to be written after `round`."""
+        return round - self._tried >= self.every
+
+    def write(self, round: int, data: bytes) -> None:
+        """Record `data` as what the run would go on from after `round`."""
+        self._tried = round
+        try:
+            self._replace(round, data)
+        except OSError as error:
+            first = self.trouble is None
+            self.trouble = (
+                f"{self._folder}: nothing could be recorded after round {round}: "
+                f"{error.strerror or error}; the last record is of round {self._last}"
+            )
+            with suppress(OSError):
+                (self._folder / _PARTIAL).unlink()
+            if first and self._warn is not None:
+                self._warn(self.trouble)
+            return
+        self._last, self.trouble = round, None
+        self._prune()
+
+    def _replace(self, round: int, data: bytes) -> None:
+        partial = self._folder / _PARTIAL
+        head = _HEAD.pack(_MAGIC, _VERSION, round, len(data))
+        with partial.open("wb") as file:
+            file.write(head + _checksum(head, data))
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self._folder / f"state-{round:08d}.msgpack")
+        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _prune(self) -> None:
+        """Drop all but the last records up to the one just written: others are older, or were torn."""
+        found = _files(self._folder)
+        keep = [path for round, path in found if round <= self._last][:_KEPT]
+        for _, path in found:
+            if path not in keep:
+                with suppress(OSError):
+                    path.unlink()
+
+
+def read_record(content: bytes, round: int) -> bytes:
+    """What was written in a record's file.
+
+    Raises
+    ------
+    ValueError : it is torn, changed, of another round or no record of this format; says which.
+    """
+    start = _HEAD.size + _CHECKSUM_SIZE
+    if len(content) < start:
+        raise ValueError(f"torn: {len(content)} bytes are not even a head")
+    magic, version, written_in, length = _HEAD.unpack_from(content)
+    if magic != _MAGIC:
+        raise ValueError("not a record of a run")
+    if version != _VERSION:
+        raise ValueError(f"of format {version}, not {_VERSION}")
+    data = content[start:]
+    if len(data) < length:
+        raise ValueError(f"torn: {len(data)} of {length} bytes")
+    if content[_HEAD.size : start] != _checksum(content[: _HEAD.size], data):
+        raise ValueError("changed since it was written: its checksum does not hold")
+    if written_in != round:
+        raise ValueError(f"it was written after round {written_in}")
+    return data
+
+
+def _checksum(head: bytes, data: bytes) -> bytes:
+    sum_ = hashlib.blake2b(head, digest_size=_CHECKSUM_SIZE)
+    sum_.update(data)
+    return sum_.digest()
+
+
+def _files(folder: Path) -> list[tuple[int, Path]]:
+    """The records with their rounds, latest first."""
+    try:
+        names = os.listdir(folder)
+    except OSError as error:
+        raise JournalError(f"{folder}: cannot be read: {error.strerror}") from None
+    found = []
+    for name in names:
+        number = name.removeprefix("state-").removesuffix(".msgpack")
+        if name == f"state-{number}.msgpack" and number.isascii() and number.isdigit():
+            found.append((int(number), folder / name))
+    return sorted(found, reverse=True)
+
+
+def _locked(folder: Path) -> int:
+    """A descriptor that holds the lock of `folder`."""
+    try:
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise JournalError(f"{folder}: cannot be written: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise JournalError(f"{folder}: another run is writing its checkpoints there") from None
+    except OSError as error:
+        os.close(lock)
+        raise JournalError(f"{folder}: cannot be locked: {error.strerror}") from None
+    return lock

@@ -1,0 +1,173 @@
+"""What is kept of a run, and how another coordinator goes on from it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eglb import agents
+from eglb.coordinator.algorithm import Incumbent, Traffic
+from eglb.coordinator.fleet import Fleet
+from eglb.coordinator.market import Market
+from eglb.coordinator.membership import Event
+from eglb.coordinator.reroute import Method, Reroute
+from eglb.coordinator.run import Run
+from eglb.coordinator.snapshot import freeze, thaw
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A run after some round.
+
+    Parameters
+    ----------
+    traffic : what went over the wire so far. seconds : since the first message.
+    incumbent : best plan and bound of the problem of the members there were. equity_prices : (R, N, K) to
+        start from beside them.
+    closed : (N,) regions that took no part. meets_all : whether the incumbent meets all demand.
+    drained : regions taken out on purpose. events, rejected : what `Membership` noted, by field.
+    trace : what the caller tells of every round, plain values.
+    state : what the run goes on from to the same iterates; None if agents know what it does not.
+    """
+
+    traffic: Traffic
+    seconds: float
+    incumbent: Incumbent
+    equity_prices: Array
+    closed: Array
+    meets_all: bool
+    drained: list[str]
+    events: list[tuple[int, str, tuple[str, ...], str]]
+    rejected: list[tuple[str, str, int]]
+    trace: list[dict[str, Any]]
+    state: bytes | None
+
+    @property
+    def round(self) -> int:
+        """The last round."""
+        return self.traffic.rounds
+
+
+_KINDS = {
+    "traffic": Traffic,
+    "seconds": float,
+    "incumbent": Incumbent,
+    "equity_prices": np.ndarray,
+    "closed": np.ndarray,
+    "meets_all": bool,
+    **dict.fromkeys(("drained", "events", "rejected", "trace"), list),
+}
+
+
+def keep(run: Run, trace: Sequence[Mapping[str, Any]]) -> Kept:
+    """What another coordinator needs to go on with `run`, between two exchanges."""
+    fleet, members = run.fleet, run.fleet.membership
+    incumbent, closed, meets_all = run.best
+    state = None
+    # A run that has ended has nothing to ask; whoever wants more of it starts from its plan.
+    if run.action is not None and run.algorithm.resumable:
+        going_on = {"run": run, "opening": fleet.opening, "number": fleet.number}
+        state = freeze({"program": _program(), **going_on}, _known(run.market, fleet, run.method))
+    return Kept(
+        traffic=fleet.traffic,
+        seconds=run.seconds,
+        incumbent=incumbent,
+        equity_prices=run.algorithm.remembered_equity_prices(),
+        closed=closed,
+        meets_all=meets_all,
+        drained=[name for name, out in zip(members.names, members.drained, strict=True) if out],
+        events=[(e.round, e.what, e.regions, e.reason) for e in members.events],
+        rejected=[(*about, count) for about, count in members.rejected.items()],
+        trace=[dict(row) for row in trace],
+        state=state,
+    )
+
+
+def go_on(kept: Kept, market: Market, fleet: Fleet, method: Method, gap: float, same_method: bool) -> Run:
+    """The run that was kept, with a fleet of agents that know nothing.
+
+    It goes on to the same iterates if it can. If agents knew what died with them, or other regions take part
+    now, or something else is wanted (`gap`, not the `same_method`), it starts again from the incumbent, whose
+    bound is kept as long as no region has come back.
+    """
+    members = fleet.membership
+    members.drain(kept.drained)
+    fleet.settle()
+    members.events[:] = [Event(*event) for event in kept.events]
+    members.rejected.update({(region, what): count for region, what, count in kept.rejected})
+    _restore(fleet.traffic, kept.traffic)
+    state = _exact_state(kept, _known(market, fleet, method)) if same_method else None
+    if state is not None and state["run"].algorithm.gap == gap:
+        run: Run = state["run"]
+        if (run.closed == members.closed).all():
+            fleet.resume(state["opening"], state["number"])
+            return run
+    keep_bound = kept.meets_all and bool((members.closed >= kept.closed).all())
+    again = Reroute(market, gap, kept.incumbent, kept.equity_prices, method, keep_bound)
+    run = Run(market, fleet, again, method)
+    run.closed, run.seconds = members.closed, kept.seconds
+    return run
+
+
+def pack(kept: Kept, problem: str) -> bytes:
+    """`kept` as bytes, with the fingerprint of the problem it is about."""
+    return freeze({"problem": problem, **vars(kept)}, {})
+
+
+def unpack(data: bytes, problem: str) -> Kept:
+    """What `pack` was given.
+
+    Raises
+    ------
+    ValueError : `data` is not that, or about another problem.
+    """
+    told = thaw(data, {})
+    if not isinstance(told, dict) or set(told) != {"problem", "state", *_KINDS}:
+        raise ValueError("not what is kept of a run")
+    if told.pop("problem") != problem:
+        raise ValueError("of another scenario")
+    wrong = [name for name, kind in _KINDS.items() if not isinstance(told[name], kind)]
+    if wrong or not isinstance(told["state"], (bytes, type(None))):
+        raise ValueError(f"not what is kept of a run: {', '.join(wrong) or 'state'}")
+    return Kept(**told)
+
+
+def _known(market: Market, fleet: Fleet, method: Method | None) -> dict[str, Any]:
+    return {"market": market, "fleet": fleet, "method": method}
+
+
+def _restore(traffic: Traffic, before: Traffic) -> None:
+    traffic.rounds, traffic.bytes_up, traffic.bytes_down = before.rounds, before.bytes_up, before.bytes_down
+    if len(before.bytes_up_by_host) == len(traffic.bytes_up_by_host):
+        traffic.bytes_up_by_host = before.bytes_up_by_host
+
+
+def _exact_state(kept: Kept, known: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What was kept to go on from exactly; None if nothing was, or by another version of the program, whose
+    attributes may mean something else.
+    """
+    if kept.state is None:
+        return None
+    try:
+        state = thaw(kept.state, known)
+    except ValueError:
+        return None
+    return state if isinstance(state, dict) and state.get("program") == _program() else None
+
+
+@cache
+def _program() -> str:
+    """A checksum of the sources of agents and coordinator."""
+    found = hashlib.blake2b(digest_size=16)
+    for folder in (Path(str(agents.__file__)).parent, Path(__file__).parent):
+        for source in sorted(folder.glob("*.py")):
+            found.update(source.name.encode() + b"\0" + source.read_bytes())
+    return found.hexdigest()

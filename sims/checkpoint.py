@@ -1,0 +1,186 @@
+"""The folder of ``--checkpoint``: all that another coordinator needs to go on with a solve.
+
+    options.json      what was asked for: algorithm, gap, limits, where the agents run
+    scenario/         the fleet itself, a scenario folder of Parquet tables
+    state-*.msgpack   what is kept after some round (`eglb.coordinator.resumption`), the last two
+    lock              held while a run writes here
+
+Every state carries the fingerprint of the scenario, and is used with no other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from eglb.coordinator.journal import Journal, JournalError
+from eglb.coordinator.resumption import Kept, pack, unpack
+from eglb.sims import scenario_folder
+from eglb.sims.problems import InputError
+from eglb.sims.results_folder import staged_folder
+from eglb.sims.scenario import Scenario
+from eglb.sims.scenario_folder_writing import save
+
+_OPTIONS, _SCENARIO = "options.json", "scenario"
+
+
+class SolveOptions(BaseModel):
+    """The arguments of `eglb.solve` that a resumed run takes over unless it is told otherwise."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+    algorithm: str
+    gap: float
+    max_rounds: int | None
+    time_limit: float | None
+    address: str
+    regions_per_actor: int | None
+    deadline: float
+
+
+class _Settings(BaseModel):
+    """options.json."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    format: Literal[1]
+    fingerprint: str
+    every: int = Field(ge=1)
+    options: SolveOptions
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A checkpoint folder in use.
+
+    `kept` is what the run goes on from, None where it starts afresh; `skipped` says which states could not be
+    used and why.
+    """
+
+    folder: Path
+    scenario: Scenario
+    options: SolveOptions
+    journal: Journal
+    fingerprint: str
+    kept: Kept | None = None
+    skipped: tuple[str, ...] = ()
+
+    def write(self, kept: Kept) -> None:
+        """Record what is kept; see `Journal.write`."""
+        self.journal.write(kept.round, pack(kept, self.fingerprint))
+
+
+@contextmanager
+def open_checkpoint(
+    folder: Path,
+    scenario: Scenario,
+    options: SolveOptions,
+    every: int,
+    warn: Callable[[str], None] | None = None,
+) -> Iterator[Checkpoint]:
+    """A new checkpoint folder, for a run that starts; `warn` hears of the first state that cannot be written.
+
+    Raises
+    ------
+    InputError : the folder is in use, or cannot be written.
+    """
+    if os.path.isfile(folder / _OPTIONS):
+        raise InputError(
+            f"{folder}: holds the checkpoint of another run; `eglb solve --resume {folder}` goes on with it, "
+            "a new run needs a new folder"
+        )
+    fingerprint = fingerprint_of(scenario)
+    settings = _Settings(format=1, fingerprint=fingerprint, every=every, options=options)
+    with staged_folder(folder) as staging:
+        save(scenario, staging / _SCENARIO, suffix=".parquet")
+        try:
+            (staging / _OPTIONS).write_text(settings.model_dump_json(indent=2) + "\n", "utf-8")
+            for path in (*staging.rglob("*"), staging):
+                _flush(path)
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
+    with _journal(folder, every, warn) as journal:
+        yield Checkpoint(folder, scenario, options, journal, fingerprint)
+
+
+@contextmanager
+def resume_checkpoint(folder: Path, warn: Callable[[str], None] | None = None) -> Iterator[Checkpoint]:
+    """The checkpoint folder of a run that died or was stopped.
+
+    Raises
+    ------
+    InputError : it is none, is in use, or its scenario was changed.
+    """
+    settings = _read_settings(folder)
+    scenario = scenario_folder.read(folder / _SCENARIO)
+    if fingerprint_of(scenario) != settings.fingerprint:
+        raise InputError(
+            f"{folder / _SCENARIO}: was changed since the run began, whose states are of another problem; "
+            f"`eglb solve {folder / _SCENARIO}` solves it afresh"
+        )
+    with _journal(folder, settings.every, warn) as journal:
+        try:
+            kept, skipped = journal.read_last(lambda data: unpack(data, settings.fingerprint))
+        except JournalError as error:
+            raise InputError(str(error)) from None
+        yield Checkpoint(folder, scenario, settings.options, journal, settings.fingerprint, kept, skipped)
+
+
+def fingerprint_of(scenario: Scenario) -> str:
+    """A checksum of all that a plan of `scenario` depends on."""
+    s, found = scenario, hashlib.blake2b(digest_size=16)
+    names = [s.regions, s.gateways, s.slot_hours]
+    arrays = [s.times.astype("datetime64[s]").astype(np.int64), s.reach_gateway, s.reach_region]
+    arrays += [s.pue, s.capacity, s.demand, s.price]
+    for kind in s.footprints:
+        names.append((kind.name, kind.weight, kind.per, str(kind.shape)))
+        arrays += [kind.intensity, kind.region_weight]
+    found.update(json.dumps(names).encode())
+    for array in arrays:
+        wide = array.astype("<i8" if array.dtype.kind == "i" else "<f8", order="C")
+        found.update(json.dumps(wide.shape).encode())
+        found.update(wide.tobytes())
+    return found.hexdigest()
+
+
+def _read_settings(folder: Path) -> _Settings:
+    path = folder / _OPTIONS
+    try:
+        return _Settings.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{folder}: holds no checkpoint: there is no {_OPTIONS} in it") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        raise InputError(
+            f"{path}: {'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}"
+            for each in error.errors()
+        ) from None
+
+
+@contextmanager
+def _journal(folder: Path, every: int, warn: Callable[[str], None] | None) -> Iterator[Journal]:
+    try:
+        journal = Journal(folder, every, warn)
+    except JournalError as error:
+        raise InputError(str(error)) from None
+    with journal:
+        yield journal
+
+
+def _flush(path: Path) -> None:
+    """Have a file or folder on the disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
