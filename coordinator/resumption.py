@@ -16,7 +16,7 @@ from eglb.coordinator.algorithm import Incumbent, Traffic
 from eglb.coordinator.fleet import Fleet
 from eglb.coordinator.market import Market
 from eglb.coordinator.membership import Event
-from eglb.coordinator.reroute import Method, Reroute
+from eglb.coordinator.reroute import Method
 from eglb.coordinator.run import Run
 from eglb.coordinator.snapshot import freeze, thaw
 
@@ -110,10 +110,9 @@ def go_on(kept: Kept, market: Market, fleet: Fleet, method: Method, gap: float, 
         if (run.closed == members.closed).all():
             fleet.resume(state["opening"], state["number"])
             return run
-    keep_bound = kept.meets_all and bool((members.closed >= kept.closed).all())
-    again = Reroute(market, gap, kept.incumbent, kept.equity_prices, method, keep_bound)
-    run = Run(market, fleet, again, method)
-    run.closed, run.seconds = members.closed, kept.seconds
+    run = Run(market, fleet, method(market, gap, None), method)
+    run.seconds = kept.seconds
+    run.action = run.start_from(kept.incumbent, kept.closed, kept.meets_all, kept.equity_prices)
     return run
 
 

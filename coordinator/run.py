@@ -124,7 +124,12 @@ class Run:
         """Turn to the problem of the present members."""
         if self.method is None:
             raise FleetError(self.fleet.who_is_missing())
-        self._best, self._best_closed, self._best_meets_all = self.best
+        return self.start_from(*self.best, self.algorithm.remembered_equity_prices())
+
+    def start_from(self, best: Incumbent, closed: Array, meets_all: bool, equity_prices: Array) -> Broadcast:
+        """Turn to the problem of the present members from what is known, see `best`, of another one."""
+        assert self.method is not None
+        self._best, self._best_closed, self._best_meets_all = best, closed, meets_all
         self.fleet.settle()
         self.closed = self.fleet.membership.closed
         keep_bound = self._best_meets_all and bool((self.closed >= self._best_closed).all())
@@ -132,7 +137,7 @@ class Run:
             self.market,
             self.algorithm.gap,
             self._best,
-            self.algorithm.remembered_equity_prices(),
+            equity_prices,
             self.method,
             keep_bound,
         )
