@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from eglb.agents.valuation import Evaluate
 from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, Round, WarmStart
 from eglb.coordinator.market import Market
 
@@ -44,6 +45,9 @@ class Relay(Algorithm):
         self._running.incumbent = self.incumbent
         self._second = None
         return self._running.start()
+
+    def ask_plan(self, route: Array) -> Evaluate:
+        return self._running.ask_plan(route)
 
     @property
     def resumable(self) -> bool:

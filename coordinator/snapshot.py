@@ -168,7 +168,7 @@ class _Frozen:
         root = value
         while isinstance(root.base, np.ndarray) and id(root) not in self._known:
             root = root.base
-        if root is not value and type(root) is np.ndarray and self._is_worth_sharing(root, value):
+        if root is not value and self._can_share(root, value):
             offset = _address(value) - _address(root)
             shape, strides = list(value.shape), list(value.strides)
             return "view", [self.add(root), value.flags.writeable, offset, *shape, *strides]
@@ -181,11 +181,12 @@ class _Frozen:
             return "sparse", [*head, np.packbits(there).tobytes(), bits[there].tobytes()]
         return "array", [*head, memory.tobytes()]
 
-    @staticmethod
-    def _is_worth_sharing(root: Array, view: Array) -> bool:
-        """Whether `root` is one piece of memory, of which `view` shows at least half."""
+    def _can_share(self, root: Array, view: Array) -> bool:
+        """Whether `root` is one piece of memory, stored already or shown by `view` by half at least."""
         one_piece = root.size * root.itemsize == np.lib.array_utils.byte_bounds(root)[1] - _address(root)
-        return one_piece and root.dtype == view.dtype and root.size <= 2 * view.size <= 2 * root.size
+        worth_it = id(root) in self._place or root.size <= 2 * view.size
+        alike = type(root) is np.ndarray and root.dtype == view.dtype
+        return one_piece and worth_it and alike and view.size <= root.size
 
 
 class _Thawed:
