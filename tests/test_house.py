@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
-import importlib.util
-import json
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
-import jsonschema
 import pytest
-import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -117,32 +113,6 @@ def test_nothing_tracked_names_a_machine_or_a_registry() -> None:
     assert paths
     found = [str(path.relative_to(HOUSE)) for path in paths if pattern.search(path.read_bytes())]
     assert not found
-
-
-def cluster_file() -> dict:
-    return yaml.safe_load((HOUSE / "cluster.yaml").read_text())
-
-
-def cluster_schema() -> dict:
-    spec = importlib.util.find_spec("ray")
-    assert spec is not None and spec.origin is not None
-    return json.loads((Path(spec.origin).parent / "autoscaler" / "ray-schema.json").read_text())
-
-
-def test_the_cluster_file_is_valid_for_the_launcher() -> None:
-    jsonschema.validate(cluster_file(), cluster_schema())
-    broken = cluster_file() | {"no_such_key": 1}
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(broken, cluster_schema())
-
-
-def test_the_cluster_file_agrees_with_the_lock_and_with_itself() -> None:
-    config = cluster_file()
-    assert f":{locked()['ray']}-py3" in config["docker"]["image"]
-    head = config["available_node_types"][config["head_node_type"]]
-    assert head["resources"]["CPU"] == 0, "the coordinator keeps its CPUs"
-    workers = [t for name, t in config["available_node_types"].items() if name != config["head_node_type"]]
-    assert workers and all(t["max_workers"] <= config["max_workers"] for t in workers)
 
 
 HEAVY = ("ray", "numpy", "scipy", "numba", "matplotlib", "pyarrow", "pydantic", "highspy", "msgpack", "rich")

@@ -88,7 +88,7 @@ def check_file(path: Path, scenario: Scenario) -> ClusterCheck:
     return ClusterCheck(str(path), scenario.name, scenario.regions, tuple(clusters), tuple(findings.notes))
 
 
-_WANTED = "neither a file for `ray up` (cluster_name, provider) nor KubeRay's RayCluster or RayJob (apiVersion, kind)"
+_WANTED = "neither a file for `ray up` (cluster_name, provider) nor a KubeRay RayCluster or RayJob (kind)"
 
 
 def _read(document: Place, scenario: Scenario, findings: Findings, documents: int) -> Cluster | None:

@@ -116,10 +116,10 @@ def read_documents(path: Path, findings: Findings) -> list[Place]:
     ------
     InputError : it cannot be read, or is not YAML.
     """
-    name = str(path)
-    loader = yaml.SafeLoader(_text(path))
+    name, text = str(path), _text(path)
     documents = []
     try:
+        loader = yaml.SafeLoader(text)
         while loader.check_node():
             node = loader.get_node()
             _look_for_repeated_keys(node, name, findings)
@@ -139,8 +139,6 @@ def read_documents(path: Path, findings: Findings) -> list[Place]:
     except (ValueError, KeyError, TypeError, AttributeError):
         # A value that does not fit its YAML type, such as the 13th month, or !!int in front of a word.
         raise InputError(f"{name}: is not YAML: a value does not fit its type") from None
-    finally:
-        loader.dispose()
     if not documents:
         raise InputError(f"{name}: is empty")
     return documents
