@@ -35,7 +35,7 @@ lint: setup
 
 types: build/.typed
 
-# What cluster.yaml puts on every node.
+# What launch files put on every node, and its versions.
 wheel: setup
 	@rm -rf build/lib build/bdist.* build/dist && mkdir -p build/dist
 	$(PIP) wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir build/dist .

@@ -11,13 +11,14 @@ from eglb.cli import options, streams
 
 @click.group("cluster", short_help="Check files that start a cluster.")
 def cluster_group() -> None:
-    """A Ray cluster for the agents: what starts it."""
+    """A Ray cluster for the agents. docs/clusters.md: how to get one."""
 
 
-@cluster_group.command("check")
+@cluster_group.command("check", short_help="Look for mistakes in a launch file, without a cluster.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--scenario",
+    metavar="SCENARIO",
     default="world10",
     show_default=True,
     help="Whose regions the nodes' labels are to name: a folder or a built-in name.",

@@ -18,8 +18,10 @@ from eglb.sims.cluster_files.rules import (
     check_region,
     check_versions,
     is_rays_image,
+    some,
 )
 from eglb.sims.cluster_files.schemas import check_schema, launcher_schema
+from eglb.sims.scenario_folder_tables import suggest
 
 _HEAD, _WORKER = "head_start_ray_commands", "worker_start_ray_commands"
 _PORT = "6379"
@@ -115,9 +117,9 @@ def _node_types(file: _Reader, heads: list[Start], workers: list[Start]) -> tupl
     if not head.there:
         findings.wrong(head, "is missing: it names the node type of the head")
     elif head.text not in types.mapping:
-        findings.wrong(
-            head, f"{shown(head.value)} is none of the node types {', '.join(map(str, types.mapping))}"
-        )
+        names = [str(key) for key in types.mapping]
+        near = suggest(head.text, names) or f": {some(names)}"
+        findings.wrong(head, f"{shown(head.value)} is no node type{near}")
     total = file.at("max_workers")
     if not total.there:
         findings.wrong(total, "is missing: the launcher would start 2 workers at most")

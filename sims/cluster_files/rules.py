@@ -129,7 +129,7 @@ def check_region(
 ) -> None:
     """A node's region is one of the scenario's."""
     if region not in regions:
-        known = suggest(region, regions) or f"; there are {_some(regions)}"
+        known = suggest(region, regions) or f"; there are {some(regions)}"
         findings.wrong(place, f"{shown(region)} is no region of {scenario}{known}")
 
 
@@ -151,12 +151,12 @@ def check_groups(groups: Sequence[Group], place: Place, regions: Sequence[str], 
     if len(absent) == len(regions):
         findings.note(place, f"no node has the label {LABEL!r}: agents go to any")
     elif absent:
-        findings.note(place, f"agents of {_some(absent)} go to any node: none is theirs")
+        findings.note(place, f"no node for {some(absent)}: their agents go to any")
     late = [g.name for g in groups if g.region is not None and g.least == 0 < g.most]
     if late:
         findings.note(
             place,
-            f"{_some(late)}: no node is there from the start, and labels alone may never start one",
+            f"{some(late)}: no node is there from the start, and labels alone may never start one",
         )
 
 
@@ -170,6 +170,7 @@ def check_placeholders(document: Place, findings: Findings) -> None:
         )
 
 
-def _some(names: Sequence[str], limit: int = 6) -> str:
+def some(names: Sequence[str], limit: int = 6) -> str:
+    """The first few names, and how many more there are."""
     more = len(names) - limit
     return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")

@@ -61,8 +61,15 @@ def test_the_job_brings_the_cluster_that_stays() -> None:
 def test_what_ships_names_the_locked_ray_everywhere() -> None:
     (locked,) = re.findall(r"^ray==(.*)$", (HOUSE / "requirements.lock").read_text(), re.M)
     assert locked == PIN
-    for name in (*SHIPPED, "deploy/Dockerfile"):
-        assert set(re.findall(r"\bray:([\d.]+)", (HOUSE / name).read_text())) == {PIN}, name
+    named = re.compile(r"(?:\bray:|\beglb:|\bray\[default\]==)(\d+\.\d+\.\d+)")
+    for name in (*SHIPPED, "deploy/Dockerfile", "docs/clusters.md"):
+        assert set(named.findall((HOUSE / name).read_text())) == {PIN}, name
+
+
+def test_the_page_about_clusters_names_every_file() -> None:
+    page = (HOUSE / "docs" / "clusters.md").read_text()
+    linked = [HOUSE / "docs" / name for name in re.findall(r"\]\((\.\./[^)]+)\)", page)]
+    assert {path.resolve() for path in linked} == {HOUSE / name for name in SHIPPED}
 
 
 def test_the_oldest_python_is_the_one_that_the_project_declares() -> None:
@@ -205,7 +212,7 @@ def test_fewer_nodes_than_regions_are_worth_a_note(tmp_path: Path) -> None:
     }
     check = well(tmp_path, document)
     assert check.without_node(check.clusters[0]) == ("tokyo",)
-    assert any("agents of tokyo go to any node" in note for note in check.notes)
+    assert any("no node for tokyo: their agents go to any" in note for note in check.notes)
     assert any("sydney: no node is there from the start" in note for note in check.notes)
 
 

@@ -122,7 +122,7 @@ BREAKS: list[tuple[str, str, Any, str] | tuple[str, str, Any, str, str]] = [
         f"'ray-3.0.0.dev0' {OTHER_RAY}",
     ),
     # Nodes.
-    (AWS, "head_node_type", "cordinator", "'cordinator' is none of the node types coordinator, virginia"),
+    (AWS, "head_node_type", "cordinator", "'cordinator' is no node type; did you mean coordinator?"),
     (AWS, "head_node_type", GONE, "is missing: it names the node type of the head"),
     (AWS, TYPES, GONE, "is missing: it says which nodes there are"),
     (AWS, "max_workers", GONE, "is missing: the launcher would start 2 workers at most"),
