@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import math
 import os
 import struct
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +28,7 @@ _MAGIC, _VERSION = b"eglbstat", 1
 _HEAD, _CHECKSUM_SIZE = struct.Struct("<8sHQQ"), 32
 _KEPT = 2
 _PARTIAL = "partial"
+_ROUNDS, _SHARE = 10, 0.1
 
 
 Content = TypeVar("Content")
@@ -38,6 +41,8 @@ class JournalError(Exception):
 class Journal:
     """The records of one run in `folder`, a new one due after every `every` rounds.
 
+    If `every` is None, after every ten, or as many more as keep the time for writing below a tenth of all.
+
     A record that cannot be written does not end a run: `warn` hears of the first, and `trouble` says so as
     long as the last one failed. A context manager.
 
@@ -46,12 +51,14 @@ class Journal:
     JournalError : the folder cannot be written, or another coordinator holds it.
     """
 
-    def __init__(self, folder: Path, every: int, warn: Callable[[str], None] | None = None) -> None:
+    def __init__(self, folder: Path, every: int | None, warn: Callable[[str], None] | None = None) -> None:
         self.every = every
         self.trouble: str | None = None
         """Why there is no record of the last round that was to have one; None if there is."""
         self._folder = folder
         self._last = self._tried = 0
+        self._rested_at = -math.inf
+        """From when on, on the monotonic clock, another record costs little of the time."""
         self._warn = warn
         self._lock = _locked(folder)
 
@@ -94,33 +101,37 @@ class Journal:
 
     def due(self, round: int) -> bool:
         """Whether a record is to be written after `round`."""
-        return round - self._tried >= self.every
+        if self.every is not None:
+            return round - self._tried >= self.every
+        return round - self._tried >= _ROUNDS and time.monotonic() >= self._rested_at
 
-    def write(self, round: int, data: bytes) -> None:
-        """Record `data` as what the run would go on from after `round`."""
-        self._tried = round
+    def write(self, round: int, data: Sequence[bytes]) -> None:
+        """Record `data`, in pieces, as what the run would go on from after `round`."""
+        self._tried, began = round, time.monotonic()
         try:
             self._replace(round, data)
         except OSError as error:
             first = self.trouble is None
-            self.trouble = (
-                f"{self._folder}: nothing could be recorded after round {round}: "
-                f"{error.strerror or error}; the last record is of round {self._last}"
-            )
+            there_is = f"the last record is of round {self._last}" if self._last else "there is none yet"
+            why = error.strerror or str(error)
+            self.trouble = f"{self._folder}: nothing could be recorded after round {round}: {why}; {there_is}"
             with suppress(OSError):
                 (self._folder / _PARTIAL).unlink()
             if first and self._warn is not None:
                 self._warn(self.trouble)
-            return
-        self._last, self.trouble = round, None
-        self._prune()
+        else:
+            self._last, self.trouble = round, None
+            with suppress(JournalError):
+                self._prune()
+        ended = time.monotonic()
+        self._rested_at = ended + (ended - began) / _SHARE
 
-    def _replace(self, round: int, data: bytes) -> None:
+    def _replace(self, round: int, data: Sequence[bytes]) -> None:
         partial = self._folder / _PARTIAL
-        head = _HEAD.pack(_MAGIC, _VERSION, round, len(data))
+        head = _HEAD.pack(_MAGIC, _VERSION, round, sum(map(len, data)))
         with partial.open("wb") as file:
-            file.write(head + _checksum(head, data))
-            file.write(data)
+            file.write(head + _checksum(head, *data))
+            file.writelines(data)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(self._folder / f"state-{round:08d}.msgpack")
@@ -165,10 +176,11 @@ def read_record(content: bytes, round: int) -> bytes:
     return data
 
 
-def _checksum(head: bytes, data: bytes) -> bytes:
-    sum_ = hashlib.blake2b(head, digest_size=_CHECKSUM_SIZE)
-    sum_.update(data)
-    return sum_.digest()
+def _checksum(*pieces: bytes) -> bytes:
+    found = hashlib.blake2b(digest_size=_CHECKSUM_SIZE)
+    for piece in pieces:
+        found.update(piece)
+    return found.digest()
 
 
 def _files(folder: Path) -> list[tuple[int, Path]]:

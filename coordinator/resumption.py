@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from eglb.coordinator.market import Market
 from eglb.coordinator.membership import Event
 from eglb.coordinator.reroute import Method
 from eglb.coordinator.run import Run
-from eglb.coordinator.snapshot import freeze, thaw
+from eglb.coordinator.snapshot import freeze, freeze_in_pieces, thaw
 
 Array = np.ndarray
 
@@ -48,7 +49,7 @@ class Kept:
     events: list[tuple[int, str, tuple[str, ...], str]]
     rejected: list[tuple[str, str, int]]
     trace: list[dict[str, Any]]
-    state: bytes | None
+    state: Sequence[bytes] | None
 
     @property
     def round(self) -> int:
@@ -56,6 +57,7 @@ class Kept:
         return self.traffic.rounds
 
 
+_LENGTH = struct.Struct("<Q")
 _KINDS = {
     "traffic": Traffic,
     "seconds": float,
@@ -75,7 +77,8 @@ def keep(run: Run, trace: Sequence[Mapping[str, Any]]) -> Kept:
     # A run that has ended has nothing to ask; whoever wants more of it starts from its plan.
     if run.action is not None and run.algorithm.resumable:
         going_on = {"run": run, "opening": fleet.opening, "number": fleet.number}
-        state = freeze({"program": _program(), **going_on}, _known(run.market, fleet, run.method))
+        known = _known(run.market, fleet, run.method, incumbent)
+        state = freeze_in_pieces({"program": _program(), **going_on}, known)
     return Kept(
         traffic=fleet.traffic,
         seconds=run.seconds,
@@ -104,7 +107,8 @@ def go_on(kept: Kept, market: Market, fleet: Fleet, method: Method, gap: float, 
     members.events[:] = [Event(*event) for event in kept.events]
     members.rejected.update({(region, what): count for region, what, count in kept.rejected})
     _restore(fleet.traffic, kept.traffic)
-    state = _exact_state(kept, _known(market, fleet, method)) if same_method else None
+    known = _known(market, fleet, method, replace(kept.incumbent))  # the run will change its own
+    state = _exact_state(kept, known) if same_method else None
     if state is not None and state["run"].algorithm.gap == gap:
         run: Run = state["run"]
         if (run.closed == members.closed).all():
@@ -116,9 +120,13 @@ def go_on(kept: Kept, market: Market, fleet: Fleet, method: Method, gap: float, 
     return run
 
 
-def pack(kept: Kept, problem: str) -> bytes:
-    """`kept` as bytes, with the fingerprint of the problem it is about."""
-    return freeze({"problem": problem, **vars(kept)}, {})
+def pack(kept: Kept, problem: str) -> list[bytes]:
+    """`kept`, with the fingerprint of the problem it is about, as bytes in pieces.
+
+    The state comes last, so that what else was kept can be read without it: its length, then itself.
+    """
+    rest = freeze({"problem": problem} | {name: getattr(kept, name) for name in _KINDS}, {})
+    return [_LENGTH.pack(len(rest)), rest, *(kept.state or ())]
 
 
 def unpack(data: bytes, problem: str) -> Kept:
@@ -128,19 +136,22 @@ def unpack(data: bytes, problem: str) -> Kept:
     ------
     ValueError : `data` is not that, or about another problem.
     """
-    told = thaw(data, {})
-    if not isinstance(told, dict) or set(told) != {"problem", "state", *_KINDS}:
+    if len(data) < _LENGTH.size:
+        raise ValueError("not what is kept of a run")
+    end = _LENGTH.size + _LENGTH.unpack_from(data)[0]
+    told = thaw(data[_LENGTH.size : end], {})
+    if not isinstance(told, dict) or set(told) != {"problem", *_KINDS}:
         raise ValueError("not what is kept of a run")
     if told.pop("problem") != problem:
         raise ValueError("of another scenario")
-    wrong = [name for name, kind in _KINDS.items() if not isinstance(told[name], kind)]
-    if wrong or not isinstance(told["state"], (bytes, type(None))):
-        raise ValueError(f"not what is kept of a run: {', '.join(wrong) or 'state'}")
-    return Kept(**told)
+    if wrong := [name for name, kind in _KINDS.items() if not isinstance(told[name], kind)]:
+        raise ValueError(f"not what is kept of a run: {', '.join(wrong)}")
+    return Kept(**told, state=[data[end:]] if len(data) > end else None)
 
 
-def _known(market: Market, fleet: Fleet, method: Method | None) -> dict[str, Any]:
-    return {"market": market, "fleet": fleet, "method": method}
+def _known(market: Market, fleet: Fleet, method: Method | None, incumbent: Incumbent) -> dict[str, Any]:
+    """What a state need not hold: it is made again, or kept beside it."""
+    return {"market": market, "fleet": fleet, "method": method, "incumbent": incumbent}
 
 
 def _restore(traffic: Traffic, before: Traffic) -> None:
@@ -156,7 +167,7 @@ def _exact_state(kept: Kept, known: Mapping[str, Any]) -> dict[str, Any] | None:
     if kept.state is None:
         return None
     try:
-        state = thaw(kept.state, known)
+        state = thaw(b"".join(kept.state), known)
     except ValueError:
         return None
     return state if isinstance(state, dict) and state.get("program") == _program() else None

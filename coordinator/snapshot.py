@@ -70,7 +70,7 @@ _SEQUENCES: dict[str, Callable[[list[Any]], Any]] = {
     "set": set,
     "frozenset": frozenset,
 }
-_REFERENCE = 1
+_REFERENCE, _LONG = 1, 1 << 16
 _DENSE_PART = 0.8
 """Arrays with fewer entries that are not zero leave out the zeros."""
 
@@ -82,9 +82,14 @@ def freeze(value: Any, known: Mapping[str, Any]) -> bytes:
     ------
     TypeError : it refers to something that is not state, or to itself.
     """
+    return b"".join(freeze_in_pieces(value, known))
+
+
+def freeze_in_pieces(value: Any, known: Mapping[str, Any]) -> list[bytes]:
+    """The bytes of `freeze` in pieces, for whoever need not have them in one."""
     frozen = _Frozen(known)
     last = frozen.add(value)
-    return b"".join([frozen.pack(frozen.count), *frozen.parts, frozen.pack(last)])
+    return [frozen.pack(frozen.count), *frozen.parts, frozen.pack(last)]
 
 
 def thaw(data: bytes, known: Mapping[str, Any]) -> Any:
@@ -132,13 +137,20 @@ class _Frozen:
             self._open.add(id(value))
             kind, scalars = self._describe(value)
             try:
-                self.parts += map(self.pack, (kind, len(scalars), *scalars))
+                self.parts += (
+                    piece for each in (kind, len(scalars), *scalars) for piece in self._pieces(each)
+                )
             except (OverflowError, TypeError, ValueError) as error:
                 raise TypeError(f"part of a {type(value).__name__} is too large: {error}") from error
             self._place[id(value)] = self.count
             self._alive.append(value)
             self.count += 1
         return msgpack.ExtType(_REFERENCE, self._place[id(value)].to_bytes(8, "little"))
+
+    def _pieces(self, scalar: Any) -> tuple[bytes, ...]:
+        if type(scalar) is bytes and len(scalar) >= _LONG:
+            return b"\xc6" + len(scalar).to_bytes(4, "big"), scalar  # as packed, but not copied
+        return (self.pack(scalar),)
 
     def _describe(self, value: Any) -> tuple[str, list[Any]]:
         """Kind and scalars of an object whose parts have been added."""

@@ -54,7 +54,7 @@ class _Settings(BaseModel):
 
     format: Literal[1]
     fingerprint: str
-    every: int = Field(ge=1)
+    every: int | None = Field(ge=1)
     options: SolveOptions
 
 
@@ -84,7 +84,7 @@ def open_checkpoint(
     folder: Path,
     scenario: Scenario,
     options: SolveOptions,
-    every: int,
+    every: int | None,
     warn: Callable[[str], None] | None = None,
 ) -> Iterator[Checkpoint]:
     """A new checkpoint folder, for a run that starts; `warn` hears of the first state that cannot be written.
@@ -168,7 +168,7 @@ def _read_settings(folder: Path) -> _Settings:
 
 
 @contextmanager
-def _journal(folder: Path, every: int, warn: Callable[[str], None] | None) -> Iterator[Journal]:
+def _journal(folder: Path, every: int | None, warn: Callable[[str], None] | None) -> Iterator[Journal]:
     try:
         journal = Journal(folder, every, warn)
     except JournalError as error:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def filled(folder: Path, *rounds: int) -> Path:
     """A folder with the records of some rounds, one after the other."""
     with Journal(folder, 10) as journal:
         for number in rounds:
-            journal.write(number, b"%d " % number + TEXT)
+            journal.write(number, [b"%d " % number + TEXT])
         assert journal.trouble is None
     return folder
 
@@ -51,11 +52,22 @@ def test_an_empty_folder_has_none(tmp_path: Path) -> None:
 def test_records_are_due_every_so_many_rounds_from_where_the_run_goes_on(tmp_path: Path) -> None:
     with Journal(tmp_path, 10) as journal:
         assert next(r for r in range(1, 25) if journal.due(r)) == 10
-        journal.write(12, TEXT)
+        journal.write(12, [TEXT])
         assert not journal.due(21) and journal.due(22)
     with Journal(tmp_path, 10) as journal:
         journal.read_last(text)
         assert not journal.due(21) and journal.due(22)
+
+
+def test_left_to_itself_it_takes_a_tenth_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, times = 0.0, iter([100.0, 102.0])  # a write of two seconds
+    monkeypatch.setattr(time, "monotonic", lambda: next(times, now))
+    with Journal(tmp_path, None) as journal:
+        journal.write(10, [TEXT])
+        now = 121.9
+        assert not journal.due(500)
+        now = 122.1
+        assert journal.due(500) and not journal.due(19)
 
 
 def test_every_truncation_falls_back_to_the_one_before(tmp_path: Path) -> None:
@@ -119,7 +131,7 @@ def test_the_next_record_clears_what_was_torn_and_what_was_left_half_written(tmp
     (tmp_path / "partial").write_bytes(b"half")
     with Journal(tmp_path, 5) as journal:
         assert journal.read_last(text)[0] == b"10 " + TEXT
-        journal.write(15, b"15")
+        journal.write(15, [b"15"])
     assert sorted(os.listdir(tmp_path)) == ["lock", record(tmp_path, 10).name, record(tmp_path, 15).name]
     assert last_of(tmp_path) == (b"15", ())
 
@@ -146,7 +158,7 @@ print("ready", flush=True)
 n = 0
 while True:
     n += 1
-    journal.write(n, b"%d" % n * 200_000)
+    journal.write(n, [b"%d" % n * 200_000])
     print(n, flush=True)
 """
 
@@ -177,15 +189,15 @@ from eglb.coordinator.journal import Journal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 said = []
 with Journal(Path(sys.argv[1]), 10, said.append) as journal:
-    journal.write(10, b"x" * 1000)
+    journal.write(10, [b"x" * 1000])
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))
     for n in (20, 30):
-        journal.write(n, b"x" * 100_000)
+        journal.write(n, [b"x" * 100_000])
     print(len(said), said[0])
     print(journal.trouble)
     print(journal.due(39), journal.due(40))
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
-    journal.write(40, b"y" * 100_000)
+    journal.write(40, [b"y" * 100_000])
     print(journal.trouble, len(said))
 """
 

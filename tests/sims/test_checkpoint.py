@@ -48,7 +48,7 @@ def kept(rounds: int) -> Kept:
         events=[],
         rejected=[],
         trace=[{"round": rounds}],
-        state=b"state",
+        state=[b"state"],
     )
 
 
@@ -73,7 +73,7 @@ def test_a_run_is_found_again(tmp_path: Path) -> None:
         assert fingerprint_of(found.scenario) == fingerprint_of(scenario())
         assert found.kept is not None
         assert found.kept.round == 20 and found.kept.incumbent.objective == 20.0
-        assert found.kept.trace == [{"round": 20}] and found.kept.state == b"state"
+        assert found.kept.trace == [{"round": 20}] and found.kept.state == [b"state"]
         found.write(kept(30))
     with resume_checkpoint(folder) as found:
         assert found.kept is not None and found.kept.round == 30
