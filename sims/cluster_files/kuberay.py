@@ -101,6 +101,9 @@ def _check_group(group: Place, findings: Findings) -> None:
 def _group(place: Place, spec: Place, regions: Sequence[str], scenario: str, findings: Findings) -> Group:
     """A group of workers."""
     _check_group(place, findings)
+    for cpus in (place.at("rayStartParams", "num-cpus"), place.at("resources", "cpu")):
+        if cpus.text == "0":
+            findings.wrong(cpus, "0: an agent asks for a little CPU, and finds none here")
     region = place.at("labels", LABEL)
     if region.text:
         check_region(region, region.text, regions, scenario, findings)

@@ -24,6 +24,7 @@ from eglb.sims.cluster_files.schemas import check_schema, launcher_schema
 from eglb.sims.scenario_folder_tables import suggest
 
 _HEAD, _WORKER = "head_start_ray_commands", "worker_start_ray_commands"
+_PROVIDERS = ("aliyun", "aws", "azure", "external", "gcp", "local", "vsphere")
 _PORT = "6379"
 _TOKEN_FILE = ".ray/auth_token"
 _SECRET = f"a secret does not belong in this file; mount ~/{_TOKEN_FILE}"
@@ -47,6 +48,11 @@ def read_launcher(document: Place, regions: Sequence[str], scenario: str, findin
     file = _Reader(document, regions, scenario, findings)
     provider = file.at("provider", "type").text
     local = provider == "local"
+    if provider and provider not in _PROVIDERS:
+        near = suggest(provider, _PROVIDERS) or f"; there are {', '.join(_PROVIDERS)}"
+        findings.wrong(
+            file.at("provider", "type"), f"{shown(provider)} is nothing that Ray starts nodes on{near}"
+        )
     # Ray takes this key away before it looks at its schema.
     known = {key: value for key, value in document.mapping.items() if not (local and key == "min_workers")}
     check_schema(Place(document.file, known), launcher_schema(), findings)
@@ -140,6 +146,10 @@ def _node_types(file: _Reader, heads: list[Start], workers: list[Start]) -> tupl
         for count, key in ((least, "min_workers"), (most, "max_workers")):
             if count < 0:
                 findings.wrong(place.at(key), f"{count} must be at least 0")
+        if place.at("resources", "CPU").whole == 0:
+            findings.wrong(
+                place.at("resources", "CPU"), "0: an agent asks for a little CPU, and finds none here"
+            )
         if least > most:
             findings.wrong(place, f"min_workers {least} is above max_workers {most}")
         if most > limit and total.there:
@@ -224,7 +234,7 @@ def _regions_by_address(file: _Reader, workers: list[Start], addresses: Sequence
 
 def _check_token(file: _Reader, heads: list[Start], workers: list[Start]) -> str:
     """Ray runs whatever code anybody sends it, unless it asks for a token."""
-    findings = file.findings
+    findings, paths = file.findings, set[str]()
     for role, starts in (("head", heads), ("worker", workers)):
         given = _container_environment(file, role)
         for start in starts:
@@ -243,12 +253,15 @@ def _check_token(file: _Reader, heads: list[Start], workers: list[Start]) -> str
                 )
             if start.environment.get("RAY_AUTH_TOKEN", "$")[:1] != "$":
                 findings.wrong(start.place, f"RAY_AUTH_TOKEN: {_SECRET}")
+            paths.add(environment.get("RAY_AUTH_TOKEN_PATH", ""))
     for place in file.at("docker").texts():
         if "RAY_AUTH_TOKEN=" in place.text:
             findings.wrong(place, f"RAY_AUTH_TOKEN: {_SECRET}")
     for place in file.at("file_mounts").below():
         if place.key.endswith(_TOKEN_FILE) and place.text:
             return f"{place.text} of whoever starts it"
+    if paths and all(paths):
+        return ", ".join(sorted(paths)) + " on every node"
     findings.wrong(
         file.at("file_mounts"),
         f"the nodes have no token: mount the one of `ray get-auth-token --generate`, ~/{_TOKEN_FILE}",
@@ -257,7 +270,9 @@ def _check_token(file: _Reader, heads: list[Start], workers: list[Start]) -> str
 
 
 def _container_environment(file: _Reader, role: str) -> dict[str, str]:
-    """What docker is told to set in the containers of the head or the workers."""
+    """What docker is told to set in the containers of the head or the workers, if there are any."""
+    if not _image(file, role).text:
+        return {}
     words: list[str] = []
     for key in ("run_options", f"{role}_run_options"):
         for place in file.at("docker", key).below():
@@ -271,25 +286,34 @@ def _container_environment(file: _Reader, role: str) -> dict[str, str]:
     return {name: value for name, equals, value in (pair.partition("=") for pair in pairs) if equals}
 
 
+def _image(file: _Reader, role: str) -> Place:
+    """The image of the head's or the workers' containers."""
+    own = file.at("docker", f"{role}_image")
+    return own if own.there else file.at("docker", "image")
+
+
 def _check_wheel(file: _Reader) -> str:
     """Every node has the project: installed as it is set up, or in an image of one's own."""
-    image = file.at("docker", "image")
-    own = image.text and not is_rays_image(image.text)
-    everywhere = installs_eglb(file.at("setup_commands"))
-    if everywhere is not None:
-        _check_constraint(everywhere, file.findings)
-        return "installed by setup_commands"
+    ways = set()
     for role in ("head", "worker"):
-        place = file.at(f"{role}_setup_commands")
-        found = installs_eglb(place)
+        image = _image(file, role)
+        keys = ("setup_commands", f"{role}_setup_commands")
+        found = next((place for key in keys if (place := installs_eglb(file.at(key)))), None)
         if found is not None:
             _check_constraint(found, file.findings)
-        elif not own and not file.at("docker", f"{role}_image").text:
-            where = file.at("setup_commands")
+            ways.add(f"installed by {found.keys[0]}")
+        elif image.text and not is_rays_image(image.text):
+            ways.add(f"in the image {image.text}")
+        else:
+            who = "head" if role == "head" else "workers"
             file.findings.wrong(
-                where, f"nothing installs eglb on the {role}{'s' * (role == 'worker')}: pip install its wheel"
+                file.at("setup_commands"), f"nothing installs eglb on the {who}: pip install its wheel"
             )
-    return f"in the image {image.text}" if own else "installed by head_setup_commands, worker_setup_commands"
+    for place in file.at("available_node_types").below():
+        own = place.at("worker_setup_commands")
+        if own.there and place.key != file.at("head_node_type").text and not installs_eglb(own):
+            file.findings.wrong(own, "takes the place of setup_commands here, and does not install eglb")
+    return ", ".join(sorted(ways))
 
 
 def _check_constraint(place: Place, findings: Findings) -> None:

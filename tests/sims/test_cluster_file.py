@@ -188,6 +188,21 @@ def test_an_image_of_ones_own_stands_for_the_wheel(tmp_path: Path) -> None:
     assert well(tmp_path, document).clusters[0].wheel == f"in the image {image}"
 
 
+def test_an_image_of_the_heads_own_is_no_excuse_for_the_workers(tmp_path: Path) -> None:
+    document = shipped(AWS)
+    document["docker"]["head_image"] = "registry.example/eglb:1"
+    document["setup_commands"] = []
+    (problem,) = checked(tmp_path, document)
+    assert problem == "setup_commands: nothing installs eglb on the workers: pip install its wheel"
+
+
+def test_a_token_may_be_on_the_machines_already(tmp_path: Path) -> None:
+    document = shipped(PREMISE)
+    del document["file_mounts"]["/home/ray/.ray/auth_token"]
+    document["docker"]["run_options"] += ["-v /etc/ray:/etc/ray", "-e RAY_AUTH_TOKEN_PATH=/etc/ray/token"]
+    assert well(tmp_path, document).clusters[0].token == "/etc/ray/token on every node"
+
+
 def test_a_token_that_pods_name_themselves_will_do(tmp_path: Path) -> None:
     document = apart(CLUSTER)
     del document["spec"]["authOptions"]

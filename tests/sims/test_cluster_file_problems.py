@@ -76,6 +76,7 @@ BREAKS: list[tuple[str, str, Any, str] | tuple[str, str, Any, str, str]] = [
     (AWS, f"{TYPES}.tokyo.node_config", GONE, "node_config is missing", f"{TYPES}.tokyo"),
     (AWS, f"{TYPES}.tokyo", "c6i.large", "'c6i.large' must be a mapping"),
     (AWS, f"{TYPES}.tokyo.labels.region", False, "False must be text; put it in quotes"),
+    (AWS, "provider.type", "asw", "'asw' is nothing that Ray starts nodes on; there are aliyun, aws"),
     # One Ray.
     (
         AWS,
@@ -133,6 +134,7 @@ BREAKS: list[tuple[str, str, Any, str] | tuple[str, str, Any, str, str]] = [
     (AWS, TYPES, {"coordinator": {}}, "there is no node for agents"),
     (AWS, f"{TYPES}.coordinator.resources", {}, f'is to say {{"CPU": 0}}: {NO_AGENTS}'),
     (AWS, f"{TYPES}.coordinator.resources.CPU", 2, f"2 must be 0: {NO_AGENTS}"),
+    (AWS, f"{TYPES}.tokyo.resources", {"CPU": 0}, "0: an agent asks for a", f"{TYPES}.tokyo.resources.CPU"),
     # Regions.
     (AWS, f"{TYPES}.tokyo.labels.region", "tokio", "'tokio' is no region of world10; did you mean tokyo?"),
     (
@@ -172,6 +174,7 @@ BREAKS: list[tuple[str, str, Any, str] | tuple[str, str, Any, str, str]] = [
         "the nodes have no token: mount the one of `ray get-auth-token",
     ),
     (AWS, "docker.run_options[2]", "-e RAY_AUTH_TOKEN=f00", f"RAY_AUTH_TOKEN: {SECRET}"),
+    (AWS, "docker.image", GONE, f"there is no RAY_AUTH_MODE: {OPEN}", HEAD_STARTS),
     (AWS, HEAD_STARTS, Swap("ray start", "RAY_AUTH_TOKEN=f00 ray start"), f"RAY_AUTH_TOKEN: {SECRET}"),
     (AWS, "head_start_ray_commands", GONE, "there is no `ray start`: Ray's own commands know no token"),
     (AWS, "worker_start_ray_commands", ["ray stop"], "there is no `ray start`"),
@@ -201,6 +204,7 @@ BREAKS: list[tuple[str, str, Any, str] | tuple[str, str, Any, str, str]] = [
         ["echo eglb-*.whl"],
         "nothing installs eglb on the workers: pip install its wheel",
     ),
+    (AWS, f"{TYPES}.tokyo.worker_setup_commands", ["ls"], "takes the place of setup_commands here"),
     # Machines of one's own.
     (PREMISE, "provider.head_ip", GONE, "is missing"),
     (PREMISE, "provider.worker_ips", GONE, "is missing"),
@@ -303,6 +307,7 @@ BREAKS: list[tuple[str, str, Any, str] | tuple[str, str, Any, str, str]] = [
         f"{GROUPS}[1]",
     ),
     (CLUSTER, f"{GROUPS}[1].minReplicas", 2, "minReplicas 2 is above maxReplicas 1", f"{GROUPS}[1]"),
+    (CLUSTER, f"{GROUPS}[1].resources", {"cpu": "0"}, "0: an agent", f"{GROUPS}[1].resources.cpu"),
     (CLUSTER, f"{GROUPS}[1].replicas", 3, "3 is not between minReplicas 1 and maxReplicas 1"),
     (CLUSTER, f"{GROUPS}[1].replicas", -1, "-1 must be at least 0"),
     (CLUSTER, "spec.authOptions", GONE, f"must be token: else {OPEN}", "spec.authOptions.mode"),
