@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eglb.agents.region import Array, Memory, Region, Request
-from eglb.agents.wire import Message, in_single_precision, per_region
+from eglb.agents.wire import Message, in_single_precision, per_region, shared
 
 _BOUNDARY = 0.99
 _SLACK_FLOOR = 1e-3
@@ -31,9 +31,9 @@ _CAPACITY_MARGIN = 1e-9
 class Disclosure(Message):
     """Answer to `Disclose`: `price`, `capacity` (n, T) and `intensity` (n, K, T) of the region."""
 
-    price: Array = per_region()
-    capacity: Array = per_region()
-    intensity: Array = per_region()
+    price: Array = per_region("slot")
+    capacity: Array = per_region("slot", at_least=0.0)
+    intensity: Array = per_region("kind", "slot", at_least=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +55,11 @@ class BarrierModel(Message):
     K) and `equity_price` mu (n, K) in the footprint levels. Price and barrier can be inferred from them.
     """
 
-    slope: Array = per_region()
-    curvature: Array = per_region()
-    level_residual: Array = per_region()
-    level_compliance: Array = per_region()
-    equity_price: Array = per_region()
+    slope: Array = per_region("slot")
+    curvature: Array = per_region("slot", at_least=0.0)
+    level_residual: Array = per_region("kind")
+    level_compliance: Array = per_region("kind", at_least=0.0)
+    equity_price: Array = per_region("kind", at_least=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,13 +82,13 @@ class BarrierStep(Request):
     centring: float
     price_unit: float
     load_unit: float
-    footprint_unit: Array
-    level: Array = per_region()
-    level_move: Array = per_region()
-    load: Array = per_region()
-    capacity_price_move: Array = per_region(single=True)
-    equity_price: Array = per_region()
-    equity_price_move: Array = per_region()
+    footprint_unit: Array = shared("kind")
+    level: Array = per_region("kind")
+    level_move: Array = per_region("kind")
+    load: Array = per_region("slot")
+    capacity_price_move: Array = per_region("slot", single=True)
+    equity_price: Array = per_region("kind")
+    equity_price_move: Array = per_region("kind")
     near: bool = False
 
     def answer(self, region: Region, memory: Memory) -> BarrierModel:

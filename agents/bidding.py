@@ -12,7 +12,7 @@ from eglb.agents.wire import Message, per_region
 class Quantity(Message):
     """Answer to `OfferQuantity`: `quantity` (n, T) MW on offer in every round of the auction."""
 
-    quantity: Array = per_region()
+    quantity: Array = per_region("slot", at_least=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class OfferQuantity(Request):
 class Bid(Message):
     """Answer to `PriceFootprints`: `price` (n, T) USD per MW-slot at which the region takes load."""
 
-    price: Array = per_region()
+    price: Array = per_region("slot")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class PriceFootprints(Request):
     equity prices let a curious coordinator infer price and intensity.
     """
 
-    equity_price: Array = per_region()
+    equity_price: Array = per_region("kind")
 
     def answer(self, region: Region, memory: Memory) -> Bid:
         return Bid(price=region.marginal_cost(self.equity_price))

@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 import resource
+from dataclasses import dataclass
 
 from eglb.agents import barrier, bidding, proximal, timeline, valuation
 from eglb.agents.region import Holding, Memory, MemoryLost, Region, Request
-from eglb.agents.wire import Fault, decode, encode
+from eglb.agents.validity import find_problem
+from eglb.agents.wire import Fault, Message, decode, encode
 
 REQUEST_MODULES = (barrier, bidding, proximal, timeline, valuation)
 """Importing these makes their messages known to the codec."""
+_LONGEST_REASON = 200
+
+
+@dataclass(frozen=True, eq=False)
+class RoundNumber(Request):
+    """Leads a message: which round it belongs to. Comes back first in the answer, also before a `Fault`."""
+
+    number: int
+
+    def answer(self, region: Region, memory: Memory) -> RoundNumber:
+        return self
+
+
+class _Refused(Exception):
+    """Why a message is not answered."""
 
 
 class RegionHost:
     """Holds the private data of one or more regions and answers the coordinator's messages for all of them.
 
     A plain class: the in-process fleet calls it directly and the Ray fleet wraps it as an actor at launch.
+
+    Messages may come late, twice or out of order, if they are led by a `RoundNumber`: those of an older round
+    than the newest are refused, and the same message again gets the same answer.
     """
 
     def __init__(self, holding: Holding | None = None) -> None:
         self._memory = Memory()
+        self._round: int | None = None
+        self._answered: list[tuple[bytes, bytes]] = []
         self.hold(holding)
 
     def hold(self, holding: Holding | None) -> None:
@@ -30,22 +52,49 @@ class RegionHost:
     def answer(self, data: bytes) -> bytes | None:
         """The encoded replies to the encoded requests in `data`, one for one and in order, or one `Fault`.
 
-        None from a host that holds no data, because its process was started again.
+        Whatever `data` is, nothing is raised. None from a host that holds no data, because its process was
+        started again.
         """
         if self._holding is None:
             return None
-        replies = []
+        head: list[Message] = []
         try:
-            for request in decode(data):
-                if not isinstance(request, Request):
-                    raise ValueError(f"{type(request).__name__} is not a request")
-                self._shown = request.show(self._holding) or self._shown
-                if self._shown is None:
-                    raise MemoryLost
-                replies.append(request.answer(self._shown, self._memory))
+            requests = decode(data)
+            if requests and isinstance(requests[0], RoundNumber):
+                head = [requests[0]]
+                if (known := self._turn_to(requests[0].number, data)) is not None:
+                    return known
+            answer = encode([*head, *map(self._reply, requests[len(head) :])])
         except MemoryLost:
-            return encode([Fault("restarted and lost its memory")])
-        return encode(replies)
+            return encode([*head, Fault("restarted and lost its memory")])
+        except _Refused as error:
+            return encode([*head, Fault(str(error))])
+        except Exception as error:
+            return encode([*head, Fault(f"{type(error).__name__}: {error}"[:_LONGEST_REASON])])
+        if head:
+            self._answered.append((data, answer))
+        return answer
+
+    def _turn_to(self, number: int, data: bytes) -> bytes | None:
+        """Go on to a round; the answer to `data` if it was given before."""
+        if self._round is not None and number < self._round:
+            raise _Refused(f"round {number} is over")
+        if number != self._round:
+            self._round = number
+            self._answered.clear()
+        return next((answer for before, answer in self._answered if before == data), None)
+
+    def _reply(self, request: Message) -> Message:
+        if not isinstance(request, Request):
+            raise _Refused(f"{type(request).__name__} is not a request")
+        assert self._holding is not None
+        self._shown = request.show(self._holding) or self._shown
+        if self._shown is None:
+            raise MemoryLost
+        regions, kinds, slots = self._shown.intensity.shape
+        if problem := find_problem(request, {"region": regions, "kind": kinds, "slot": slots}):
+            raise _Refused(f"was sent {problem}")
+        return request.answer(self._shown, self._memory)
 
     def peak_rss_mb(self) -> float:
         """Largest resident memory of this process so far."""

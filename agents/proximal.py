@@ -19,8 +19,8 @@ class Proposal(Message):
     (n, K).
     """
 
-    load: Array = per_region()
-    footprint: Array = per_region()
+    load: Array = per_region("slot", at_least=0.0)
+    footprint: Array = per_region("kind")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,10 +38,10 @@ class ProximalStep(Request):
     Discloses the hourly load the region would choose at given prices, and its footprints.
     """
 
-    load_center: Array = per_region(single=True)
-    footprint_center: Array = per_region()
-    load_step: Array = per_region()
-    footprint_step: Array = per_region()
+    load_center: Array = per_region("slot", single=True)
+    footprint_center: Array = per_region("kind")
+    load_step: Array = per_region(at_least=0.0)
+    footprint_step: Array = per_region("kind", at_least=0.0)
 
     def answer(self, region: Region, memory: Memory) -> Proposal:
         guess = memory.notes.get("multiplier")

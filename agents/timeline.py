@@ -15,7 +15,7 @@ from eglb.agents.bidding import Quantity
 from eglb.agents.calibration import Calibration
 from eglb.agents.forecasting import Forecaster, Past
 from eglb.agents.region import Array, Holding, Memory, Region, Request
-from eglb.agents.wire import per_region
+from eglb.agents.wire import per_region, shared
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,9 +126,9 @@ class Look(Request):
 
     now: int
     settled: int
-    slot: Array
-    weight: Array
-    carried: Array = per_region()
+    slot: Array = shared("slot", at_least=0.0)
+    weight: Array = shared("slot", at_least=0.0)
+    carried: Array = per_region("kind")
 
     def show(self, holding: Holding) -> Region:
         if not isinstance(holding, Timeline):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eglb.agents.region import Array, Memory, MemoryLost, Region, Request
-from eglb.agents.wire import Message, per_edge, per_gateway, per_region
+from eglb.agents.wire import Message, per_edge, per_gateway, per_region, shared
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,9 +18,9 @@ class Profile(Message):
     at the proposed load.
     """
 
-    price_scale: Array = per_region()
-    price_spread: Array = per_region()
-    footprint: Array = per_region()
+    price_scale: Array = per_region(at_least=0.0)
+    price_spread: Array = per_region(at_least=0.0)
+    footprint: Array = per_region("kind", at_least=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +36,11 @@ class Introduce(Request):
     the answers do not depend on which regions share a host.
     """
 
-    degree: Array = per_region()
-    reach: Array = per_edge()
-    gateway: Array = per_gateway()
-    demand: Array = per_gateway()
-    load: Array = per_region()
+    degree: Array = per_region(at_least=0.0)
+    reach: Array = per_edge(at_least=0.0)
+    gateway: Array = per_gateway(at_least=0.0)
+    demand: Array = per_gateway("slot", at_least=0.0)
+    load: Array = per_region("slot")
     large: bool = False
 
     def answer(self, region: Region, memory: Memory) -> Profile:
@@ -59,14 +59,14 @@ class Introduce(Request):
 class Accepted(Message):
     """Answer to `Offer`: the part (n, T) MW of the offered load that the region can carry."""
 
-    load: Array = per_region()
+    load: Array = per_region("slot", at_least=0.0)
 
 
 @dataclass(frozen=True, eq=False)
 class Offer(Request):
     """Would you carry `load` (N, T) MW? Discloses capacity only where the offer exceeds it."""
 
-    load: Array = per_region(single=True)
+    load: Array = per_region("slot", single=True)
 
     def answer(self, region: Region, memory: Memory) -> Accepted:
         return Accepted(load=np.minimum(self.load, region.capacity))
@@ -76,8 +76,8 @@ class Offer(Request):
 class Value(Message):
     """Answer to `Evaluate`: `cost` (n, P) USD, `footprint` (n, P, K), by part of the horizon."""
 
-    cost: Array = per_region()
-    footprint: Array = per_region()
+    cost: Array = per_region("part")
+    footprint: Array = per_region("part", "kind", at_least=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +87,8 @@ class Evaluate(Request):
     `part` (P,) are the first slots of the parts of the horizon that are summed up; the first is zero.
     """
 
-    part: Array
-    load: Array = per_region()
+    part: Array = shared("part", at_least=0.0)
+    load: Array = per_region("slot")
 
     def answer(self, region: Region, memory: Memory) -> Value:
         footprint = np.add.reduceat(region.intensity * self.load[:, None, :], self.part, axis=2)
@@ -120,8 +120,8 @@ class Bound(Request):
     equity_price : (N, K) USD per unit, mu.
     """
 
-    demand_price: Array = per_gateway()
-    equity_price: Array = per_region()
+    demand_price: Array = per_gateway("slot")
+    equity_price: Array = per_region("kind")
 
     def answer(self, region: Region, memory: Memory) -> BoundTerm:
         if "gateways" not in memory.notes:

@@ -1,8 +1,8 @@
 """Messages between the coordinator and the agents, and their one encoding.
 
-A message is a frozen dataclass whose array fields say which axis they run along: `per_region` fields have one
+A message is a frozen dataclass whose array fields say which axes they run along: `per_region` fields have one
 row for each region, `per_edge` fields one row for each (region, gateway) pair sorted by region, `per_gateway`
-fields one for each gateway, of which a host gets those that reach its regions; all others are shared by
+fields one for each gateway, of which a host gets those that reach its regions; all others are `shared` by
 everyone. So one broadcast for the whole fleet can be cut into what each host needs, and the
 replies of the hosts be joined again, without knowing what the message means.
 """
@@ -22,22 +22,39 @@ import numpy as np
 _KINDS: dict[str, type[Message]] = {}
 
 
-def per_region(single: bool = False) -> Any:
-    """An array field whose leading axis runs over regions.
+@dataclass(frozen=True)
+class Numbers:
+    """What an array field holds.
 
-    A `single` one may arrive rounded: it travels in single precision, and is double again on arrival.
+    Parameters
+    ----------
+    axes : the names of its axes. at_least : no number is less, and all are finite.
+    single : it may arrive rounded: it travels in single precision, and is double again on arrival.
     """
-    return field(metadata={"axis": "region", "single": single})
+
+    axes: tuple[str, ...]
+    at_least: float
+    single: bool
 
 
-def per_edge() -> Any:
+def per_region(*axes: str, at_least: float = -np.inf, single: bool = False) -> Any:
+    """An array field whose leading axis runs over regions, and the further ones over `axes`."""
+    return field(metadata={"numbers": Numbers(("region", *axes), at_least, single)})
+
+
+def per_edge(*axes: str, at_least: float = -np.inf) -> Any:
     """An array field whose leading axis runs over (region, gateway) pairs, sorted by region."""
-    return field(metadata={"axis": "edge"})
+    return field(metadata={"numbers": Numbers(("edge", *axes), at_least, False)})
 
 
-def per_gateway() -> Any:
+def per_gateway(*axes: str, at_least: float = -np.inf) -> Any:
     """An array field whose leading axis runs over gateways."""
-    return field(metadata={"axis": "gateway"})
+    return field(metadata={"numbers": Numbers(("gateway", *axes), at_least, False)})
+
+
+def shared(*axes: str, at_least: float = -np.inf) -> Any:
+    """An array field that is the same for everyone."""
+    return field(metadata={"numbers": Numbers(axes, at_least, False)})
 
 
 def in_single_precision(values: np.ndarray) -> np.ndarray:
@@ -59,15 +76,25 @@ class Message:
 
     @classmethod
     @cache
+    def numbers(cls) -> Mapping[str, Numbers]:
+        """Array field -> what it holds, in order."""
+        return MappingProxyType({f.name: f.metadata["numbers"] for f in fields(cls) if f.metadata})
+
+    @classmethod
+    @cache
     def axes(cls) -> Mapping[str, str | None]:
         """Field name -> ``"region"``, ``"edge"``, ``"gateway"`` or None, in order."""
-        return MappingProxyType({f.name: f.metadata.get("axis") for f in fields(cls)})
+        leading = {name: numbers.axes[0] for name, numbers in cls.numbers().items()}
+        cut = ("region", "edge", "gateway")
+        return MappingProxyType(
+            {f.name: axis if (axis := leading.get(f.name)) in cut else None for f in fields(cls)}
+        )
 
     @classmethod
     @cache
     def singles(cls) -> frozenset[str]:
         """The fields that travel in single precision."""
-        return frozenset(f.name for f in fields(cls) if f.metadata.get("single"))
+        return frozenset(name for name, numbers in cls.numbers().items() if numbers.single)
 
     def cut(self, regions: slice, edges: slice, gateways: np.ndarray) -> Self:
         """The part of this message that concerns some regions, their edges and the gateways of these."""
