@@ -13,30 +13,42 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eglb.coordinator.journal import Journal, JournalError
-from eglb.coordinator.resumption import Kept, pack, unpack
+from eglb.coordinator.resumption import Kept, go_on, keep, pack, unpack
 from eglb.sims import scenario_folder
 from eglb.sims.problems import InputError
 from eglb.sims.results_folder import staged_folder
 from eglb.sims.scenario import Scenario
 from eglb.sims.scenario_folder_writing import save
+from eglb.sims.solution import RoundRecord
+from eglb.sims.tables import duration, small
+
+if TYPE_CHECKING:
+    from eglb.coordinator.fleet import Fleet
+    from eglb.coordinator.market import Market
+    from eglb.coordinator.reroute import Method
+    from eglb.coordinator.run import Run
 
 _OPTIONS, _SCENARIO = "options.json", "scenario"
 
 
-class SolveOptions(BaseModel):
+_STRICT = {"strict": True, "extra": "forbid", "allow_inf_nan": False}
+"""How pydantic reads what follows."""
+
+
+@dataclass(frozen=True)
+class SolveOptions:
     """The arguments of `eglb.solve` that a resumed run takes over unless it is told otherwise."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+    __pydantic_config__: ClassVar = _STRICT
 
     algorithm: str
     gap: float
@@ -46,15 +58,30 @@ class SolveOptions(BaseModel):
     regions_per_actor: int | None
     deadline: float
 
+    def changed(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """As arguments, with some of them replaced.
 
-class _Settings(BaseModel):
+        Raises
+        ------
+        InputError : some cannot be.
+        """
+        told = asdict(self)
+        if unknown := [name for name in changes if name not in told]:
+            raise InputError(
+                f"{name} cannot be changed on the way; {', '.join(told)} can" for name in unknown
+            )
+        return told | changes
+
+
+@dataclass(frozen=True)
+class _Settings:
     """options.json."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    __pydantic_config__: ClassVar = _STRICT
 
     format: Literal[1]
     fingerprint: str
-    every: int | None = Field(ge=1)
+    every: int | None
     options: SolveOptions
 
 
@@ -74,9 +101,30 @@ class Checkpoint:
     kept: Kept | None = None
     skipped: tuple[str, ...] = ()
 
-    def write(self, kept: Kept) -> None:
-        """Record what is kept; see `Journal.write`."""
-        self.journal.write(kept.round, pack(kept, self.fingerprint))
+    def __str__(self) -> str:
+        """One line on where the run stands."""
+        if self.kept is None:
+            return f"{self.folder}: no state was kept yet, so this starts afresh"
+        best = self.kept.incumbent
+        gap = f"gap {small(best.gap)}" if best.route is not None else "no plan yet"
+        return f"going on after round {self.kept.round}, {duration(self.kept.seconds)}, {gap}"
+
+    @property
+    def trace(self) -> list[RoundRecord]:
+        """The rounds up to `kept`."""
+        return [] if self.kept is None else [RoundRecord(**row) for row in self.kept.trace]
+
+    def go_on(self, market: Market, fleet: Fleet, method: Method, options: SolveOptions) -> Run:
+        """The run that was kept, wanted with `options` now."""
+        assert self.kept is not None
+        same_method = options.algorithm == self.options.algorithm
+        return go_on(self.kept, market, fleet, method, options.gap, same_method)
+
+    def record(self, run: Run, trace: Sequence[RoundRecord], last: bool = False) -> None:
+        """Keep `run`, if that is due or it was the `last` round; see `Journal.write`."""
+        round = run.fleet.traffic.rounds
+        if self.journal.due(round) or last:
+            self.journal.write(round, pack(keep(run, [asdict(row) for row in trace]), self.fingerprint))
 
 
 @contextmanager
@@ -103,7 +151,7 @@ def open_checkpoint(
     with staged_folder(folder) as staging:
         save(scenario, staging / _SCENARIO, suffix=".parquet")
         try:
-            (staging / _OPTIONS).write_text(settings.model_dump_json(indent=2) + "\n", "utf-8")
+            (staging / _OPTIONS).write_text(json.dumps(asdict(settings), indent=2) + "\n", "utf-8")
             for path in (*staging.rglob("*"), staging):
                 _flush(path)
         except OSError as error:
@@ -129,10 +177,38 @@ def resume_checkpoint(folder: Path, warn: Callable[[str], None] | None = None) -
         )
     with _journal(folder, settings.every, warn) as journal:
         try:
-            kept, skipped = journal.read_last(lambda data: unpack(data, settings.fingerprint))
+            kept, skipped = journal.read_last(lambda data: _unpack(data, settings.fingerprint))
         except JournalError as error:
             raise InputError(str(error)) from None
+        if warn is not None:
+            for line in skipped:
+                warn(f"not used: {line}")
         yield Checkpoint(folder, scenario, settings.options, journal, settings.fingerprint, kept, skipped)
+
+
+@contextmanager
+def in_use(
+    checkpoint: str | Path | Checkpoint | None,
+    scenario: Scenario,
+    options: SolveOptions,
+    every: int | None,
+    warn: Callable[[str], None] | None,
+) -> Iterator[Checkpoint | None]:
+    """A new checkpoint folder if one is named; one in use, or none, as it is."""
+    if isinstance(checkpoint, (str, Path)):
+        with open_checkpoint(Path(checkpoint), scenario, options, every, warn) as opened:
+            yield opened
+    else:
+        yield checkpoint
+
+
+def _unpack(data: bytes, fingerprint: str) -> Kept:
+    kept = unpack(data, fingerprint)
+    try:
+        [RoundRecord(**row) for row in kept.trace]
+    except TypeError:
+        raise ValueError("of another version: its rounds are told otherwise") from None
+    return kept
 
 
 def fingerprint_of(scenario: Scenario) -> str:
@@ -153,9 +229,11 @@ def fingerprint_of(scenario: Scenario) -> str:
 
 
 def _read_settings(folder: Path) -> _Settings:
+    from pydantic import TypeAdapter, ValidationError
+
     path = folder / _OPTIONS
     try:
-        return _Settings.model_validate_json(path.read_bytes())
+        return TypeAdapter(_Settings).validate_json(path.read_bytes())
     except FileNotFoundError:
         raise InputError(f"{folder}: holds no checkpoint: there is no {_OPTIONS} in it") from None
     except OSError as error:

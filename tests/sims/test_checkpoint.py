@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +17,12 @@ import pytest
 from known_answers import build_backwards
 
 from eglb.coordinator.algorithm import Incumbent, Traffic
-from eglb.coordinator.resumption import Kept
+from eglb.coordinator.resumption import Kept, pack
 from eglb.sims.catalog import load
 from eglb.sims.checkpoint import SolveOptions, fingerprint_of, open_checkpoint, resume_checkpoint
 from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
+from eglb.sims.solution import RoundRecord
 
 OPTIONS = SolveOptions(
     algorithm="dual",
@@ -30,6 +33,7 @@ OPTIONS = SolveOptions(
     regions_per_actor=None,
     deadline=20.0,
 )
+ROUND = RoundRecord(3, 1.5, math.inf, -math.inf, math.inf, 7, 8)
 
 
 def scenario() -> Scenario:
@@ -47,7 +51,7 @@ def kept(rounds: int) -> Kept:
         drained=[],
         events=[],
         rejected=[],
-        trace=[{"round": rounds}],
+        trace=[asdict(ROUND)],
         state=[b"state"],
     )
 
@@ -55,7 +59,7 @@ def kept(rounds: int) -> Kept:
 def left_by_a_run(folder: Path, *rounds: int) -> Path:
     with open_checkpoint(folder, scenario(), OPTIONS, 10) as checkpoint:
         for number in rounds:
-            checkpoint.write(kept(number))
+            checkpoint.journal.write(number, pack(kept(number), checkpoint.fingerprint))
     return folder
 
 
@@ -73,8 +77,8 @@ def test_a_run_is_found_again(tmp_path: Path) -> None:
         assert fingerprint_of(found.scenario) == fingerprint_of(scenario())
         assert found.kept is not None
         assert found.kept.round == 20 and found.kept.incumbent.objective == 20.0
-        assert found.kept.trace == [{"round": 20}] and found.kept.state == [b"state"]
-        found.write(kept(30))
+        assert found.trace == [ROUND] and found.kept.state == [b"state"]
+        found.journal.write(30, pack(kept(30), found.fingerprint))
     with resume_checkpoint(folder) as found:
         assert found.kept is not None and found.kept.round == 30
 
@@ -103,8 +107,6 @@ def test_the_scenario_in_the_folder_has_the_same_fingerprint(name: str, tmp_path
 
 
 def test_the_fingerprint_is_about_everything_a_plan_depends_on() -> None:
-    from dataclasses import replace
-
     fleet = scenario()
     kind = fleet.footprints[0]
     others = [
@@ -157,7 +159,7 @@ def test_states_of_another_scenario_are_skipped(tmp_path: Path) -> None:
     folder = left_by_a_run(tmp_path / "run", 10)
     other = tmp_path / "other"
     with open_checkpoint(other, scenario().with_weights({"water": 1.0}), OPTIONS, 10) as checkpoint:
-        checkpoint.write(kept(20))
+        checkpoint.journal.write(20, pack(kept(20), checkpoint.fingerprint))
     shutil.copy(other / "state-00000020.msgpack", folder)
     with resume_checkpoint(folder) as found:
         assert found.kept is not None and found.kept.round == 10
@@ -169,9 +171,9 @@ def test_states_of_another_scenario_are_skipped(tmp_path: Path) -> None:
     [
         ("not json", ["options.json: the file: Invalid JSON"]),
         ('{"format": 2}', ["format: ", "fingerprint: ", "every: ", "options: "]),
-        ({"every": 0}, ["every: "]),
+        ({"every": "often"}, ["every: "]),
         ({"surprise": 1}, ["surprise: "]),
-        ({"options": {**OPTIONS.model_dump(), "gap": "small", "deadline": None}}, ["gap: ", "deadline: "]),
+        ({"options": {**asdict(OPTIONS), "gap": "small", "deadline": None}}, ["gap: ", "deadline: "]),
     ],
 )
 def test_wrong_options_are_all_named(
@@ -204,14 +206,14 @@ def test_two_runs_cannot_share_a_folder(tmp_path: Path) -> None:
 
 
 FULL = """
-import resource, signal, sys
+import json, resource, signal, sys
 from pathlib import Path
 from eglb.sims.catalog import load
 from eglb.sims.checkpoint import SolveOptions, open_checkpoint
 from eglb.sims.problems import InputError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 fleet = load("synthetic:3x4")
-options = SolveOptions.model_validate_json(sys.argv[2])
+options = SolveOptions(**json.loads(sys.argv[2]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
 try:
     with open_checkpoint(Path(sys.argv[1]), fleet, options, 10):
@@ -224,7 +226,7 @@ except InputError as error:
 @pytest.mark.parametrize("room", [100, 2500])
 def test_a_full_disk_is_said_before_work_begins(room: int, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", FULL, str(tmp_path / "run"), OPTIONS.model_dump_json(), str(room)],
+        [sys.executable, "-c", FULL, str(tmp_path / "run"), json.dumps(asdict(OPTIONS)), str(room)],
         capture_output=True,
         text=True,
         check=True,
