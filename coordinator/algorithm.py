@@ -168,7 +168,9 @@ class Algorithm(ABC):
     next.
 
     The best plan and bound so far are in `incumbent` at any time, so a run can be stopped between any two
-    exchanges. Bounds and prices of plans count once all regions have answered to the same question.
+    exchanges. Bounds and prices of plans count once all regions have answered to the same question. While a
+    region is silent the last bound stands: what its last known term proves at later prices was tried, and
+    never came near it.
     """
 
     def __init__(self, market: Market, gap: float, warm: WarmStart | None = None) -> None:

@@ -4,8 +4,8 @@ A pure state machine: what happened goes in, `closed` and `events` come out. The
 
 * A host that has not answered within the deadline after it was asked is lost; so is one that says
   `_FAILURES` times in succession that it cannot.
-* Every wrong answer is a strike, every right one takes a part of a strike away: a host that answers wrong more
-  often than one time in five ends in quarantine, for good. One in ten is only reported.
+* Every wrong answer is a strike, every right one takes a part of a strike away: a host that answers wrong
+  more often than one time in five ends in quarantine, for good. One in ten is only reported.
 * A lost host that answers again is taken back, at once the first time; each further loss doubles the rounds
   that it has to wait, so that one that comes and goes cannot keep a run from its end.
 * A region can be drained and admitted at any time, whatever its host does.

@@ -9,9 +9,10 @@ curvature of the barriers it could infer them anyway). Use `admm` where that mus
 propose plans and prices for the certificate as well: mixtures of the plans passed, slot by slot, and demand
 prices that are optimal for the equity prices; the agents put the prices on them.
 
-Stragglers: an agent that is late or lost in a round stays where it is; the coordinator goes on with its last
-model, shifted to the present load and levels, for at most `_OLDEST` rounds of lateness. There is no proof that
-this converges and it costs rounds; where progress stalls, ADMM takes over (`eglb.coordinator.relay`).
+Stragglers: a round waits for everyone, up to the fleet's deadline, and asks again who is missing; what is
+stale is dropped. Going on with an absent agent's last model, shifted to the present load and levels, was
+tried: the method then loses its way at 10 % lost messages, where waiting doubles or trebles its few rounds.
+Where progress stalls, ADMM takes over with plan and bound (`eglb.coordinator.relay`).
 
 Block-wise step lengths carry no convergence proof. The certificate does not depend on them: bounds and the
 prices of repaired plans come from the agents, and a run that no longer improves says so.
@@ -26,7 +27,6 @@ import numpy as np
 
 from eglb.agents.barrier import BarrierModel, BarrierStep, Disclose, Disclosure
 from eglb.agents.region import Request
-from eglb.agents.valuation import Profile
 from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, Round, WarmStart
 from eglb.coordinator.equity import Equity, EquityShape
 from eglb.coordinator.interior import DenseSlots
@@ -58,8 +58,6 @@ _PLANS_MIXED, _PARTS, _WARM_REGION_PARTS = 8, 24, 40_000
 as many parts as go with so many regions.
 """
 _REMEMBERED = 14
-_OLDEST = 5
-"""Rounds after which a late model is not used any more."""
 _SHARE_KEPT, _GAP_TO_CENTRING, _WARM_CENTRING = 0.95, 0.1, (1e-6, 1e-3)
 """A warm start keeps so much of its equity prices, the rest is spread evenly, and starts at a centring that
 goes with the gap of what it was told.
@@ -90,55 +88,32 @@ class Newton(Algorithm):
         return Broadcast(tuple(requests), opening=True)
 
     def step(self, heard: Round) -> Broadcast | Finished:
-        present = heard.present
-        if present and isinstance(present[0].replies[0], Profile):
-            disclosure = heard.replies[1]
-            assert isinstance(disclosure, Disclosure)
-            self.digest(heard)
-            self._learn(disclosure)
-            move = self._begin() if self.warm is None else self._resume(self.warm)
-        else:
-            self.digest(heard)
+        first = heard.replies[0]
+        self.digest(heard)
+        if isinstance(first, BarrierModel):
             if self.incumbent.gap <= self.gap:
                 return Finished()
             if self.incumbent.gap < 0.9 * self._best_gap:
                 self._best_gap, self._best_round = self.incumbent.gap, self._number
             if self._number - self._best_round > _PATIENCE:
                 return Finished(stalled=True)
-            self._listen(heard)
             before = self._tau
             try:
-                move = self._newton()
+                move = self._newton(first)
             except (np.linalg.LinAlgError, RuntimeError):  # the latter from the sparse factorisation
                 return Finished(stalled=True)
             sound = np.isfinite(move.load).all() and np.isfinite(move.capacity_price_move).all()
             if not sound or self._tau > _LOST * before:
                 return Finished(stalled=True)
-        again = self.unanswered()
+        else:
+            disclosure = heard.replies[1]
+            assert isinstance(disclosure, Disclosure)
+            self._learn(disclosure)
+            move = self._begin() if self.warm is None else self._resume(self.warm)
         # Far from the end a certificate would cost more time than it is worth.
         late = self.warm is not None or self._guessed_gap <= _NEAR * self.gap
         due = late or self._number % _CERTIFY_EVERY == 0
-        requests = (move, *self._certificate()) if due else (move,)
-        return Broadcast(requests, needs_all=self._number == 1, again=again)
-
-    def _listen(self, heard: Round) -> None:
-        """Take the agents' models, and note the load (T, N) and levels (K, N) each of them is about."""
-        self._mu = self._mu.copy()
-        for part in sorted(heard.parts, key=lambda part: part.number):
-            step, model, rows = part.requests[0], part.replies[0], part.regions
-            if not isinstance(step, BarrierStep) or not isinstance(model, BarrierModel):
-                continue
-            if step.number < self._number - _OLDEST or (self._model_of[rows] >= step.number).any():
-                continue
-            self._model_of[rows] = step.number
-            self._slope[:, rows], self._curvature[:, rows] = model.slope.T, model.curvature.T
-            self._residual[:, rows], self._compliance[:, rows] = (
-                model.level_residual.T,
-                model.level_compliance.T,
-            )
-            self._mu[:, rows] = model.equity_price.T
-            self._model_load[:, rows] = step.load[rows].T / self._load_unit
-            self._model_level[:, rows] = step.level[rows].T
+        return Broadcast((move, *self._certificate()) if due else (move,))
 
     def remembered_equity_prices(self) -> Array:
         """(R, N, K) those of the last certificates."""
@@ -163,11 +138,6 @@ class Newton(Algorithm):
         self._demand = m.demand / self._load_unit
         kind = DenseSlots if m.gateways <= _FEW_GATEWAYS else SparseSlots
         self._slots = kind(m, self._intensity, self._demand)
-        self._model_of = np.zeros(m.regions, np.int64)
-        self._slope, self._curvature, self._model_load = (np.zeros_like(self._price) for _ in range(3))
-        self._residual, self._compliance, self._model_level = (
-            np.zeros((m.kinds, m.regions)) for _ in range(3)
-        )
 
     def _begin(self) -> BarrierStep:
         """A roomy interior point."""
@@ -248,19 +218,15 @@ class Newton(Algorithm):
         footprint = self._raw_intensity.transpose(2, 0, 1) * load[:, :, None]
         return PricedPlan(route, cost, np.add.reduceat(footprint, self._part, axis=0))
 
-    def _newton(self) -> BarrierStep:
+    def _newton(self, model: BarrierModel) -> BarrierStep:
         """A few Newton steps on the agents' fixed models, each to just inside the boundary."""
         m = self.market
-        slope, curvature, residual = self._slope.copy(), self._curvature, self._residual.copy()
-        started = self._level()
-        if (stale := self._model_of < self._number).any():
-            moved_since = self._y[:, stale] - self._model_load[:, stale]
-            slope[:, stale] += curvature[:, stale] * moved_since
-            residual[:, stale] -= started[:, stale] - self._model_level[:, stale]
-            residual[:, stale] += (self._intensity[:, :, stale] * moved_since[:, None, :]).sum(0)
-        moved = np.zeros_like(slope)
+        slope = np.ascontiguousarray(model.slope.T, dtype=float)
+        curvature = np.ascontiguousarray(model.curvature.T, dtype=float)
+        self._mu = model.equity_price.T
+        moved, started = np.zeros_like(slope), self._level()
         dmu = np.zeros_like(self._mu)
-        enough = _BORDER_TOLERANCE**2 * float((self._compliance * self._mu**2).sum())
+        enough = _BORDER_TOLERANCE**2 * float((model.level_compliance.T * self._mu**2).sum())
         for _ in range(_NEWTON_STEPS_FEW if m.gateways <= _FEW_GATEWAYS else _NEWTON_STEPS):
             shift = self._slots.reduce(
                 self._x, self._z, self._nu, slope + curvature * moved, curvature, self._tau
@@ -271,9 +237,9 @@ class Newton(Algorithm):
             compliance = self._by_kind(answer.compliance for answer in answers)
             direction = self._by_kind(answer.direction for answer in answers)
             rest = np.array([answer.rest for answer in answers])
-            side = residual - raised - offset + self._footprint(moved + shift)
+            side = model.level_residual.T - raised - offset + self._footprint(moved + shift)
             dmu, phi = self._slots.solve_border(
-                self._compliance + compliance, side, direction, rest, dmu, enough
+                model.level_compliance.T + compliance, side, direction, rest, dmu, enough
             )
             ds = compliance * dmu + offset + direction * phi[:, None]
             equity_cost = (dmu * self._intensity).sum(1)

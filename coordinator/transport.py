@@ -40,7 +40,7 @@ class Transport(ABC):
 
     @abstractmethod
     def restart(self, host: int) -> None:
-        """Give a host up and start it afresh, with its private data, wherever there is room; does not wait."""
+        """Give a host up and start it afresh with its private data, wherever there is room; does not wait."""
 
     @abstractmethod
     def now(self) -> float:
