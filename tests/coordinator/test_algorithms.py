@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 import numpy as np
@@ -14,11 +14,12 @@ from eglb.agents.wire import decode, encode
 from eglb.coordinator.admm import Admm
 from eglb.coordinator.algorithm import Algorithm
 from eglb.coordinator.dual import LevelBundle
-from eglb.coordinator.fleet import Fleet, FleetError, InProcess, group_regions, seat
+from eglb.coordinator.fleet import Fleet, FleetError, group_regions, seat
 from eglb.coordinator.market import Market
 from eglb.coordinator.newton import Newton
 from eglb.coordinator.run import Outcome, run
 from eglb.coordinator.subgradient import Subgradient
+from eglb.coordinator.transport import Arrival, InProcess, Wait
 from eglb.sims.audit import audit
 from eglb.sims.partition import partition
 from eglb.sims.scenario import Scenario
@@ -261,13 +262,16 @@ class Shaky(InProcess):
         super().__init__(hosts)
         self._data, self._crashes, self._victim, self._count = hosts, crashes, victim, 0
 
-    def call(self, payloads: dict[int, bytes], deadline_s: float) -> dict[int, bytes | Exception]:
+    def call(
+        self, payloads: Mapping[int, bytes], wait: Wait, probes: Mapping[int, bytes] | None = None
+    ) -> list[Arrival]:
         self._count += 1
-        answers = super().call(payloads, deadline_s)
+        arrivals = super().call(payloads, wait, probes)
         if self._count in self._crashes and self._victim in payloads:
             self._hosts[self._victim] = RegionHost(self._data[self._victim])
-            answers[self._victim] = RuntimeError("the actor died")
-        return answers
+            died = RuntimeError("the actor died")
+            arrivals = [(h, died if h == self._victim else answer) for h, answer in arrivals]
+        return arrivals
 
 
 @pytest.mark.parametrize("name", FAST)
@@ -292,10 +296,15 @@ class Deaf(InProcess):
 
     _first = True
 
-    def call(self, payloads: dict[int, bytes], deadline_s: float) -> dict[int, bytes | Exception]:
-        answers = super().call(payloads, deadline_s)
+    def call(
+        self, payloads: Mapping[int, bytes], wait: Wait, probes: Mapping[int, bytes] | None = None
+    ) -> list[Arrival]:
+        arrivals = super().call(payloads, wait, probes)
         self._first = not self._first
-        return answers if self._first else dict.fromkeys(answers, TimeoutError("late"))
+        return arrivals if self._first else []
+
+    def pause(self, seconds: float) -> None:
+        pass
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
@@ -330,14 +339,20 @@ class Broken(InProcess):
         super().__init__(hosts)
         self._left = after
 
-    def call(self, payloads: dict[int, bytes], deadline_s: float) -> dict[int, bytes | Exception]:
-        answers = super().call(payloads, deadline_s)
+    def call(
+        self, payloads: Mapping[int, bytes], wait: Wait, probes: Mapping[int, bytes] | None = None
+    ) -> list[Arrival]:
         self._left -= 1
-        if self._left < 0 and 0 in answers:
-            replies = decode(answers[0])
-            spoiled = [type(r)(**{n: getattr(r, n) * np.nan for n in r.axes()}) for r in replies]
-            answers[0] = encode(spoiled)
-        return answers
+        return [(h, self._spoiled(h, answer)) for h, answer in super().call(payloads, wait, probes)]
+
+    def pause(self, seconds: float) -> None:
+        pass
+
+    def _spoiled(self, host: int, answer: bytes | Exception) -> bytes | Exception:
+        if host or self._left >= 0 or isinstance(answer, Exception):
+            return answer
+        number, *replies = decode(answer)
+        return encode([number, *(type(r)(**{n: getattr(r, n) * np.nan for n in r.axes()}) for r in replies)])
 
 
 @pytest.mark.parametrize("after", [0, 1, 4])
@@ -349,7 +364,7 @@ def test_nan_from_an_agent_ends_the_run_and_leaves_a_true_certificate(
     assert parts.market.kinds > 0 and parts.market.regions > 2
     hosts = group_regions(parts.region, 1)
     algorithm = ALGORITHMS[name](parts.market, 1e-14)
-    with pytest.raises(FleetError, match=r"r0 \(sent .* not finite"):
+    with pytest.raises(FleetError, match=r"r0 \(quarantined: sent .* not finite"):
         run(algorithm, Fleet(Broken(hosts, after), seat(parts.market, hosts)))
     optimum = known_optimum(4)
     assert algorithm.incumbent.bound <= optimum + 1e-9 * abs(optimum)

@@ -8,9 +8,10 @@ from known_answers import build_backwards
 from eglb.coordinator.admm import Admm
 from eglb.coordinator.algorithm import Algorithm
 from eglb.coordinator.dual import LevelBundle
-from eglb.coordinator.fleet import Fleet, InProcess, group_regions, seat
+from eglb.coordinator.fleet import Fleet, group_regions, seat
 from eglb.coordinator.newton import Newton
 from eglb.coordinator.run import Outcome, run
+from eglb.coordinator.transport import InProcess
 from eglb.sims.partition import partition
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -11,9 +11,10 @@ import pytest
 from eglb.agents.region import Region
 from eglb.agents.valuation import Introduce
 from eglb.coordinator.algorithm import Broadcast
-from eglb.coordinator.fleet import Fleet, InProcess, Transport, group_regions, seat
+from eglb.coordinator.fleet import Fleet, group_regions, seat
 from eglb.coordinator.market import Market
 from eglb.coordinator.network import Network, WideArea
+from eglb.coordinator.transport import Arrival, InProcess, Line, Transport, Wait
 
 Draw = Callable[..., tuple[Region, Market]]
 
@@ -52,25 +53,25 @@ def test_a_host_of_several_regions_is_as_slow_as_its_slowest() -> None:
     assert hosts.coordinator_mbit_s == NETWORK.coordinator_mbit_s
 
 
-class Losing(Transport):
+class Losing(Line):
     """Another transport that keeps the answer of one host back at the first call."""
 
-    def __init__(self, transport: Transport, host: int) -> None:
-        self.transport, self.host, self.sizes = transport, host, list[tuple[list[int], ...]]()
+    def __init__(self, inner: Transport, host: int) -> None:
+        super().__init__(inner)
+        self.host, self.sizes = host, list[tuple[list[int], ...]]()
 
-    def call(self, payloads: dict[int, bytes], deadline_s: float) -> dict[int, bytes | Exception]:
-        answers = self.transport.call(payloads, deadline_s)
+    def call(
+        self, payloads: Mapping[int, bytes], wait: Wait, probes: Mapping[int, bytes] | None = None
+    ) -> list[Arrival]:
+        answers = dict(self.inner.call(payloads, wait, probes))
         if not self.sizes:
-            answers[self.host] = TimeoutError("no answer")
+            answers[self.host] = b""
         back = [len(a) if isinstance(a, bytes) else 0 for a in answers.values()]
         self.sizes.append((list(payloads), [len(data) for data in payloads.values()], back))
-        return answers
+        return [(h, answer) for h, answer in answers.items() if answer]
 
     def peak_rss_mb(self) -> float:
         return 7.0
-
-    def close(self) -> None:
-        self.transport.close()
 
 
 def test_the_clock_counts_every_call_of_a_fleet_repeated_ones_too(draw_market: Draw) -> None:
@@ -88,7 +89,7 @@ def test_the_clock_counts_every_call_of_a_fleet_repeated_ones_too(draw_market: D
         load=market.load(market.spread()).T,
     )
     assert clock.seconds == 0.0
-    fleet.exchange(Broadcast((opening,), opening=True))
+    fleet.ask(Broadcast((opening,), opening=True))
     assert fleet.traffic.rounds == len(losing.sizes) == 2
     assert losing.sizes[1][0] == [1]
     expected = sum(NETWORK.seconds(np.array(d), np.array(u), h) for h, d, u in losing.sizes)

@@ -10,8 +10,9 @@ import pytest
 import eglb
 from eglb.coordinator import newton
 from eglb.coordinator.algorithm import WarmStart
-from eglb.coordinator.fleet import Fleet, InProcess, group_regions, seat
+from eglb.coordinator.fleet import Fleet, group_regions, seat
 from eglb.coordinator.run import Outcome, run
+from eglb.coordinator.transport import InProcess
 from eglb.sims.partition import partition
 from eglb.sims.scenario import Scenario
 from eglb.sims.solution import Solution

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 from known_answers import build_backwards
 
-from eglb.agents.wire import Message
 from eglb.coordinator.admm import Admm
-from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished
-from eglb.coordinator.fleet import Fleet, InProcess, group_regions, seat
+from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, Round
+from eglb.coordinator.fleet import Fleet, group_regions, seat
 from eglb.coordinator.newton import Newton
 from eglb.coordinator.relay import Relay
 from eglb.coordinator.run import Outcome, run
+from eglb.coordinator.transport import InProcess
 from eglb.sims.partition import partition
 
 
@@ -24,8 +22,8 @@ class StopsAtOnce(Newton):
     rounds = 4
     _left = 0
 
-    def step(self, replies: Sequence[Message]) -> Broadcast | Finished:
-        action = super().step(replies)
+    def step(self, heard: Round) -> Broadcast | Finished:
+        action = super().step(heard)
         self._left += 1
         return Finished(stalled=True) if self._left > self.rounds else action
 
