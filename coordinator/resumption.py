@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -78,7 +79,8 @@ def keep(run: Run, trace: Sequence[Mapping[str, Any]]) -> Kept:
     if run.action is not None and run.algorithm.resumable:
         going_on = {"run": run, "opening": fleet.opening, "number": fleet.number}
         known = _known(run.market, fleet, run.method, incumbent)
-        state = freeze_in_pieces({"program": _program(), **going_on}, known)
+        with suppress(TypeError):  # an algorithm with something that cannot be kept starts again, too
+            state = freeze_in_pieces({"program": _program(), **going_on}, known)
     return Kept(
         traffic=fleet.traffic,
         seconds=run.seconds,

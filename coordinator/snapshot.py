@@ -45,21 +45,19 @@ from eglb.coordinator import (
 Array = np.ndarray
 
 _MODULES = (
-    *(
-        admm,
-        algorithm,
-        auction,
-        dual,
-        equity,
-        levels,
-        market,
-        mixture,
-        newton,
-        relay,
-        reroute,
-        run,
-        subgradient,
-    ),
+    admm,
+    algorithm,
+    auction,
+    dual,
+    equity,
+    levels,
+    market,
+    mixture,
+    newton,
+    relay,
+    reroute,
+    run,
+    subgradient,
     *REQUEST_MODULES,
 )
 """Classes defined in these, and only these, can be part of a state."""
