@@ -273,7 +273,7 @@ def _build_object(name: str, held: dict[str, Any]) -> Any:
         raise ValueError(f"{name} has no attribute {', '.join(map(str, unknown))}")
     if missing := declared - set(held):
         raise ValueError(f"{name} lacks {', '.join(missing)}")
-    made = object.__new__(kind)
+    made: Any = object.__new__(kind)
     vars(made).update(held)
     return made
 
