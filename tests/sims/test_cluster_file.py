@@ -232,7 +232,7 @@ def test_fewer_nodes_than_regions_are_worth_a_note(tmp_path: Path) -> None:
 
 
 _SCRAPS = (
-    st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=5) | st.sampled_from([[], {}, [{}]])
+    st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=5) | st.builds(list) | st.builds(dict)
 )
 
 
