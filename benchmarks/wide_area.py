@@ -24,7 +24,7 @@ import argparse
 import csv
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,10 +40,11 @@ import eglb
 from eglb.agents.proximal import Proposal, ProximalStep
 from eglb.agents.wire import Message, decode, encode
 from eglb.coordinator import admm, dual, newton
-from eglb.coordinator.algorithm import Broadcast
-from eglb.coordinator.fleet import Fleet, InProcess, Transport, group_regions, seat
+from eglb.coordinator.algorithm import Broadcast, Part, Round
+from eglb.coordinator.fleet import Fleet, group_regions, seat
 from eglb.coordinator.network import Network
 from eglb.coordinator.run import run
+from eglb.coordinator.transport import Arrival, InProcess, Line, Transport, Wait
 from eglb.sims.catalog import data_directory
 from eglb.sims.partition import partition
 from eglb.sims.scenario import Scenario
@@ -56,24 +57,22 @@ GAPS = (1e-3, 1e-4, 1e-6)
 MAX_ROUNDS, LIMIT_S = 600, 60.0
 
 
-class Recorder(Transport):
+class Recorder(Line):
     """Another transport, and the bytes of every exchange."""
 
-    def __init__(self, transport: Transport) -> None:
-        self.transport = transport
+    def __init__(self, inner: Transport) -> None:
+        super().__init__(inner)
         self.exchanges: list[tuple[list[int], list[int], list[int]]] = []
 
-    def call(self, payloads: dict[int, bytes], deadline_s: float) -> dict[int, bytes | Exception]:
-        answers = self.transport.call(payloads, deadline_s)
-        up = [len(answers[h]) for h in payloads]  # type: ignore[arg-type]
-        self.exchanges.append((list(payloads), [len(data) for data in payloads.values()], up))
-        return answers
-
-    def peak_rss_mb(self) -> float:
-        return self.transport.peak_rss_mb()
-
-    def close(self) -> None:
-        self.transport.close()
+    def call(
+        self, payloads: Mapping[int, bytes], wait: Wait, probes: Mapping[int, bytes] | None = None
+    ) -> list[Arrival]:
+        arrivals = self.inner.call(payloads, wait, probes)
+        back = {h: len(answer) for h, answer in arrivals if isinstance(answer, bytes)}
+        self.exchanges.append(
+            (list(payloads), [len(data) for data in payloads.values()], [back[h] for h in payloads])
+        )
+        return arrivals
 
 
 class Delta(Recorder):
@@ -85,20 +84,22 @@ class Delta(Recorder):
 
     LEVELS, BYTES, SCALE_BYTES, BEFORE_BYTES = 32767, 2, 4, 4
 
-    def __init__(self, transport: Transport) -> None:
-        super().__init__(transport)
+    def __init__(self, inner: Transport) -> None:
+        super().__init__(inner)
         self.known: dict[tuple[int, type[Message]], np.ndarray] = {}
 
-    def call(self, payloads: dict[int, bytes], deadline_s: float) -> dict[int, bytes | Exception]:
+    def call(
+        self, payloads: Mapping[int, bytes], wait: Wait, probes: Mapping[int, bytes] | None = None
+    ) -> list[Arrival]:
         sent = {
             h: self._rounded(h, data, ProximalStep, "load_center", np.rint) for h, data in payloads.items()
         }
-        answers = self.transport.call({h: data for h, (data, _) in sent.items()}, deadline_s)
-        back = {h: self._rounded(h, answers[h], Proposal, "load", np.floor) for h in payloads}  # type: ignore
+        arrivals = dict(self.inner.call({h: data for h, (data, _) in sent.items()}, wait, probes))
+        back = {h: self._rounded(h, arrivals[h], Proposal, "load", np.floor) for h in payloads}  # type: ignore
         self.exchanges.append(
             (list(payloads), [size for _, size in sent.values()], [size for _, size in back.values()])
         )
-        return {h: data for h, (data, _) in back.items()}
+        return [(h, data) for h, (data, _) in back.items()]
 
     def _rounded(self, host: int, data: bytes, kind: Any, name: str, rounding: Any) -> tuple[bytes, int]:
         messages, size = decode(data), len(data)
@@ -121,11 +122,18 @@ class Delta(Recorder):
 class CertificatesApart(Fleet):
     """What asks for bounds and prices of plans goes in an exchange of its own."""
 
-    def exchange(self, broadcast: Broadcast) -> tuple[Message, ...]:
+    def exchange(self, broadcast: Broadcast) -> Round:
         if broadcast.opening or len(broadcast.requests) == 1:
             return super().exchange(broadcast)
         step, *rest = broadcast.requests
-        return super().exchange(Broadcast((step,))) + super().exchange(Broadcast(tuple(rest)))
+        first = super().exchange(replace(broadcast, requests=(step,), again=()))
+        second = super().exchange(replace(broadcast, requests=tuple(rest)))
+        # As if all had been answered in the second.
+        parts = tuple(
+            Part(second.number, a.regions, a.requests + b.requests, a.replies + b.replies)
+            for a, b in zip(first.present, second.present, strict=True)
+        )
+        return Round(second.number, parts, first.changed or second.changed)
 
 
 @dataclass(frozen=True)

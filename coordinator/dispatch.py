@@ -47,4 +47,5 @@ class Dispatch:
         """
         self._market.redispatch(cost, quantity, self._order, self._route, self._load, self._fresh)
         self._fresh[:] = 0
-        return self._load
+        # What is added and taken away again leaves rounding, and nobody is asked about a load below zero.
+        return np.maximum(self._load, 0.0, out=self._load)

@@ -165,7 +165,8 @@ class Fleet:
                 self._give_up_overdue()
         if sent.answered >= sent.asked.keys():
             self._sent[self._number] = None  # nothing of it can come in any more
-        return Round(self._number, self._with_stand_ins(broadcast, parts), members.changed)
+        full = tuple(parts) if members.changed else self._with_stand_ins(broadcast, parts)
+        return Round(self._number, full, members.changed)
 
     def settle(self) -> None:
         """Take the present members as those that everything from here on is about; answers to earlier rounds

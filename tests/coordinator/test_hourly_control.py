@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from online_instances import draw_hours, objective_so_far
 
 from eglb.agents.forecasting import NoForecast
-from eglb.coordinator import fleet
 from eglb.coordinator.hourly import Books, DemandSeries, Hour, rest_of_period
 from eglb.coordinator.market import Market
+from eglb.coordinator.transport import Arrival, InProcess, Wait
 from eglb.sims.simulation import simulate
 
 Array = np.ndarray
@@ -21,17 +23,18 @@ def test_agents_that_start_again_in_the_middle_change_nothing(
 ) -> None:
     scenario = draw_hours(17, slots=10)
     expected = simulate(scenario, policy, forecast="yesterday", regions_per_actor=1)
-    random, original, forgot = np.random.default_rng(0), fleet.InProcess.call, []
+    random, original, forgot = np.random.default_rng(0), InProcess.call, []
 
-    def forgetful(self: fleet.InProcess, payloads: dict[int, bytes], deadline_s: float) -> object:
+    def forgetful(
+        self: InProcess, payloads: Mapping[int, bytes], wait: Wait, probes: Mapping[int, bytes] | None = None
+    ) -> list[Arrival]:
         for h in payloads:
             if random.random() < 0.1:
-                host = self._hosts[h]
-                host.__init__(host._holding)  # type: ignore[misc]
+                self.restart(h)
                 forgot.append(h)
-        return original(self, payloads, deadline_s)
+        return original(self, payloads, wait, probes)
 
-    monkeypatch.setattr(fleet.InProcess, "call", forgetful)
+    monkeypatch.setattr(InProcess, "call", forgetful)
     found = simulate(scenario, policy, forecast="yesterday", regions_per_actor=1)
     assert len(forgot) > 5
     np.testing.assert_array_equal(found.route, expected.route)
