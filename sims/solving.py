@@ -10,17 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from eglb.sims.audit import audit, region_load
+from eglb.sims.feasibility import require_feasible
 from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
 from eglb.sims.solution import RoundRecord, Solution
 
 if TYPE_CHECKING:
     from eglb.coordinator.network import Network
+    from eglb.sims.checkpoint import Checkpoint, SolveOptions
     from eglb.sims.warm_start import WarmStartSource
 
 Array = np.ndarray
@@ -70,7 +72,10 @@ def solve(
     deadline: float = 20.0,
     network: Network | None = None,
     warm_start: str | Path | Solution | WarmStartSource | None = None,
+    checkpoint: str | Path | Checkpoint | None = None,
+    checkpoint_every: int | None = None,
     on_round: Callable[[RoundRecord], None] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Solution:
     """One plan for the whole horizon, with a certificate of how far it can be from optimal.
 
@@ -91,7 +96,11 @@ def solve(
     deadline : seconds within which an agent must answer; asked three times in vain, it fails the solve.
     network : on which to expect the exchanges, see `eglb.sims.wide_area.lay_network`; nothing waits for it.
     warm_start : an earlier results folder or solution of much the same fleet, to start from where it ended.
-    on_round : told the progress after every exchange.
+    checkpoint : a new folder to keep there what `resume` needs to go on, should this process die; or one that
+        is open.
+    checkpoint_every : exchanges after which to keep it again; by default ten, or as many more as keep the
+        time for that below a tenth.
+    on_round : told the progress after every exchange. warn : told what went wrong and did not end the solve.
 
     Raises
     ------
@@ -108,6 +117,7 @@ def solve(
         ("gap", gap),
         ("max_rounds", max_rounds),
         ("time_limit", time_limit),
+        ("checkpoint_every", checkpoint_every),
     ):
         if value is not None and not value > 0:
             problems.append(f"{name} must be above zero, not {value!r}")
@@ -116,6 +126,10 @@ def solve(
         problems.append("the central solver exchanges no messages: it has no use for a network")
     if warm_start is not None and algorithm == "central":
         problems.append("the central solver starts afresh: it has no use for a warm start")
+    if checkpoint is not None and algorithm == "central":
+        problems.append("the central solver cannot go on from a checkpoint: it has no use for one")
+    if checkpoint is not None and network is not None:
+        problems.append("checkpoints do not keep the clock of a network: use one or the other")
     if problems:
         raise InputError(problems)
     source = None
@@ -126,19 +140,20 @@ def solve(
     if algorithm == "central":
         found = _solve_centrally(scenario, time_limit, on_round)
     else:
-        found = _solve_with_agents(
-            scenario,
-            algorithm,
-            gap,
-            max_rounds,
-            time_limit,
-            address,
-            regions_per_actor,
-            deadline,
-            network,
-            source,
-            on_round,
+        from eglb.sims.checkpoint import SolveOptions, in_use
+
+        options = SolveOptions(
+            algorithm=algorithm,
+            gap=gap,
+            max_rounds=max_rounds,
+            time_limit=time_limit,
+            address=address,
+            regions_per_actor=regions_per_actor,
+            deadline=deadline,
         )
+        require_feasible(scenario)
+        with in_use(checkpoint, scenario, options, checkpoint_every, warn) as kept:
+            found = _solve_with_agents(scenario, options, network, source, kept, on_round)
     checked = audit(scenario, found.route, found.demand_price, found.equity_price)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
     return Solution(
@@ -165,17 +180,37 @@ def solve(
     )
 
 
+def resume(
+    checkpoint: str | Path,
+    *,
+    on_round: Callable[[RoundRecord], None] | None = None,
+    warn: Callable[[str], None] | None = None,
+    **changes: Any,
+) -> Solution:
+    """Go on with a solve that died or was stopped, from the folder that it was given as `checkpoint`.
+
+    Rounds and seconds, and the limits on them, count from its beginning. `changes` are arguments of `solve`
+    to have otherwise: algorithm, gap, max_rounds, time_limit, address, regions_per_actor, deadline. With
+    another algorithm or gap, and where agents knew what died with them (`newton`), it starts again from the
+    best plan and bound; else it goes on to the same iterates.
+
+    Raises
+    ------
+    InputError : the folder holds no checkpoint, is in use or was changed. Others as of `solve`.
+    """
+    from eglb.sims.checkpoint import resume_checkpoint
+
+    with resume_checkpoint(Path(checkpoint), warn) as kept:
+        options = kept.options.changed(changes)
+        return solve(kept.scenario, **options, checkpoint=kept, on_round=on_round, warn=warn)
+
+
 def _solve_with_agents(
     scenario: Scenario,
-    algorithm: str,
-    gap: float,
-    max_rounds: int | None,
-    time_limit: float | None,
-    address: str,
-    regions_per_actor: int | None,
-    deadline: float,
+    options: SolveOptions,
     network: Network | None,
     source: WarmStartSource | None,
+    checkpoint: Checkpoint | None,
     on_round: Callable[[RoundRecord], None] | None,
 ) -> _Found:
     from eglb.coordinator.admm import Admm
@@ -185,7 +220,6 @@ def _solve_with_agents(
     from eglb.coordinator.reroute import Method
     from eglb.coordinator.run import Run
     from eglb.coordinator.subgradient import Subgradient
-    from eglb.sims.feasibility import require_feasible
     from eglb.sims.launching import launch
     from eglb.sims.partition import partition
     from eglb.sims.warm_start import align
@@ -197,23 +231,27 @@ def _solve_with_agents(
         "crossover": partial(Relay, first=Admm, second=Newton, hand_over_gap=_HAND_OVER_GAP),
         "subgradient": Subgradient,
     }
-    require_feasible(scenario)
     began = time.perf_counter()
     parts = partition(scenario)
 
     with launch(
         parts.market,
         parts.region,
-        address=address,
-        regions_per_actor=regions_per_actor,
-        deadline=deadline,
+        address=options.address,
+        regions_per_actor=options.regions_per_actor,
+        deadline=options.deadline,
         network=network,
     ) as agents:
         fleet, clock = agents.fleet, agents.clock
-        method = methods[algorithm]
-        warm = align(source, parts) if source is not None else None
-        run = Run(parts.market, fleet, method(parts.market, gap, warm), method)
+        method = methods[options.algorithm]
         trace: list[RoundRecord] = []
+        if checkpoint is not None and checkpoint.kept is not None:
+            run = checkpoint.go_on(parts.market, fleet, method, options)
+            trace += checkpoint.trace
+        else:
+            warm = align(source, parts) if source is not None else None
+            run = Run(parts.market, fleet, method(parts.market, options.gap, warm), method)
+        seconds_before = run.seconds
 
         def record(seconds: float) -> None:
             best, traffic = run.incumbent, fleet.traffic
@@ -229,12 +267,16 @@ def _solve_with_agents(
                     seconds_network=clock.seconds if clock is not None else 0.0,
                 )
             )
+            if checkpoint is not None:
+                checkpoint.record(run, trace)
             if on_round is not None:
                 on_round(trace[-1])
 
         seconds_start = time.perf_counter() - began
-        outcome = run.go(max_rounds=max_rounds, time_limit_s=time_limit, on_round=record)
-        seconds_solve = time.perf_counter() - began - seconds_start
+        outcome = run.go(max_rounds=options.max_rounds, time_limit_s=options.time_limit, on_round=record)
+        if checkpoint is not None:
+            checkpoint.record(run, trace, last=True)
+        seconds_solve = seconds_before + time.perf_counter() - began - seconds_start
         agents_rss_mb = agents.transport.peak_rss_mb()
     best = run.incumbent
     assert best.route is not None and best.demand_price is not None and best.equity_price is not None

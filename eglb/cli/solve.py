@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from eglb.cli import options, streams
 
@@ -25,7 +26,8 @@ class _ListsAlgorithms(click.Command):
 
 
 @click.command("solve", cls=_ListsAlgorithms, short_help="One plan for the horizon, with a certificate.")
-@options.scenario_options
+@click.argument("scenario", required=False)
+@options.read_options
 @click.option(
     "--algorithm",
     type=options.algorithm,
@@ -75,10 +77,30 @@ class _ListsAlgorithms(click.Command):
     is_flag=True,
     help="Also say how the worst regions move at the low and the high end, and plan for those too.",
 )
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Keep in a new folder what --resume needs to go on, should this command be killed.",
+)
+@click.option(
+    "--checkpoint-every",
+    type=click.IntRange(min=1),
+    metavar="ROUNDS",
+    help="Keep it again after so many exchanges; default 10, or as many more as keep the time for that below "
+    "a tenth.",
+)
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Go on with the solve that had this --checkpoint, with its SCENARIO and its options, of which "
+    "--algorithm, --gap, --max-rounds, --time-limit, --address and --regions-per-actor can be others now.",
+)
 @options.out_option
 @options.output_options
 def solve_command(
-    scenario: str,
+    scenario: str | None,
     data: Path | None,
     seed: int | None,
     algorithm: str,
@@ -93,6 +115,9 @@ def solve_command(
     warm_start: Path | None,
     footprint: str,
     show_range: bool,
+    checkpoint: Path | None,
+    checkpoint_every: int | None,
+    resume: Path | None,
     out: Path | None,
     as_json: bool,
     quiet: bool,
@@ -108,6 +133,16 @@ def solve_command(
 
     if coordinator is not None and network is None:
         raise click.UsageError("--coordinator says where on a --network: give that too.")
+    if scenario is None and resume is None:
+        raise click.UsageError("Missing argument 'SCENARIO'.")
+    if checkpoint_every is not None and checkpoint is None:
+        raise click.UsageError("--checkpoint-every is about a --checkpoint: give that too.")
+    if show_range and checkpoint is not None:
+        raise click.UsageError("--footprint-range plans several times, which no --checkpoint holds.")
+    if resume is not None:
+        changes = _changes_on_the_way(scenario)
+        return _resume(resume, changes, out, as_json, quiet)
+    assert scenario is not None
     if show_range and footprint != "central":
         raise click.UsageError("--footprint-range is about the plan for the central footprints.")
     with streams.stdout_kept_clean(), streams.staging(out) as folder:
@@ -135,7 +170,10 @@ def solve_command(
                     regions_per_actor=regions_per_actor,
                     network=lines,
                     warm_start=start,
+                    checkpoint=checkpoint,
+                    checkpoint_every=checkpoint_every,
                     on_round=shown.round,
+                    warn=streams.print_note,
                 )
 
             solution = plan(fleet, warm_start)
@@ -145,10 +183,7 @@ def solve_command(
                 ranges = footprint_range(
                     solution, lambda there, level: plan(there, known, f", footprints at their {level} end")
                 )
-        if folder is not None:
-            from eglb.sims.results_folder import write_solution
-
-            write_solution(solution, folder)
+        _write(solution, folder)
     if as_json:
         at_ends = {} if ranges is None else {"footprint_range": ranges.to_dict()}
         streams.print_json(solution.to_dict() | at_ends)
@@ -159,3 +194,55 @@ def solve_command(
     if out is not None and not quiet:
         streams.print_note(f"results in {out}")
     return 0 if (solution if ranges is None else ranges).converged else 4
+
+
+_CHANGEABLE = ("algorithm", "gap", "max_rounds", "time_limit", "address", "regions_per_actor")
+_ABOUT_OUTPUT = ("resume", "out", "as_json", "quiet")
+
+
+def _changes_on_the_way(scenario: str | None) -> dict[str, Any]:
+    """What the command line wants otherwise than the run that is resumed; all else is refused."""
+    context = click.get_current_context()
+    said = {
+        parameter.name: parameter.opts[0]
+        for parameter in context.command.params
+        if context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+    }
+    if scenario is not None:
+        raise click.UsageError("--resume has its SCENARIO in its folder: leave it out.")
+    fixed = [option for name, option in said.items() if name not in (*_CHANGEABLE, *_ABOUT_OUTPUT)]
+    if fixed:
+        raise click.UsageError(f"{', '.join(fixed)} cannot be changed by --resume: a new solve can.")
+    return {name: context.params[name] for name in said if name in _CHANGEABLE}
+
+
+def _resume(checkpoint: Path, changes: dict[str, Any], out: Path | None, as_json: bool, quiet: bool) -> int:
+    from eglb.cli.progress import RoundsShown
+    from eglb.sims.checkpoint import resume_checkpoint
+    from eglb.sims.solving import solve
+
+    with (
+        streams.stdout_kept_clean(),
+        streams.staging(out) as folder,
+        resume_checkpoint(checkpoint, streams.print_note) as kept,
+    ):
+        wanted = kept.options.changed(changes)
+        if not quiet:
+            streams.print_note(str(kept))
+        with RoundsShown(wanted["gap"], quiet=quiet) as shown:
+            shown.begin(
+                wanted["algorithm"], f"starting {len(kept.scenario.regions)} agents ({wanted['address']})"
+            )
+            solution = solve(
+                kept.scenario, **wanted, checkpoint=kept, on_round=shown.round, warn=streams.print_note
+            )
+        _write(solution, folder)
+    streams.print_result(solution, as_json, quiet, out)
+    return 0 if solution.converged else 4
+
+
+def _write(solution: Solution, folder: Path | None) -> None:
+    if folder is not None:
+        from eglb.sims.results_folder import write_solution
+
+        write_solution(solution, folder)
