@@ -86,18 +86,9 @@ class Journal:
         ------
         JournalError : the folder cannot be read.
         """
-        skipped = []
-        for round, path in _files(self._folder):
-            try:
-                content = decode(read_record(path.read_bytes(), round))
-            except OSError as error:
-                skipped.append(f"{path}: cannot be read: {error.strerror}")
-            except ValueError as error:
-                skipped.append(f"{path}: {error}")
-            else:
-                self._last = self._tried = round
-                return content, tuple(skipped)
-        return None, tuple(skipped)
+        round, content, skipped = last_record(self._folder, decode)
+        self._last = self._tried = round
+        return content, skipped
 
     def due(self, round: int) -> bool:
         """Whether a record is to be written after `round`."""
@@ -149,6 +140,35 @@ class Journal:
             if path not in keep:
                 with suppress(OSError):
                     path.unlink()
+
+
+def last_record(
+    folder: Path, decode: Callable[[bytes], Content]
+) -> tuple[int, Content | None, tuple[str, ...]]:
+    """The round of the last good record, 0 if there is none, and what `Journal.read_last` tells."""
+    skipped = []
+    for round, path in _files(folder):
+        try:
+            content = decode(read_record(path.read_bytes(), round))
+        except OSError as error:
+            skipped.append(f"{path}: cannot be read: {error.strerror}")
+        except ValueError as error:
+            skipped.append(f"{path}: {error}")
+        else:
+            return round, content, tuple(skipped)
+    return 0, None, tuple(skipped)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a coordinator uses the journal in `folder` now."""
+    try:
+        with (folder / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def read_record(content: bytes, round: int) -> bytes:

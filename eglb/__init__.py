@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     from eglb.sims.catalog import load
     from eglb.sims.comparison import Comparison, compare
     from eglb.sims.explanation import Explanation, explain
+    from eglb.sims.members import Orders
     from eglb.sims.problems import InfeasibleError, InputError
     from eglb.sims.reproduction import Reproduction, reproduce
     from eglb.sims.scaling import Scaling, scale
     from eglb.sims.scenario import Scenario
     from eglb.sims.simulation import Simulation, simulate
     from eglb.sims.solution import Solution
-    from eglb.sims.solving import solve
+    from eglb.sims.solving import resume, solve
     from eglb.sims.sweep import Sweep, sweep
 
 __version__ = "0.1.0"
@@ -40,6 +41,7 @@ __all__ = [
     "Explanation",
     "InfeasibleError",
     "InputError",
+    "Orders",
     "Reproduction",
     "Scaling",
     "Scenario",
@@ -51,6 +53,7 @@ __all__ = [
     "explain",
     "load",
     "reproduce",
+    "resume",
     "scale",
     "simulate",
     "solve",
@@ -62,6 +65,7 @@ _HOMES = {
     "Explanation": "eglb.sims.explanation",
     "InfeasibleError": "eglb.sims.problems",
     "InputError": "eglb.sims.problems",
+    "Orders": "eglb.sims.members",
     "Reproduction": "eglb.sims.reproduction",
     "Scaling": "eglb.sims.scaling",
     "Scenario": "eglb.sims.scenario",
@@ -72,6 +76,7 @@ _HOMES = {
     "explain": "eglb.sims.explanation",
     "load": "eglb.sims.catalog",
     "reproduce": "eglb.sims.reproduction",
+    "resume": "eglb.sims.solving",
     "scale": "eglb.sims.scaling",
     "simulate": "eglb.sims.simulation",
     "solve": "eglb.sims.solving",

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from eglb.coordinator.journal import Journal, JournalError
+from eglb.coordinator.journal import Journal, JournalError, is_held, last_record
 from eglb.coordinator.resumption import Kept, go_on, keep, pack, unpack
 from eglb.sims import scenario_folder
 from eglb.sims.problems import InputError
@@ -57,6 +57,7 @@ class SolveOptions:
     address: str
     regions_per_actor: int | None
     deadline: float
+    without: tuple[str, ...] = ()
 
     def changed(self, changes: dict[str, Any]) -> dict[str, Any]:
         """As arguments, with some of them replaced.
@@ -66,6 +67,8 @@ class SolveOptions:
         InputError : some cannot be.
         """
         told = asdict(self)
+        if "without" in changes:
+            raise InputError("regions are drained and admitted by orders, not by resuming without them")
         if unknown := [name for name in changes if name not in told]:
             raise InputError(
                 f"{name} cannot be changed on the way; {', '.join(told)} can" for name in unknown
@@ -184,6 +187,33 @@ def resume_checkpoint(folder: Path, warn: Callable[[str], None] | None = None) -
             for line in skipped:
                 warn(f"not used: {line}")
         yield Checkpoint(folder, scenario, settings.options, journal, settings.fingerprint, kept, skipped)
+
+
+@dataclass(frozen=True, eq=False)
+class Glimpse:
+    """A checkpoint folder seen from outside: what was kept last, and whether a run is `held` there now."""
+
+    folder: Path
+    scenario: Scenario
+    options: SolveOptions
+    kept: Kept | None
+    held: bool
+
+
+def glimpse(folder: Path) -> Glimpse:
+    """What is in a checkpoint folder, which may be in use.
+
+    Raises
+    ------
+    InputError : it is none.
+    """
+    settings = _read_settings(folder)
+    scenario = scenario_folder.read(folder / _SCENARIO)
+    try:
+        _, kept, _ = last_record(folder, lambda data: _unpack(data, settings.fingerprint))
+    except JournalError as error:
+        raise InputError(str(error)) from None
+    return Glimpse(folder, scenario, settings.options, kept, is_held(folder))
 
 
 @contextmanager

@@ -24,7 +24,7 @@ and every term is at least zero: the certified gap, taken apart (complementary s
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -38,6 +38,7 @@ from eglb.sims.audit import (
     shaped_total,
     valid_equity_price,
 )
+from eglb.sims.members import member_lines
 from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
 from eglb.sims.solution import Audit, Solution
@@ -85,7 +86,7 @@ class Explanation:
     audit : objective and bound as stored, recomputed. route : (E, T) MW. load : (N, T) MW.
     energy, capacity_price : (N, T). surcharge : (K, N, T), mu_ik s_ik a_ik. demand_price : (J, T).
     equity_price : (K, N) USD per region-weighted unit.
-    slackness : the gap, taken apart.
+    slackness : the gap, taken apart. missing : who had no part in the plan, in sentences.
     """
 
     scenario: Scenario
@@ -99,6 +100,7 @@ class Explanation:
     demand_price: Array
     equity_price: Array
     slackness: Slackness
+    missing: tuple[str, ...] = ()
 
     @cached_property
     def full_price(self) -> Array:
@@ -113,8 +115,9 @@ class Explanation:
 
     @cached_property
     def full(self) -> Array:
-        """(N, T): where a region has no room left."""
-        return (self.load >= FULL * self.scenario.capacity) & (self.load > 0.0)
+        """(N, T): where a region has no room left, or none at all."""
+        capacity = self.scenario.capacity
+        return (self.load >= FULL * capacity) & ((self.load > 0.0) | (capacity == 0.0))
 
     def pairs_of(self, gateway: int) -> Array:
         """Positions of the pairs of a gateway."""
@@ -181,9 +184,10 @@ def explain(result: str | Path | Solution) -> Explanation:
     InputError : the folder cannot be read, or holds no plan with its prices.
     """
     if isinstance(result, Solution):
-        return explain_plan(
-            result.scenario, result.algorithm, result.route, result.demand_price, result.equity_price
+        found = explain_plan(
+            result.problem, result.algorithm, result.route, result.demand_price, result.equity_price
         )
+        return replace(found, missing=tuple(member_lines(**result.membership())))
     return _explain_folder(Path(result))
 
 
@@ -273,13 +277,13 @@ def _dot(a: Array, b: Array) -> float:
 
 
 def _explain_folder(folder: Path) -> Explanation:
-    from eglb.sims.results_folder import read, read_scenario
+    from eglb.sims.results_folder import read, read_problem
     from eglb.sims.warm_start import find_source
 
     stored = read(folder)
     if not isinstance(stored.run.get("equity_price"), dict) or stored.plan is None or stored.prices is None:
         raise InputError(f"{folder}: holds no plan with its prices; explain a folder of `eglb solve --out`")
-    scenario = read_scenario(folder)
+    scenario = read_problem(folder, stored)
     source = find_source(folder, scenario)
     gateway = _positions(source.gateways, scenario.gateways)
     region = _positions(source.regions, scenario.regions)
@@ -302,7 +306,10 @@ def _explain_folder(folder: Path) -> Explanation:
     demand_price[gateway] = source.demand_price
     equity_price = np.empty((len(kind), len(scenario.regions)))
     equity_price[:, region] = source.equity_price[kind]
-    return explain_plan(scenario, str(stored.run.get("algorithm", "")), route, demand_price, equity_price)
+    algorithm = str(stored.run.get("algorithm", ""))
+    found = explain_plan(scenario, algorithm, route, demand_price, equity_price)
+    lines = member_lines(stored.run.get("members", {}), stored.run.get("shortfall", {}))
+    return replace(found, missing=tuple(lines))
 
 
 def _positions(names: tuple[str, ...], among: tuple[str, ...]) -> Array:

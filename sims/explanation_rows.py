@@ -248,6 +248,7 @@ def as_dict(explanation: Explanation, chosen: Selection) -> dict[str, Any]:
     told = {
         "scenario": s.name,
         "algorithm": e.algorithm,
+        "missing": list(e.missing),
         "objective": e.audit.objective,
         "lower_bound": e.audit.lower_bound,
         "gap": e.audit.gap,

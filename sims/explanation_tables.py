@@ -39,6 +39,8 @@ class ExplanationView:
         e, chosen = self.explanation, self.chosen
         regions = region_rows(e, chosen)
         yield Text.assemble((e.scenario.name, "bold"), f"  {_what(e, chosen)}")
+        for line in e.missing:
+            yield Text(line, style="yellow")
         yield Padding(_sentences(_said(e, chosen, regions)), (1, 0))
         if chosen.region is None or chosen.gateway is not None:
             yield from _region_table(e, chosen, regions, options.max_width)

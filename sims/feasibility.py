@@ -7,6 +7,7 @@ Hall's). The smallest total shortage is the largest violation, and the set that 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,15 +107,22 @@ def require_feasible(scenario: Scenario) -> None:
     ------
     InfeasibleError : names slots, gateways, the regions they reach and the MW short.
     """
+    if problems := describe_shortages(scenario):
+        raise InfeasibleError(problems)
+
+
+def describe_shortages(scenario: Scenario, out: Collection[str] = ()) -> list[str]:
+    """What `require_feasible` says, one shortage a line; regions that are `out` are marked."""
     shortages = find_shortages(scenario)
     if not shortages:
-        return
+        return []
     slots = list(dict.fromkeys(s.slot for s in shortages))
     shown = [s for s in shortages if s.slot in slots[:SLOTS_SHOWN]][: 2 * SLOTS_SHOWN]
     problems = []
     for s in shown:
         gateways = [scenario.gateways[j] for j in s.gateways]
-        regions = [scenario.regions[i] for i in s.regions]
+        names = [scenario.regions[i] for i in s.regions]
+        regions = [f"{name} (out)" if name in out else name for name in names]
         asked = float(scenario.demand[list(s.gateways), s.slot].sum())
         held = float(scenario.capacity[list(s.regions), s.slot].sum())
         problems.append(
@@ -128,7 +136,7 @@ def require_feasible(scenario: Scenario) -> None:
             f"{scenario.name}: {len(slots)} of {scenario.slots} slots are short; the worst shortage is "
             f"{worst.mw:.6g} MW in slot {worst.slot} ({scenario.times[worst.slot]}Z)"
         )
-    raise InfeasibleError(problems)
+    return problems
 
 
 def _listed(noun: str, names: list[str]) -> str:

@@ -7,12 +7,16 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from eglb.agents.region import Holding
 from eglb.coordinator.fleet import Fleet, group_regions, regions_per_host, seat
 from eglb.coordinator.market import Market
 from eglb.coordinator.network import Network, WideArea
 from eglb.coordinator.transport import InProcess, Transport
+
+if TYPE_CHECKING:
+    from eglb.sims.faults import Faults
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +38,13 @@ def launch(
     regions_per_actor: int | None = None,
     deadline: float = 20.0,
     network: Network | None = None,
+    faults: Faults | None = None,
 ) -> Iterator[Launched]:
     """Start an agent for every region of `holding`; arguments as for `eglb.solve`.
 
     Raises
     ------
-    FleetError : the cluster could not be started or reached.
+    FleetError : the cluster could not be started or reached. InputError : `faults` are of an unknown region.
     """
 
     def deal(cores: int, memory: float) -> list[Holding]:
@@ -50,8 +55,8 @@ def launch(
 
     transport: Transport
     if address == "inprocess":
-        # In one process several hosts are only more work, save where a network lies between them.
-        together = regions_per_actor is None and network is None
+        # In one process several hosts are only more work, save where something lies between them.
+        together = regions_per_actor is None and network is None and faults is None
         hosts: Sequence[Holding] = [holding] if together else deal(len(os.sched_getaffinity(0)), math.inf)
         transport = InProcess(hosts)
         if market.large:
@@ -62,6 +67,10 @@ def launch(
         transport = actors = RayActors(deal, address)
         hosts = actors.regions
     try:
+        if faults is not None:
+            from eglb.sims.faults import FaultyLine
+
+            transport = FaultyLine(transport, faults, [host.names for host in hosts])
         seats = seat(market, hosts)
         clock = WideArea(transport, network, seats) if network is not None else None
         sizes = {"slot": market.slots, "kind": market.kinds}

@@ -30,9 +30,12 @@ class Pairs:
 
     def expand_flow(self, scenario: Scenario, flow: Array) -> Array:
         """(E, T) route from (E', T) on merged pairs: each gateway gets its share of the group's demand."""
+        return flow[self.of_pair] * self.share(scenario)[scenario.reach_gateway]
+
+    def share(self, scenario: Scenario) -> Array:
+        """(J, T): each gateway's part of its group's demand."""
         total = self.demand[self.group]
-        share = np.divide(scenario.demand, total, out=np.zeros_like(total), where=total > 0.0)
-        return flow[self.of_pair] * share[scenario.reach_gateway]
+        return np.divide(scenario.demand, total, out=np.zeros_like(total), where=total > 0.0)
 
 
 def merge_gateways(scenario: Scenario) -> Pairs:

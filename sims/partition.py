@@ -48,6 +48,10 @@ class Partition:
         """(J, T) from the merged (T, J')."""
         return np.ascontiguousarray(price.T[self.pairs.group])
 
+    def expand_demand(self, demand: Array) -> Array:
+        """(J, T) MW from (T, J') of the merged gateways, shared out by what each of them asks for."""
+        return np.ascontiguousarray(demand.T[self.pairs.group]) * self.pairs.share(self.scenario)
+
     def expand_equity_price(self, price: Array) -> Array:
         """(..., K, N) over all kinds of the scenario from (..., N, K') over the priced ones."""
         out = np.zeros((*price.shape[:-2], len(self.scenario.footprints), self.market.regions))

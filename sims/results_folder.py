@@ -2,6 +2,7 @@
 
     run.json          what ``--json`` prints, and the equity prices
     plan.parquet      time_utc, gateway, region, mw: one row per pair and slot that carries load
+    unmet.parquet     time_utc, gateway, mw: demand left out, if the regions that are left cannot meet all
     prices.parquet    time_utc, gateway, usd_per_mw_slot: the demand prices behind the lower bound
     equity_prices.parquet  plan, footprint, region, usd_per_unit: further ones to start from (`dual`)
     rounds.jsonl      one line per exchange with the agents: the best plan and bound so far;
@@ -11,9 +12,11 @@
     course.svg        and .png, after a simulation: objective, bound and footprints over time
     sweep.svg         and .png, after a sweep of the equity weights; its plan is the one at the own weights
     report.html       the report for people, made of the rest (`eglb.sims.report`); not of a robustness study
-    scenario/         the fleet itself, a scenario folder of Parquet tables
+    scenario/         the whole fleet, a scenario folder of Parquet tables
 
-Scenario, plan and prices are enough to recompute every number in ``run.json`` (`eglb.sims.audit`).
+A plan that some regions had no part in is of the scenario without them and without the demand left out
+(`read_problem`). Scenario, plan and prices are enough to recompute every number in ``run.json``
+(`eglb.sims.audit`).
 """
 
 from __future__ import annotations
@@ -52,6 +55,7 @@ class StoredRun:
 
     run: dict[str, Any]
     plan: pa.Table | None
+    unmet: pa.Table | None
     prices: pa.Table | None
     equity_prices: pa.Table | None
     rounds: tuple[dict[str, Any], ...]
@@ -122,7 +126,7 @@ def write_solution(solution: Solution, folder: Path) -> None:
         _write_tables(solution, folder)
         _write_rounds(folder / "rounds.jsonl", [asdict(record) for record in solution.trace])
         _write_scenario(scenario, folder)
-        _write_report(scenario, folder)
+        _write_report(solution.problem, folder)
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> None:
@@ -132,14 +136,16 @@ def write_comparison(comparison: Comparison, folder: Path) -> None:
     rounds = [
         {"solver": run.algorithm, **asdict(record)} for run in comparison.solvers for record in run.trace
     ]
-    best = min(comparison.solvers, key=lambda run: run.audit.objective)
+    best = min(comparison.solvers, key=lambda run: (len(run.out), run.audit.objective))
     with _writing(folder):
-        _write_json(folder / "run.json", {**comparison.to_dict(), "plan_by": best.algorithm})
+        _write_json(
+            folder / "run.json", {**comparison.to_dict(), "plan_by": best.algorithm, **best.membership()}
+        )
         _write_tables(best, folder)
         _write_rounds(folder / "rounds.jsonl", rounds)
         draw_convergence(comparison, folder)
         _write_scenario(comparison.scenario, folder)
-        _write_report(comparison.scenario, folder)
+        _write_report(best.problem, folder)
 
 
 def write_simulation(simulation: Simulation, folder: Path) -> None:
@@ -178,12 +184,14 @@ def write_sweep(sweep: Sweep, folder: Path) -> None:
         for record in point.solution.trace
     ]
     with _writing(folder):
-        _write_json(folder / "run.json", {**sweep.to_dict(), "equity_price": _equity_price(kept)})
+        _write_json(
+            folder / "run.json", {**sweep.to_dict(), "equity_price": _equity_price(kept), **kept.membership()}
+        )
         _write_tables(kept, folder)
         _write_rounds(folder / "rounds.jsonl", rounds)
         draw_sweep(sweep, folder)
         _write_scenario(sweep.scenario, folder)
-        _write_report(sweep.scenario, folder)
+        _write_report(kept.problem, folder)
 
 
 def write_reproduction(found: Reproduction, folder: Path) -> None:
@@ -263,6 +271,16 @@ def _write_tables(solution: Solution, folder: Path) -> None:
         }
     )
     pq.write_table(prices, folder / "prices.parquet")
+    if solution.unmet is not None:
+        gateway, slot = np.nonzero(solution.unmet)
+        unmet = pa.table(
+            {
+                "time_utc": _times(scenario, slot),
+                "gateway": _names(scenario.gateways, gateway),
+                "mw": pa.array(solution.unmet[gateway, slot]),
+            }
+        )
+        pq.write_table(unmet, folder / "unmet.parquet")
     if len(solution.equity_prices):
         plan_index, kind, region = (index.ravel() for index in np.indices(solution.equity_prices.shape))
         remembered = pa.table(
@@ -302,6 +320,29 @@ def read_scenario(folder: Path) -> Scenario:
     return scenario_folder.read(Path(folder) / "scenario")
 
 
+def read_problem(folder: Path, stored: StoredRun) -> Scenario:
+    """What the plan of a results folder is for: its fleet, without who had no part and the demand left out.
+
+    Raises
+    ------
+    InputError : `folder` holds no scenario, or one of other regions or gateways.
+    """
+    scenario = read_scenario(folder)
+    if not (out := stored.run.get("members", {}).get("out")):
+        return scenario
+    unmet = np.zeros_like(scenario.demand)
+    told = stored.unmet.to_pylist() if stored.unmet is not None else []
+    slot = {time: t for t, time in enumerate(scenario.times.astype("datetime64[s]").tolist())}
+    try:
+        for row in told:
+            at = scenario.gateways.index(row["gateway"]), slot[row["time_utc"].replace(tzinfo=None)]
+            unmet[at] = row["mw"]
+        [scenario.regions.index(name) for name in out]
+    except (KeyError, ValueError):
+        raise InputError(f"{folder}: run.json or unmet.parquet is not of the fleet in scenario/") from None
+    return scenario.without(out, unmet)
+
+
 def read(folder: Path) -> StoredRun:
     """A results folder, as a command left it.
 
@@ -316,7 +357,7 @@ def read(folder: Path) -> StoredRun:
     tables: dict[str, pa.Table | None] = {}
     try:
         run = json.loads((folder / "run.json").read_text("utf-8"))
-        for name in ("plan", "prices", "equity_prices"):
+        for name in ("plan", "unmet", "prices", "equity_prices"):
             path = folder / f"{name}.parquet"
             tables[name] = pq.read_table(path) if path.exists() else None
         lines = (folder / "rounds.jsonl").read_text("utf-8").splitlines()

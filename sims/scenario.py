@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -162,6 +162,14 @@ class Scenario:
             for k, end in zip(self.footprints, ends, strict=True)
         ]
         return replace(self, footprints=tuple(kinds))
+
+    def without(self, regions: Collection[str], unmet: Array | None = None) -> Scenario:
+        """The same fleet where some regions take no part: no capacity there, and less demand by `unmet`, (J,
+        T) MW.
+        """
+        out = np.isin(self.regions, list(regions))
+        demand = self.demand if unmet is None else np.maximum(self.demand - unmet, 0.0)
+        return replace(self, capacity=np.where(out[:, None], 0.0, self.capacity), demand=demand)
 
     def window(self, start: int, slots: int) -> Scenario:
         """The same fleet over `slots` slots from slot `start` on.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eglb.coordinator.membership import Event
 from eglb.sims.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ STATUS_MEANING = {
     "converged": "the certified gap is at most the gap asked for",
     "round_limit": "stopped at the round limit; the plan is feasible, its gap certified: allow more rounds",
     "time_limit": "stopped at the time limit; the plan is feasible, its gap certified: allow more time",
+    "shortfall": "some demand cannot be met without the regions that are missing; as little as possible is "
+    "left out",
     "stalled": "no more progress; the plan is feasible, its gap certified: try another algorithm",
 }
 
@@ -74,6 +77,7 @@ class RoundRecord:
     """Progress after one exchange: best certified objective and bound so far, inf / -inf before the first.
 
     `seconds` are measured; `seconds_network` is what the exchanges so far would take on the solve's network.
+    `regions_out` take no part; when they become more or fewer, plan and bound are those of another problem.
     """
 
     round: int
@@ -84,6 +88,7 @@ class RoundRecord:
     bytes_up: int
     bytes_down: int
     seconds_network: float = 0.0
+    regions_out: int = 0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -95,6 +100,11 @@ class Solution:
     `audit.lower_bound`; `equity_prices` (R, K, N) are further ones that a later
     solve may start from. `status` is one of `STATUS_MEANING`. On `network`, where one was given, the messages
     would take `seconds_network` beside the measured seconds.
+
+    Regions that are `out`, by name with the reason, had no part in the plan; `unmet` (J, T) MW of demand
+    cannot be met without them, None if all is. `audit` is of the `problem` that is left. `events` are what
+    happened to whom on the way, and `rejected` counts answers that were not used, by region and by what was
+    wrong with them.
     Prints as a table, in a terminal and in a notebook.
     """
 
@@ -118,6 +128,22 @@ class Solution:
     trace: tuple[RoundRecord, ...]
     equity_prices: Array = field(default_factory=lambda: np.zeros((0, 0, 0)))
     network: Network | None = None
+    out: Mapping[str, str] = field(default_factory=dict)
+    unmet: Array | None = None
+    events: tuple[Event, ...] = ()
+    rejected: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    @property
+    def problem(self) -> Scenario:
+        """What the plan and its bound are for: the scenario without the regions that are out and without the
+        demand that they would be needed for.
+        """
+        return self.scenario.without(self.out, self.unmet) if self.out else self.scenario
+
+    @property
+    def shortfall_mwh(self) -> float:
+        """IT energy asked for that cannot be served."""
+        return 0.0 if self.unmet is None else float(self.unmet.sum()) * self.scenario.slot_hours
 
     @property
     def converged(self) -> bool:
@@ -163,8 +189,36 @@ class Solution:
                 },
                 "peak_rss_mb": self.peak_rss_mb,
                 "violations": self.audit.violations,
+                **self.membership(),
             }
         )
+
+    def membership(self) -> dict[str, dict[str, Any]]:
+        """Who had no part in the plan and what demand it leaves out for that, as `to_dict` tells them."""
+        return {
+            "members": {
+                "out": dict(self.out),
+                "events": [asdict(event) for event in self.events],
+                "rejected": dict(self.rejected),
+            },
+            "shortfall": {
+                "mwh": self.shortfall_mwh,
+                "slots": 0 if self.unmet is None else int(self.unmet.any(axis=0).sum()),
+                "worst": self._worst_shortfall(),
+            },
+        }
+
+    def _worst_shortfall(self) -> dict[str, Any] | None:
+        """The slot in which the most MW are missing, and the gateway that misses most there."""
+        if self.unmet is None:
+            return None
+        slot = int(self.unmet.sum(axis=0).argmax())
+        return {
+            "slot": slot,
+            "time_utc": f"{self.scenario.times[slot]}Z",
+            "mw": self.unmet[:, slot].sum(),
+            "gateway": self.scenario.gateways[int(self.unmet[:, slot].argmax())],
+        }
 
     def __repr__(self) -> str:
         return (

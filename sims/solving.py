@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +21,13 @@ from eglb.sims.scenario import Scenario
 from eglb.sims.solution import RoundRecord, Solution
 
 if TYPE_CHECKING:
+    from eglb.coordinator.algorithm import WarmStart
+    from eglb.coordinator.membership import Event
     from eglb.coordinator.network import Network
+    from eglb.coordinator.run import Run
     from eglb.sims.checkpoint import Checkpoint, SolveOptions
+    from eglb.sims.faults import Faults
+    from eglb.sims.members import Orders
     from eglb.sims.warm_start import WarmStartSource
 
 Array = np.ndarray
@@ -58,6 +63,10 @@ class _Found:
     agents_rss_mb: float
     trace: tuple[RoundRecord, ...]
     equity_prices: Array
+    out: Mapping[str, str] = field(default_factory=dict)
+    unmet: Array | None = None
+    events: tuple[Event, ...] = ()
+    rejected: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def solve(
@@ -74,33 +83,39 @@ def solve(
     warm_start: str | Path | Solution | WarmStartSource | None = None,
     checkpoint: str | Path | Checkpoint | None = None,
     checkpoint_every: int | None = None,
+    without: Iterable[str] = (),
+    orders: Orders | None = None,
+    faults: Faults | None = None,
     on_round: Callable[[RoundRecord], None] | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> Solution:
     """One plan for the whole horizon, with a certificate of how far it can be from optimal.
 
     Minimises energy cost plus, for each footprint kind, its weight times the worst region's total over the
-    horizon, subject to demand, capacity and reach in every slot.
+    horizon, subject to demand, capacity and reach in every slot. Regions that are lost on the way are planned
+    without; if demand cannot be met then, as little as possible is left out, and the plan says so.
 
     Parameters
     ----------
     algorithm : one of `ALGORITHMS`.
     gap : certified (objective - lower bound) / |objective| at which to stop.
     max_rounds, time_limit : exchanges and seconds after which to stop with the best plan so far; a run always
-    goes
-        on to its first feasible plan. The central solver knows no rounds.
-    address : ``"local"`` (a private Ray cluster), ``"auto"`` or ``"HOST:PORT"`` (a running one),
-    ``"inprocess"``.
+        goes on to its first feasible plan. The central solver knows no rounds.
+    address : ``"local"`` (a private Ray cluster), ``"auto"`` or ``"HOST:PORT"`` (a running one), or
+        ``"inprocess"``.
     regions_per_actor : default one for up to 32 regions, else what `regions_per_host` finds; in process, all
         in one if there is no `network`.
-    deadline : seconds within which an agent must answer; asked three times in vain, it fails the solve.
+    deadline : seconds within which an agent must answer; one that does not is lost, until it answers again.
     network : on which to expect the exchanges, see `eglb.sims.wide_area.lay_network`; nothing waits for it.
     warm_start : an earlier results folder or solution of much the same fleet, to start from where it ended.
     checkpoint : a new folder to keep there what `resume` needs to go on, should this process die; or one that
         is open.
     checkpoint_every : exchanges after which to keep it again; by default ten, or as many more as keep the
         time for that below a tenth.
-    on_round : told the progress after every exchange. warn : told what went wrong and did not end the solve.
+    without : regions to leave out from the start. orders : to take others out, or back in, on the way.
+    faults : what goes wrong between coordinator and agents, for experiments in process.
+    on_round : told the progress after every exchange.
+    warn : told in a line who was lost or came back, and what went wrong and did not end the solve.
 
     Raises
     ------
@@ -130,6 +145,14 @@ def solve(
         problems.append("the central solver cannot go on from a checkpoint: it has no use for one")
     if checkpoint is not None and network is not None:
         problems.append("checkpoints do not keep the clock of a network: use one or the other")
+    missing = tuple(dict.fromkeys(without))
+    problems += [f"without: no region is called {name}" for name in missing if name not in scenario.regions]
+    if set(missing) >= set(scenario.regions):
+        problems.append("without: no region would be left")
+    if algorithm == "central" and (missing or orders is not None):
+        problems.append("the central solver asks no agents: it can leave none out")
+    if faults is not None and (algorithm == "central" or address != "inprocess"):
+        problems.append('faults are for experiments with agents in process: address="inprocess"')
     if problems:
         raise InputError(problems)
     source = None
@@ -150,14 +173,18 @@ def solve(
             address=address,
             regions_per_actor=regions_per_actor,
             deadline=deadline,
+            without=missing,
         )
         require_feasible(scenario)
         with in_use(checkpoint, scenario, options, checkpoint_every, warn) as kept:
-            found = _solve_with_agents(scenario, options, network, source, kept, on_round)
-    checked = audit(scenario, found.route, found.demand_price, found.equity_price)
+            found = _solve_with_agents(
+                scenario, options, network, source, kept, orders, faults, on_round, warn
+            )
+    left = scenario.without(found.out, found.unmet) if found.out else scenario
+    checked = audit(left, found.route, found.demand_price, found.equity_price)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
     return Solution(
-        status=found.status,
+        status=found.status if found.unmet is None else "shortfall",
         scenario=scenario,
         algorithm=algorithm,
         address="inprocess" if algorithm == "central" else address,
@@ -177,12 +204,17 @@ def solve(
         trace=found.trace,
         equity_prices=found.equity_prices,
         network=network,
+        out=found.out,
+        unmet=found.unmet,
+        events=found.events,
+        rejected=found.rejected,
     )
 
 
 def resume(
     checkpoint: str | Path,
     *,
+    orders: Orders | None = None,
     on_round: Callable[[RoundRecord], None] | None = None,
     warn: Callable[[str], None] | None = None,
     **changes: Any,
@@ -202,7 +234,7 @@ def resume(
 
     with resume_checkpoint(Path(checkpoint), warn) as kept:
         options = kept.options.changed(changes)
-        return solve(kept.scenario, **options, checkpoint=kept, on_round=on_round, warn=warn)
+        return solve(kept.scenario, **options, checkpoint=kept, orders=orders, on_round=on_round, warn=warn)
 
 
 def _solve_with_agents(
@@ -211,7 +243,10 @@ def _solve_with_agents(
     network: Network | None,
     source: WarmStartSource | None,
     checkpoint: Checkpoint | None,
+    orders: Orders | None,
+    faults: Faults | None,
     on_round: Callable[[RoundRecord], None] | None,
+    warn: Callable[[str], None] | None,
 ) -> _Found:
     from eglb.coordinator.admm import Admm
     from eglb.coordinator.dual import LevelBundle
@@ -221,6 +256,7 @@ def _solve_with_agents(
     from eglb.coordinator.run import Run
     from eglb.coordinator.subgradient import Subgradient
     from eglb.sims.launching import launch
+    from eglb.sims.members import Overseer
     from eglb.sims.partition import partition
     from eglb.sims.warm_start import align
 
@@ -241,6 +277,7 @@ def _solve_with_agents(
         regions_per_actor=options.regions_per_actor,
         deadline=options.deadline,
         network=network,
+        faults=faults,
     ) as agents:
         fleet, clock = agents.fleet, agents.clock
         method = methods[options.algorithm]
@@ -251,10 +288,14 @@ def _solve_with_agents(
         else:
             warm = align(source, parts) if source is not None else None
             run = Run(parts.market, fleet, method(parts.market, options.gap, warm), method)
+            _leave_out(run, options.without, warm)
         seconds_before = run.seconds
+        overseer = Overseer(fleet.membership, orders, checkpoint.folder if checkpoint else None, warn)
 
         def record(seconds: float) -> None:
             best, traffic = run.incumbent, fleet.traffic
+            if trace and trace[-1].round == traffic.rounds:
+                return  # members changed between two exchanges: nothing was asked
             trace.append(
                 RoundRecord(
                     round=traffic.rounds,
@@ -265,12 +306,16 @@ def _solve_with_agents(
                     bytes_up=traffic.bytes_up,
                     bytes_down=traffic.bytes_down,
                     seconds_network=clock.seconds if clock is not None else 0.0,
+                    regions_out=int(run.closed.sum()),
                 )
             )
             if checkpoint is not None:
                 checkpoint.record(run, trace)
             if on_round is not None:
                 on_round(trace[-1])
+            if overseer.look() and checkpoint is not None:
+                checkpoint.record(run, trace, last=True)
+            overseer.done()
 
         seconds_start = time.perf_counter() - began
         outcome = run.go(max_rounds=options.max_rounds, time_limit_s=options.time_limit, on_round=record)
@@ -278,7 +323,10 @@ def _solve_with_agents(
             checkpoint.record(run, trace, last=True)
         seconds_solve = seconds_before + time.perf_counter() - began - seconds_start
         agents_rss_mb = agents.transport.peak_rss_mb()
-    best = run.incumbent
+    best, members = run.incumbent, fleet.membership
+    reasons = members.reasons()
+    # Who was admitted after the last exchange had been drained in it.
+    out = {members.names[i]: reasons.get(members.names[i], "drained") for i in np.flatnonzero(run.closed)}
     assert best.route is not None and best.demand_price is not None and best.equity_price is not None
     return _Found(
         status=outcome.value,
@@ -294,7 +342,25 @@ def _solve_with_agents(
         agents_rss_mb=agents_rss_mb,
         trace=tuple(trace),
         equity_prices=parts.expand_equity_price(run.algorithm.remembered_equity_prices()),
+        out=out,
+        unmet=parts.expand_demand(run.unmet) if run.unmet.any() else None,
+        events=tuple(members.events),
+        rejected=members.to_dict()["rejected"],
     )
+
+
+def _leave_out(run: Run, regions: tuple[str, ...], warm: WarmStart | None) -> None:
+    """Begin without some regions, from `warm` as far as it is known."""
+    from eglb.coordinator.algorithm import Incumbent
+
+    if not regions:
+        return
+    run.fleet.membership.drain(regions)
+    start, further = Incumbent(), np.zeros((0, run.market.regions, run.market.kinds))
+    if warm is not None:
+        start = Incumbent(route=warm.route, demand_price=warm.demand_price, equity_price=warm.equity_price)
+        further = warm.equity_prices
+    run.action = run.start_from(start, run.closed, False, further)
 
 
 def _solve_centrally(

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eglb.sims.audit import shaped
+from eglb.sims.members import member_lines
 from eglb.sims.solution import STATUS_MEANING, FootprintTotals
 
 if TYPE_CHECKING:
@@ -169,8 +170,11 @@ def solution_table(solution: Solution, width: int, ascii_only: bool = False) -> 
         (solution.status.replace("_", " "), "bold green" if good else "bold yellow"),
     )
     yield heading
-    if not good:
+    missing = member_lines(**solution.membership())
+    if not good and solution.status != "shortfall":  # what that means stands in its lines
         yield Text(STATUS_MEANING[solution.status], style="yellow")
+    for line in missing:
+        yield Text(line, style="yellow")
 
     yield Padding(rows_table(cost_rows(solution)), (1, 0))
 
@@ -268,7 +272,11 @@ def solution_html(solution: Solution) -> str:
                 f"<div style='background:{colour};height:.7em;width:{share:.1f}%'></div></td>"
             )
         body += "</tr>"
-    notes = [*filter(None, [signal_line(scenario)]), *effort_lines(solution)]
+    notes = [
+        *member_lines(**solution.membership()),
+        *filter(None, [signal_line(scenario)]),
+        *effort_lines(solution),
+    ]
     effort = "<br>".join(escape(line) for line in notes)
     return (
         f"<div><b>{escape(scenario.name)}</b> · {escape(solution.algorithm)} · {escape(solution.status)}"
@@ -276,6 +284,11 @@ def solution_html(solution: Solution) -> str:
         + (f"<table><tr><th>region</th>{head}</tr>{body}</table>" if footprints else "")
         + f"<small>{effort}</small></div>"
     )
+
+
+def _ended(run: Solution) -> str:
+    """The status of a solver's run, and how many regions it is without."""
+    return run.status.replace("_", " ") + (f", {len(run.out)} regions out" if run.out else "")
 
 
 def comparison_table(comparison: Comparison, width: int) -> Iterator[RenderableType]:
@@ -345,7 +358,7 @@ def comparison_table(comparison: Comparison, width: int) -> Iterator[RenderableT
             str(run.rounds),
             byte_count(run.bytes_up // len(scenario.regions)),
             f"{run.seconds_solve:.2f}",
-            Text(run.status.replace("_", " "), style="green" if run.converged else "yellow"),
+            Text(_ended(run), style="green" if run.converged and not run.out else "yellow"),
         )
     yield Padding(solvers, (1, 0, 0, 0))
     if comparison.sweep is not None:

@@ -1,15 +1,16 @@
-"""``eglb cluster``: files that start a cluster of agents."""
+"""``eglb cluster``: files that start a cluster of agents, and the members of a solve that runs."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from eglb.cli import options, streams
 
 
-@click.group("cluster", short_help="Check files that start a cluster.")
+@click.group("cluster", short_help="Check launch files; drain and admit regions of a running solve.")
 def cluster_group() -> None:
     """A Ray cluster for the agents. docs/clusters.md: how to get one."""
 
@@ -38,5 +39,66 @@ def check_command(
 
     with streams.stdout_kept_clean():
         found = check_file(file, options.load_weighted(scenario, data, seed))
+    streams.print_result(found, as_json, quiet, None)
+    return 0
+
+
+_checkpoint = click.argument("checkpoint", metavar="DIR", type=click.Path(path_type=Path))
+_regions = click.argument("regions", metavar="REGION...", nargs=-1, required=True)
+
+
+@cluster_group.command("drain", short_help="Take regions out of a running solve.")
+@_checkpoint
+@_regions
+@options.output_options
+def drain_command(checkpoint: Path, regions: tuple[str, ...], as_json: bool, quiet: bool) -> int:
+    """Take regions out of the solve whose --checkpoint is DIR, on purpose.
+
+    Their load goes to what else reaches its gateways; what cannot be met without them is left out, as little
+    as possible, and said so. It is done before the next exchange; a solve that is not running does it when it
+    goes on.
+    """
+    return _leave("drain", checkpoint, regions, as_json, quiet)
+
+
+@cluster_group.command("admit", short_help="Let drained regions take part again.")
+@_checkpoint
+@_regions
+@options.output_options
+def admit_command(checkpoint: Path, regions: tuple[str, ...], as_json: bool, quiet: bool) -> int:
+    """Let drained regions take part again in the solve whose --checkpoint is DIR.
+
+    Regions that were lost need no order: they take part again once they answer.
+    """
+    return _leave("admit", checkpoint, regions, as_json, quiet)
+
+
+def _leave(
+    what: Literal["drain", "admit"], checkpoint: Path, regions: tuple[str, ...], as_json: bool, quiet: bool
+) -> int:
+    from eglb.sims.checkpoint import glimpse
+    from eglb.sims.members import Order, leave_order
+
+    order = Order(what, regions)
+    with streams.stdout_kept_clean():
+        seen = glimpse(checkpoint)
+        leave_order(checkpoint, order, seen.scenario)
+    if as_json:
+        streams.print_json({"order": what, "regions": list(regions), "running": seen.held})
+    elif not quiet:
+        when = "before the next exchange" if seen.held else "once the solve goes on, as it is not running now"
+        streams.print_note(f"{order}: {when}")
+    return 0
+
+
+@cluster_group.command("status", short_help="Where a solve stands, who is out of it and why.")
+@_checkpoint
+@options.output_options
+def status_command(checkpoint: Path, as_json: bool, quiet: bool) -> int:
+    """Where the solve whose --checkpoint is DIR stood when it last kept its state, and who is out of it."""
+    from eglb.sims.run_status import status_of
+
+    with streams.stdout_kept_clean():
+        found = status_of(checkpoint)
     streams.print_result(found, as_json, quiet, None)
     return 0

@@ -169,6 +169,18 @@ def place_options(default: str) -> Callable[[Command], Command]:
     return add_both
 
 
+def deadline_option(command: Command) -> Command:
+    """--deadline SECONDS."""
+    return click.option(
+        "--deadline",
+        type=positive,
+        metavar="SECONDS",
+        default=20.0,
+        show_default=True,
+        help="An agent that does not answer within this long is lost, until it answers again.",
+    )(command)
+
+
 HISTORY_HOURS = 4 * 7 * 24
 
 

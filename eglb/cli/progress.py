@@ -86,11 +86,17 @@ class RoundsShown:
         self._record = record
         if not math.isfinite(self._first_gap):
             self._first_gap = record.gap
+        if not math.isfinite(record.gap):
+            self._said_power = math.inf  # another problem now, whose gap falls anew
         if self._live is None and not self._quiet:
             power = math.ceil(math.log10(record.gap)) if 0 < record.gap < math.inf else math.inf
             if power < self._said_power or time.monotonic() - self._said_at >= LINE_SECONDS:
                 self._said_power = min(power, self._said_power)
                 self._say(record)
+
+    def note(self, text: str) -> None:
+        """A line that stays: something happened to the agents."""
+        self._console.print(f"{self._name}: {text}", soft_wrap=True, markup=False)
 
     def _say(self, record: RoundRecord) -> None:
         self._said_at = time.monotonic()

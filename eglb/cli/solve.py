@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,19 @@ class _ListsAlgorithms(click.Command):
 @click.option("--max-rounds", type=click.IntRange(min=1), help="Stop after this many exchanges.")
 @click.option("--time-limit", type=options.positive, metavar="SECONDS", help="Stop after this long.")
 @options.fleet_options
+@options.deadline_option
+@click.option(
+    "--without",
+    metavar="REGION",
+    multiple=True,
+    help="Leave a region out from the start. Repeatable. `eglb cluster drain` and `admit` do so on the way.",
+)
+@click.option(
+    "--faults",
+    metavar="TEXT",
+    help="For experiments with --address inprocess: what goes wrong between coordinator and agents, such as "
+    "drop=0.1,late=0.3:5,out=REGION@20+50,seed=3.",
+)
 @click.option(
     "--network",
     metavar="measured|modelled|FILE",
@@ -95,7 +109,8 @@ class _ListsAlgorithms(click.Command):
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Go on with the solve that had this --checkpoint, with its SCENARIO and its options, of which "
-    "--algorithm, --gap, --max-rounds, --time-limit, --address and --regions-per-actor can be others now.",
+    "--algorithm, --gap, --max-rounds, --time-limit, --address, --regions-per-actor and --deadline can be "
+    "others now.",
 )
 @options.out_option
 @options.output_options
@@ -110,6 +125,9 @@ def solve_command(
     weights: options.Weights,
     address: str,
     regions_per_actor: int | None,
+    deadline: float,
+    without: tuple[str, ...],
+    faults: str | None,
     network: str | None,
     coordinator: str | None,
     warm_start: Path | None,
@@ -125,7 +143,8 @@ def solve_command(
     """One plan for the whole horizon of SCENARIO, reached by agents that keep their data to themselves.
 
     The plan is feasible, and its distance from the best possible plan is certified by a lower bound.
-    At a limit, the best plan so far and its gap are still given (exit code 4).
+    At a limit, the best plan so far and its gap are still given (exit code 4). If regions are lost and demand
+    cannot be met without them, the plan says what it leaves out (exit code 3).
     """
     from eglb.cli.progress import RoundsShown
     from eglb.sims.footprint_range import footprint_range, require_ranges
@@ -155,6 +174,11 @@ def solve_command(
             from eglb.sims.wide_area import lay_network
 
             lines = lay_network(fleet, network, coordinator=coordinator, data=data)
+        wrong = None
+        if faults is not None:
+            from eglb.sims.faults import Faults
+
+            wrong = Faults.parse(faults)
         with RoundsShown(gap, quiet=quiet) as shown:
 
             def plan(fleet: Scenario, start: Path | Solution | None, footprints: str = "") -> Solution:
@@ -168,12 +192,15 @@ def solve_command(
                     time_limit=time_limit,
                     address=address,
                     regions_per_actor=regions_per_actor,
+                    deadline=deadline,
+                    without=without,
+                    faults=wrong,
                     network=lines,
                     warm_start=start,
                     checkpoint=checkpoint,
                     checkpoint_every=checkpoint_every,
                     on_round=shown.round,
-                    warn=streams.print_note,
+                    warn=shown.note,
                 )
 
             solution = plan(fleet, warm_start)
@@ -193,10 +220,11 @@ def solve_command(
             streams.print_table(ranges)
     if out is not None and not quiet:
         streams.print_note(f"results in {out}")
-    return 0 if (solution if ranges is None else ranges).converged else 4
+    converged = (solution if ranges is None else ranges).converged
+    return _conclude(solution, converged, shown=not (as_json or quiet))
 
 
-_CHANGEABLE = ("algorithm", "gap", "max_rounds", "time_limit", "address", "regions_per_actor")
+_CHANGEABLE = ("algorithm", "gap", "max_rounds", "time_limit", "address", "regions_per_actor", "deadline")
 _ABOUT_OUTPUT = ("resume", "out", "as_json", "quiet")
 
 
@@ -233,12 +261,25 @@ def _resume(checkpoint: Path, changes: dict[str, Any], out: Path | None, as_json
             shown.begin(
                 wanted["algorithm"], f"starting {len(kept.scenario.regions)} agents ({wanted['address']})"
             )
-            solution = solve(
-                kept.scenario, **wanted, checkpoint=kept, on_round=shown.round, warn=streams.print_note
-            )
+            solution = solve(kept.scenario, **wanted, checkpoint=kept, on_round=shown.round, warn=shown.note)
         _write(solution, folder)
     streams.print_result(solution, as_json, quiet, out)
-    return 0 if solution.converged else 4
+    return _conclude(solution, solution.converged, shown=not (as_json or quiet))
+
+
+def _conclude(solution: Solution, converged: bool, shown: bool) -> int:
+    """The exit code: 3 if the plan leaves demand out. What that is, and who had no part, is said on stderr,
+    the latter unless the table is `shown` on the same screen.
+    """
+    from eglb.sims.feasibility import describe_shortages
+    from eglb.sims.members import member_lines
+
+    lines = [] if shown and sys.stdout.isatty() else member_lines(**solution.membership())
+    if solution.unmet is not None:
+        lines += describe_shortages(solution.scenario.without(solution.out), out=solution.out)
+    for line in lines:
+        streams.print_note(f"eglb: {line}")
+    return 3 if solution.unmet is not None else 0 if converged else 4
 
 
 def _write(solution: Solution, folder: Path | None) -> None:

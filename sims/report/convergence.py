@@ -157,9 +157,12 @@ def _upright(seconds: float, text: str, rows: list[Spec]) -> list[Spec]:
 
 
 def _turns(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rounds at which a line of the best gap so far visibly falls, by a fiftieth, and the last."""
+    """The rounds at which a line of the best gap so far visibly falls, by a fiftieth, or rises, as it may
+    when the members change; and the last.
+    """
     kept = rows[:1]
     for row in rows[1:]:
-        if row["gap"] < 0.98 * kept[-1]["gap"] or row is rows[-1]:
+        before = kept[-1]["gap"]
+        if row["gap"] < 0.98 * before or row["gap"] > before or row is rows[-1]:
             kept.append(row)
     return kept

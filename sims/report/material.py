@@ -91,7 +91,7 @@ class Material:
 def read(folder: Path, scenario: Scenario | None = None) -> Material:
     """The results of ``solve``, ``compare``, ``simulate`` or ``sweep`` in `folder`.
 
-    `scenario` is the folder's own, where it is at hand and need not be read.
+    `scenario` is what the folder's plan is for, where it is at hand and need not be read.
 
     Raises
     ------
@@ -101,7 +101,8 @@ def read(folder: Path, scenario: Scenario | None = None) -> Material:
     command = next((name for key, name in COMMANDS.items() if key in run), None)
     if command is None:
         raise InputError(f"{folder}: holds no results of {', '.join(sorted(COMMANDS.values()))}")
-    stored, scenario = results_folder.read(folder), scenario or results_folder.read_scenario(folder)
+    stored = results_folder.read(folder)
+    scenario = scenario or results_folder.read_problem(folder, stored)
     if stored.plan is None:
         raise InputError(f"{folder}: not a results folder: there is no plan.parquet")
     plan = _plan(stored.plan, scenario, folder)

@@ -22,7 +22,7 @@ REPORT = "report.html"
 def write(folder: Path, target: Path | None = None, *, scenario: Scenario | None = None) -> Path:
     """Write the report of a results folder into it, or to `target`; the file's path.
 
-    `scenario` is the folder's own, where it is at hand and need not be read.
+    `scenario` is what the folder's plan is for, where it is at hand and need not be read.
 
     Raises
     ------

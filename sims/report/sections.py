@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eglb.sims.audit import plan_objective
+from eglb.sims.members import member_lines
 from eglb.sims.report import bars, convergence, course, hours, world
 from eglb.sims.report.ink import Spec
 from eglb.sims.report.markup import (
@@ -38,7 +39,9 @@ class Section:
 
 def sections(material: Material) -> list[Section]:
     """What this folder has something to show for, in the order of reading."""
-    found = [_sweep(material)] if material.command == "sweep" else []
+    missing = member_lines(material.run.get("members", {}), material.run.get("shortfall", {}))
+    found = [_members(material, missing)] if missing else []
+    found += [_sweep(material)] if material.command == "sweep" else []
     found += [_map(material), _footprints(material)]
     if material.policies:
         found.append(_policies(material))
@@ -49,7 +52,45 @@ def sections(material: Material) -> list[Section]:
         found.append(_course(material))
     if convergence.solver_names(material):
         found.append(_convergence(material))
+    members = material.run.get("members", {})
+    if not missing and (members.get("events") or members.get("rejected")):
+        found.append(_members(material, ["All regions took part in the end; not all of them all the time."]))
     return found
+
+
+def _members(material: Material, said: list[str]) -> Section:
+    """Who was missing, and what came of it."""
+    members = material.run["members"]
+    events, rejected = members["events"], members["rejected"]
+    body = "".join(f"<p>{text(line)}</p>" for line in said)
+    if material.run["shortfall"]["worst"]:
+        worst = material.run["shortfall"]["worst"]
+        body += (
+            f"<p>{text(amount(worst['mw'], 'MW'))} are missing in slot {worst['slot']} "
+            f"({text(worst['time_utc'])}), where most are; {text(worst['gateway'])} misses most of it.</p>"
+        )
+    if events:
+        rows = [
+            [
+                f"round {event['round']:,}",
+                text(", ".join(event["regions"])),
+                text(event["what"]),
+                text(event["reason"]),
+            ]
+            for event in events[-TABLE_ROWS:]
+        ]
+        cut = f"; the last {TABLE_ROWS} of {len(events):,}" if len(events) > TABLE_ROWS else ""
+        body += table(f"Members{cut}", ["", "regions", "what", "why"], rows)
+    if rejected:
+        counts = [[text(name), text(_counted(what))] for name, what in rejected.items()]
+        body += folded(
+            "Answers that were not used", table("By region", ["region", "how many"], counts[:TABLE_ROWS])
+        )
+    return Section("Regions that were missing", body, {})
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {what}" for what, count in counts.items())
 
 
 def _map(material: Material) -> Section:
