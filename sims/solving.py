@@ -294,7 +294,7 @@ def _solve_with_agents(
 
         def record(seconds: float) -> None:
             best, traffic = run.incumbent, fleet.traffic
-            if trace and trace[-1].round == traffic.rounds:
+            if traffic.rounds == (trace[-1].round if trace else 0):
                 return  # members changed between two exchanges: nothing was asked
             trace.append(
                 RoundRecord(
@@ -317,6 +317,7 @@ def _solve_with_agents(
                 checkpoint.record(run, trace, last=True)
             overseer.done()
 
+        overseer.look()
         seconds_start = time.perf_counter() - began
         outcome = run.go(max_rounds=options.max_rounds, time_limit_s=options.time_limit, on_round=record)
         if checkpoint is not None:
