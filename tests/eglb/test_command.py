@@ -67,7 +67,12 @@ BAD_OPTIONS = [
     (["--seed", "x"], "'x' is not a valid integer"),
     (["--data", "/no/such/folder"], "Directory '/no/such/folder' does not exist"),
     (["--warm-start", "x"], "x: not a results folder"),
-    (["--checkpoint", "x"], "No such option"),
+    (["--checkpoint-every", "5"], "--checkpoint-every is about a --checkpoint"),
+    (["--resume", "x"], "--resume has its SCENARIO in its folder"),
+    (["--deadline", "0"], "'0' is not a finite number above 0"),
+    (["--without", "atlantis"], "no region is called atlantis"),
+    (["--faults", "drop=2"], "2 does not"),
+    (["--no-such-option", "x"], "No such option"),
 ]
 
 

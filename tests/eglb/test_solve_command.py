@@ -45,6 +45,8 @@ SOLVE = {
     "seconds": {"start": NUMBER, "solve": NUMBER, "total": NUMBER},
     "peak_rss_mb": NUMBER,
     "violations": {"demand": NUMBER, "capacity": NUMBER, "reach": NUMBER},
+    "members": {"out": dict, "events": list, "rejected": dict},
+    "shortfall": {"mwh": NUMBER, "slots": NUMBER, "worst": type(None)},
 }
 
 
