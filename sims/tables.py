@@ -118,7 +118,8 @@ def cost_rows(solution: Solution) -> list[tuple[str, str, str]]:
     rows = [("Energy cost", dollars(audit.energy_cost_usd), "")]
     rows += equity_rows(solution.scenario, audit.footprints)
     rows.append(("Objective", dollars(audit.objective), f"certified gap {small(max(audit.gap, 0.0))}"))
-    rows.append(("Lower bound", dollars(audit.lower_bound), "no plan can cost less"))
+    whose = " of the regions that are left" if solution.out else ""
+    rows.append(("Lower bound", dollars(audit.lower_bound), f"no plan{whose} can cost less"))
     return rows
 
 

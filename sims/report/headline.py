@@ -135,7 +135,8 @@ def _proof(material: Material, gap: float) -> tuple[str, str, str]:
     if material.command == "simulate":
         return "Gap to hindsight", f"{100 * gap:.2f} %", "at most, above the best plan that knows all hours"
     share = f"{100 * gap:.2g} %" if gap >= 1e-6 else "< 0.0001 %"
-    return "Certified gap", share, "no plan can be cheaper than this one by more"
+    whose = " of the regions that are left" if material.run.get("members", {}).get("out") else ""
+    return "Certified gap", share, f"no plan{whose} can be cheaper than this one by more"
 
 
 def lead(material: Material) -> str:

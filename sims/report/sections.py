@@ -69,7 +69,7 @@ def _members(material: Material, said: list[str]) -> Section:
             f"<p>{text(amount(worst['mw'], 'MW'))} are missing in slot {worst['slot']} "
             f"({text(worst['time_utc'])}), where most are; {text(worst['gateway'])} misses most of it.</p>"
         )
-    if events:
+    if any(event["round"] for event in events):  # else it is said already
         rows = [
             [
                 f"round {event['round']:,}",

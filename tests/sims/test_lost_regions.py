@@ -89,6 +89,7 @@ def test_every_algorithm_says_what_it_leaves_out(fleet: Scenario, algorithm: str
     assert worst["mw"] == pytest.approx(found.unmet.sum(0).max()) and worst["gateway"] in fleet.gateways
     assert told["shortfall"]["slots"] == int(found.unmet.any(0).sum())
     text = as_text(found)
+    assert "no plan of the regions that are left can cost less" in text
     assert "Without r0 (drained)" in text and "MWh of demand cannot be met without it" in text
 
 
@@ -195,6 +196,7 @@ def test_its_report_says_so(short: Solution, folder: Path, tmp_path: Path) -> No
     assert page == (folder / "report.html").read_text()
     assert "Regions that were missing" in page and "Without r0, r3 (drained)" in page
     worst = short.to_dict()["shortfall"]["worst"]
+    assert "no plan of the regions that are left can be cheaper" in page
     assert worst["gateway"] in page and worst["time_utc"] in page
 
 
