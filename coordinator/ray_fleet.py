@@ -1,54 +1,38 @@
-"""The fleet on Ray: one actor per host. The only module that imports ray."""
+"""The fleet on Ray: one actor per host, each on its region's node where nodes are labelled."""
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
-import signal
-import socket
-import tempfile
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from eglb.agents.host import RegionHost
 from eglb.agents.region import Holding
-from eglb.coordinator.fleet import FleetError, Transport
+from eglb.coordinator.fleet import FleetError
 from eglb.coordinator.interrupts import interrupts_held
+from eglb.coordinator.ray_cluster import RayCluster, brief, load_ray
+from eglb.coordinator.transport import Arrival, Transport, Wait
 
-_PRIVATE_ENVIRONMENT = {
-    "RAY_AUTH_MODE": "token",  # Ray listens to the whole network, and whoever it answers can run code here
-    # In the environment: Ray's default is a file in the home directory.
-    "RAY_AUTH_TOKEN": secrets.token_hex(32),
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-}
-_PRIVATE_SETTINGS = {"event_stats": False, "enable_metrics_collection": False}
-"""Book-keeping that nobody reads on a private cluster, and that costs time in every round."""
-_OBJECT_STORE_BYTES, _IN_STORE = 100 * 2**20, 6
-"""Shared memory of a private cluster: so much, and so many times the private data, for messages in flight."""
-_HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_HTTP2_SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
-"""RFC 9113, sections 3.4 and 6.5: how either side begins; the fourth byte of a frame is its type."""
-_REACH_S = 5.0
 _START_S = 120.0
-_END_S = 3.0
+_REACH_S = 5.0
 _LOOK_S = 0.25
 """How often a wait looks whether somebody pressed Ctrl-C."""
-_RESTARTS = 5
+_GRACE_S = 0.5
+"""At least so long stragglers are waited for once the quorum has answered."""
 _SHARE_OF_CPU = 0.01
 """Of an agent on a cluster that was joined: next to nothing, more than a head that declares no CPU has."""
+_LABEL = "region"
+_ANY_NODE = {"ray.io/node-id": "!none"}
 
 
 class RayActors(Transport):
     """Hosts as Ray actors, on a private local cluster or on one that runs already.
 
-    An actor whose process ends is started again by Ray, without its memory. Ctrl-C ends, at any moment, what
-    was started.
+    On a cluster whose nodes carry the label `region`, an agent runs on a node of its (first) region as long
+    as there is one, else on any. An actor whose process or node is gone is made anew, with its private data,
+    which the driver keeps, and asked again. Ctrl-C ends, at any moment, what was started.
 
     Parameters
     ----------
@@ -64,335 +48,157 @@ class RayActors(Transport):
 
     def __init__(self, deal: Callable[[int, float], Sequence[Holding]], address: str) -> None:
         with interrupts_held():  # an import that was cut short cannot be repeated
-            import ray
-        self._ray = ray
-        self._actors: list[Any] = []
+            self._ray = load_ray()
+        self._cluster = RayCluster(self._ray)
+        self._share_of_cpu = 0.0 if address == "local" else _SHARE_OF_CPU
         self._data: list[Any] = []
-        cluster = _Cluster(ray)
+        self._running: dict[int, Any] = {}
+        """What each busy host was sent last, as a reference to its answer."""
         # Also ends the cluster where an interrupt keeps the caller from ever holding this object.
-        self._end = weakref.finalize(self, cluster.end)
+        self._end = weakref.finalize(self, self._cluster.end)
         try:
             with interrupts_held():
-                cluster.enter(address, deal)
-            self.regions = cluster.regions
-            actor = ray.remote(RegionHost).options(
-                num_cpus=0 if address == "local" else _SHARE_OF_CPU,
-                max_restarts=_RESTARTS,
-                max_task_retries=0,
-                enable_task_events=False,
-                scheduling_strategy="SPREAD",
-            )
+                self._cluster.enter(address, deal)
+            self.regions = self._cluster.regions
             with interrupts_held():
                 for region in self.regions:
-                    cluster.actors.append(actor.remote())
-                    cluster.data.append(ray.put(region))
-            self._actors, self._data = cluster.actors, cluster.data
+                    self._data.append(self._ray.put(region))
+                self._cluster.actors += [self._make(h) for h in range(len(self.regions))]
             self._wait_until_ready()
         except BaseException:
             self.close()
             raise
 
-    def call(self, payloads: dict[int, bytes], deadline_s: float) -> dict[int, bytes | Exception]:
-        with interrupts_held() as arrived:
-            refs = [self._actors[h].answer.remote(data) for h, data in payloads.items()]
-            answers = self._gather(refs, deadline_s, arrived)
-            for a, h in enumerate(payloads):
-                if answers[a] is None or isinstance(answers[a], _LostActor):
-                    self._wait_until_back(h, deadline_s, arrived)
-                    answers[a] = answers[a] or _LostActor("restarted")
-        return dict(zip(payloads, answers, strict=True))
+    def call(
+        self, payloads: Mapping[int, bytes], wait: Wait, probes: Mapping[int, bytes] | None = None
+    ) -> list[Arrival]:
+        with interrupts_held() as interrupted:
+            messages = {**(probes or {}), **payloads}
+            unsent = set(messages)
+            self._send(messages, unsent)
+            arrivals: list[Arrival] = []
+            silent, began, quorum_at = set(payloads), time.monotonic(), None
+            renewed: set[int] = set()
+            while silent and not interrupted:
+                now = time.monotonic()
+                missing = wait.quorum - (len(payloads) - len(silent))
+                closes = began + wait.deadline_s
+                if missing <= 0:
+                    quorum_at = quorum_at or now
+                    closes = min(closes, quorum_at + max(_GRACE_S, quorum_at - began))
+                if now >= closes:
+                    break
+                waited = {self._running[h]: h for h in silent if h in self._running}
+                if not waited:
+                    time.sleep(min(closes - now, _LOOK_S))
+                    continue
+                count = min(max(missing, 1) if missing > 0 else len(waited), len(waited))
+                self._ray.wait(list(waited), num_returns=count, timeout=min(closes - now, _LOOK_S))
+                silent -= self._take_in(silent, arrivals, messages, unsent, renewed)
+            self._take_in(set(self._running) - silent, arrivals, messages, unsent, renewed)
+        return arrivals
+
+    def restart(self, host: int) -> None:
+        self._running.pop(host, None)
+        with suppress(Exception):  # it may be gone, with its node
+            self._ray.kill(self._cluster.actors[host])
+        self._cluster.actors[host] = self._make(host)
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def pause(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def peak_rss_mb(self) -> float:
-        with interrupts_held() as arrived:
-            sizes = self._gather([actor.peak_rss_mb.remote() for actor in self._actors], _REACH_S, arrived)
+        with interrupts_held():
+            idle = [actor for h, actor in enumerate(self._cluster.actors) if h not in self._running]
+            refs = [actor.peak_rss_mb.remote() for actor in idle]
+            ready = self._ray.wait(refs, num_returns=len(refs), timeout=_REACH_S)[0] if refs else []
+            sizes = [self._outcome(ref) for ref in ready]
         return float(sum(size for size in sizes if not isinstance(size, Exception)))
 
     def close(self) -> None:
-        self._actors, self._data = [], []
+        self._data, self._running = [], {}
         self._end()
 
+    def _make(self, host: int) -> Any:
+        """A new actor for a host; Ray does not restart it, as it would do so without the data."""
+        place: dict[str, Any] = {"scheduling_strategy": "SPREAD"}
+        if (name := self.regions[host].names[0]) in self._cluster.labels(_LABEL):
+            place |= {
+                "label_selector": {_LABEL: name},
+                "fallback_strategy": [{"label_selector": _ANY_NODE}],
+            }
+        kind = self._ray.remote(RegionHost).options(
+            num_cpus=self._share_of_cpu, max_restarts=0, max_task_retries=0, enable_task_events=False, **place
+        )
+        return kind.remote(self._data[host])
+
+    def _send(self, messages: Mapping[int, bytes], unsent: set[int]) -> None:
+        """Send to who is free."""
+        for h in unsent - self._running.keys():
+            self._running[h] = self._cluster.actors[h].answer.remote(messages[h])
+            unsent.discard(h)
+
+    def _take_in(
+        self,
+        hosts: set[int],
+        arrivals: list[Arrival],
+        messages: Mapping[int, bytes],
+        unsent: set[int],
+        renewed: set[int],
+    ) -> set[int]:
+        """Take in what has come of these hosts, and send on to who is free now; those that are done with what
+        they were sent in this call.
+        """
+        refs = {self._running[h]: h for h in hosts if h in self._running}
+        if not refs:
+            return set()
+        done: set[int] = set()
+        for ref in self._ray.wait(list(refs), num_returns=len(refs), timeout=0)[0]:
+            h = refs[ref]
+            del self._running[h]
+            answer = self._outcome(ref)
+            arrivals.append((h, answer))
+            if isinstance(answer, _LostActor) and h not in renewed:
+                renewed.add(h)  # once in a call, or one that dies of its data would be made without end
+                self._cluster.actors[h] = self._make(h)
+                unsent |= {h} & messages.keys()
+            if h in unsent:
+                self._send(messages, {h})
+                unsent.discard(h)
+            elif isinstance(answer, bytes):
+                done.add(h)
+        return done
+
+    def _outcome(self, ref: Any) -> Any:
+        """What a call that has ended returned, or how it failed."""
+        try:
+            return self._ray.get(ref)
+        except self._ray.exceptions.RayActorError as error:
+            return _LostActor(brief(error))
+        except self._ray.exceptions.RayError as error:
+            return RuntimeError(brief(error))
+
     def _wait_until_ready(self) -> None:
-        with interrupts_held() as arrived:
-            calls = [self._hold(h) for h in range(len(self._actors))]
-            answers = self._gather(calls, _START_S, arrived)
-        late = {r.names[0]: a for r, a in zip(self.regions, answers, strict=True) if isinstance(a, Exception)}
-        if late:
+        actors = self._cluster.actors
+        with interrupts_held() as interrupted:
+            refs = [actor.peak_rss_mb.remote() for actor in actors]
+            deadline, ready = time.monotonic() + _START_S, list[Any]()
+            while len(ready) < len(refs) and not interrupted and time.monotonic() < deadline:
+                ready = self._ray.wait(refs, num_returns=len(refs), timeout=_LOOK_S)[0]
+            late = {
+                region.names[0]: self._outcome(ref)
+                if ref in ready
+                else TimeoutError(f"not within {_START_S:g} s")
+                for region, ref in zip(self.regions, refs, strict=True)
+            }
+        late = {name: why for name, why in late.items() if isinstance(why, Exception)}
+        if late and not interrupted:
             names = ", ".join(list(late)[:5]) + (" ..." if len(late) > 5 else "")
             raise FleetError(f"the actors of {names} did not start: {next(iter(late.values()))}")
-
-    def _hold(self, host: int) -> Any:
-        """Give an actor its data; not to its constructor, where Ray may lose them before a restart."""
-        return self._actors[host].hold.remote(self._data[host])
-
-    def _gather(self, refs: Sequence[Any], deadline_s: float, arrived: Sequence[object]) -> list[Any]:
-        """What each call returned or how it failed; cut short by an interrupt, which is delivered soon after.
-
-        The wait is in short pieces: Ray swallows what a signal handler raises inside it, save for
-        KeyboardInterrupt.
-        """
-        ray = self._ray
-        with suppress(ray.exceptions.RayError, TimeoutError):
-            return ray.get(list(refs), timeout=min(deadline_s, _LOOK_S))
-        deadline = time.monotonic() + deadline_s - _LOOK_S
-        while not arrived and (left := deadline - time.monotonic()) > 0.0:
-            if len(ray.wait(list(refs), num_returns=len(refs), timeout=min(left, _LOOK_S))[1]) == 0:
-                break
-        return [self._outcome(ref, deadline_s) for ref in refs]
-
-    def _outcome(self, ref: Any, deadline_s: float) -> Any:
-        try:
-            return self._ray.get(ref, timeout=0.001)
-        except self._ray.exceptions.GetTimeoutError:
-            return TimeoutError(f"no answer within {deadline_s:g} s")
-        except self._ray.exceptions.RayActorError as error:
-            return _LostActor(_brief(error))
-        except self._ray.exceptions.RayError as error:
-            return RuntimeError(_brief(error))
-
-    def _wait_until_back(self, host: int, deadline_s: float, arrived: Sequence[object]) -> None:
-        """Until a lost actor runs and has its data again: asked before that it would only fail, at once."""
-        ray = self._ray
-        deadline = time.monotonic() + deadline_s
-        while not arrived and time.monotonic() < deadline:
-            try:
-                ray.get(self._hold(host), timeout=_LOOK_S)
-                return
-            except ray.exceptions.ActorDiedError:
-                return  # for good
-            except ray.exceptions.RayActorError:
-                time.sleep(_LOOK_S)
-            except ray.exceptions.GetTimeoutError:
-                pass
 
 
 class _LostActor(RuntimeError):
     """The process of an actor ended before it answered."""
-
-
-class _Cluster:
-    """Ray as this process has it: started here, joined by us, or joined by somebody else before."""
-
-    def __init__(self, ray: Any) -> None:
-        self.actors: list[Any] = []
-        self.data: list[Any] = []
-        self.regions: Sequence[Holding] = ()
-        self._ray = ray
-        self._entered = False
-        self._folder: Path | None = None
-        self._environment: dict[str, str | None] = {}
-
-    def enter(self, address: str, deal: Callable[[int, float], Sequence[Holding]]) -> None:
-        """Start or join, and deal the regions; what was started when this fails is ended by `end`."""
-        if address == "local" and not self._ray.is_initialized():
-            self.regions = deal(len(os.sched_getaffinity(0)), _free_memory())
-            self._start()
-            return
-        if self._ray.is_initialized():
-            self._share(address)
-        else:
-            self._join(address)
-        has = self._ray.cluster_resources()
-        self.regions = deal(max(1, int(has.get("CPU", 1))), float(has.get("memory", 0.0)))
-
-    def end(self) -> None:
-        """Leave nothing of ours: no actor, and where the cluster was private no process, file or variable."""
-        with interrupts_held():
-            try:
-                if self._folder is None:
-                    for actor in self.actors:
-                        with suppress(Exception):  # whatever is wrong with a cluster, we are leaving it
-                            self._ray.kill(actor)
-                self.actors, self.data = [], []
-                if self._entered:
-                    self._ray.shutdown()
-            finally:
-                if self._folder is not None:
-                    _end_processes(self._folder)
-                    shutil.rmtree(self._folder, ignore_errors=True)
-                    self._folder = None
-                for name, value in self._environment.items():
-                    if value is None:
-                        os.environ.pop(name, None)
-                    else:
-                        os.environ[name] = value
-                if self._environment:
-                    self._environment = {}
-                    _reread_authentication(self._ray)
-                self._entered = False
-
-    def _share(self, address: str) -> None:
-        here = self._ray.get_runtime_context().gcs_address
-        if address == "local":
-            raise FleetError(
-                "Ray is running in this process already, so it cannot start a private cluster: "
-                "address='auto' joins the running one, ray.shutdown() ends it"
-            )
-        if address not in ("auto", here):
-            raise FleetError(f"Ray is connected to {here} in this process already: it cannot join {address}")
-
-    def _start(self) -> None:
-        self._environment = {name: os.environ.get(name) for name in _PRIVATE_ENVIRONMENT}
-        os.environ.update(_PRIVATE_ENVIRONMENT)
-        _reread_authentication(self._ray)
-        self._entered = True
-        try:
-            self._folder = _short_folder()
-            with _bare_start(self._ray), _one_thread_each():
-                self._init(
-                    address="local",
-                    num_cpus=len(self.regions),
-                    include_dashboard=False,
-                    object_store_memory=_OBJECT_STORE_BYTES + _IN_STORE * sum(r.nbytes for r in self.regions),
-                    _temp_dir=str(self._folder),
-                    _system_config=dict(_PRIVATE_SETTINGS),  # Ray writes into it
-                )
-        except Exception as error:  # Ray has no one kind of exception for this
-            raise FleetError(f"cannot start a local Ray cluster: {_brief(error)}") from error
-
-    def _join(self, address: str) -> None:
-        try:
-            if address == "auto":
-                self._environment = {"RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE")}
-                found = _first_reachable(_running_addresses(self._ray))
-            else:
-                found = _first_reachable([address])
-            self._entered = True
-            self._init(address=found)
-        except Exception as error:
-            hint = "; if it asks for a token, set RAY_AUTH_MODE=token" if self._entered else ""
-            raise FleetError(f"no Ray cluster at {address!r}: {_brief(error)}{hint}") from error
-
-    def _init(self, **options: Any) -> None:
-        with _bare_start(self._ray):
-            self._ray.init(log_to_driver=False, logging_level="ERROR", configure_logging=False, **options)
-
-
-def _free_memory() -> float:
-    """Bytes that this machine can still give."""
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return 1024.0 * float(line.split()[1])
-    return 0.0
-
-
-def _reread_authentication(ray: Any) -> None:
-    """Make Ray forget what it read of RAY_AUTH_MODE and RAY_AUTH_TOKEN, which it does once for a process."""
-    ray._raylet.Config.initialize("")
-    ray._raylet.AuthenticationTokenLoader.instance().reset_cache()
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Processes that start meanwhile, and theirs, compute on one thread: there is one for every core."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
-
-
-@contextmanager
-def _bare_start(ray: Any) -> Iterator[None]:
-    """Start a node without dashboard, log and autoscaling processes; and leave the handler of SIGTERM alone.
-
-    The processes serve clusters that people look at and that grow; here they cost a fifth of the time to
-    start and two thirds of the time to end. Ray has no option for it. Where a version of Ray names these
-    functions differently, they stay as they are.
-    """
-    node = ray._private.node.Node
-    nothing = {"start_monitor": node, "start_log_monitor": node, "start_api_server": node}
-    with ExitStack() as restored:
-        for name, home in {**nothing, "set_sigterm_handler": ray._private.utils}.items():
-            if (original := getattr(home, name, None)) is not None:
-                restored.callback(setattr, home, name, original)
-                setattr(home, name, lambda *args, **options: None)
-        yield
-
-
-def _brief(error: Exception) -> str:
-    """The first telling line of one of Ray's long messages."""
-    cause = getattr(error, "cause", None) or error
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    return f"{type(cause).__name__}: {lines[0][:200]}" if lines else type(cause).__name__
-
-
-def _short_folder() -> Path:
-    """A new folder for Ray's files; the path of a socket in it must stay under about 100 characters."""
-    base = tempfile.gettempdir()
-    return Path(tempfile.mkdtemp(prefix="eglb-", dir=base if len(base) <= 24 else "/tmp"))
-
-
-def _end_processes(folder: Path) -> None:
-    """End the processes that belong to the cluster in `folder`, and wait until they are gone.
-
-    Workers follow their cluster, but seconds later, and not at all when they were stopped or hang.
-    """
-    deadline = time.monotonic() + _END_S
-    while (pids := _processes_of(folder)) and time.monotonic() < deadline:
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.02)
-
-
-def _processes_of(folder: Path) -> list[int]:
-    """Those that were told of `folder` when they started, or, once they go by another title, write to it."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it ended, or is not ours
-            told = f"{folder}/".encode() in (process / "cmdline").read_bytes()
-            if told or os.readlink(process / "fd" / "1").startswith(f"{folder}/"):
-                found.append(int(process.name))
-    return found
-
-
-def _running_addresses(ray: Any) -> list[str]:
-    """Where ``"auto"`` looks: RAY_ADDRESS, else where one was last started here, else any that runs here.
-
-    As with Ray's own ``"auto"``, a token in the home directory is used where there is one. Unlike it, an
-    address that was left behind does not hide a cluster that runs.
-    """
-    from ray._private.authentication import authentication_token_setup
-
-    authentication_token_setup.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
-    if named := os.environ.get("RAY_ADDRESS"):
-        return [named]
-    recorded = ray._private.utils.read_ray_address(None)
-    running = sorted(ray._private.services.find_gcs_addresses())
-    return ([recorded] if recorded else []) + [address for address in running if address != recorded]
-
-
-def _first_reachable(addresses: Sequence[str]) -> str:
-    """The first address at which a cluster answers; an error within seconds where Ray would try for minutes.
-
-    Raises
-    ------
-    OSError, ValueError : what is wrong with the first.
-    """
-    problems: list[Exception] = []
-    for address in addresses:
-        try:
-            _check_reachable(address)
-            return address
-        except (OSError, ValueError) as error:  # the next may do
-            problems.append(error)
-    raise problems[0] if problems else ConnectionError("none runs on this machine")
-
-
-def _check_reachable(address: str) -> None:
-    """Connect, and see that what listens there greets as HTTP/2 servers do, a cluster's head among them."""
-    host, _, port = address.rpartition(":")
-    with socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_S) as line:
-        if os.environ.get("RAY_USE_TLS", "0") != "0":
-            return  # it greets only those it trusts
-        line.sendall(_HTTP2_HELLO + _HTTP2_SETTINGS)
-        try:
-            greeting = line.recv(len(_HTTP2_SETTINGS))
-        except OSError:
-            greeting = b""
-    if greeting[3:4] != _HTTP2_SETTINGS[3:4]:
-        raise ConnectionError("what listens there does not answer as one")

@@ -50,14 +50,14 @@ def test_imports_point_one_way(floor: str) -> None:
         assert not wrong, f"{path.relative_to(HOUSE)} imports {wrong}"
 
 
-def test_ray_is_imported_in_the_fleet_module_alone() -> None:
+def test_ray_is_imported_in_the_cluster_module_alone() -> None:
     users = {
         str(path.relative_to(HOUSE))
         for floor in FLOORS
         for path in sources(floor)
         if any(name.split(".")[0] == "ray" for name in imported(path))
     }
-    assert users <= {"coordinator/ray_fleet.py"}
+    assert users <= {"coordinator/ray_cluster.py"}
 
 
 def test_no_room_without_a_noun_of_its_own() -> None:

@@ -96,7 +96,7 @@ def test_auto_passes_over_an_address_left_behind(
 ) -> None:
     import ray
 
-    from eglb.coordinator import ray_fleet
+    from eglb.coordinator import ray_cluster
 
     stale = "127.0.0.1:9"
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
@@ -106,8 +106,8 @@ def test_auto_passes_over_an_address_left_behind(
     (tmp_path / "ray" / "ray_current_cluster").write_text(stale)
     # Other clusters of this machine are none of a test's business.
     monkeypatch.setattr(ray._private.services, "find_gcs_addresses", lambda: {running_cluster.address})
-    assert ray_fleet._running_addresses(ray) == [stale, running_cluster.address]
-    assert ray_fleet._first_reachable([stale, running_cluster.address]) == running_cluster.address
+    assert ray_cluster._running_addresses(ray) == [stale, running_cluster.address]
+    assert ray_cluster._first_reachable([stale, running_cluster.address]) == running_cluster.address
     with pytest.raises(OSError, match="refused"):
-        ray_fleet._first_reachable([stale])
+        ray_cluster._first_reachable([stale])
     assert os.environ["RAY_AUTH_MODE"] == "disabled"

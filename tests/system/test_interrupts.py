@@ -18,12 +18,12 @@ _LONG = ("solve", "synthetic:3x48", "--algorithm", "subgradient", "--gap", "1e-1
 _CLOSING = """
 import os, signal, sys
 from eglb.cli import main
-from eglb.coordinator import ray_fleet
-shutdown = ray_fleet._end_processes
+from eglb.coordinator import ray_cluster
+shutdown = ray_cluster._end_processes
 def interrupted(folder):
     os.kill(os.getpid(), signal.SIGINT)
     shutdown(folder)
-ray_fleet._end_processes = interrupted
+ray_cluster._end_processes = interrupted
 main(["solve", "synthetic:3x24", "--algorithm", "newton"])
 """
 
