@@ -10,6 +10,7 @@ replies of the hosts be joined again, without knowing what the message means.
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -134,8 +135,26 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def sealed(packed: bytes | memoryview) -> bytes:
+    """`packed` with its CRC-32 behind it: a number damaged on the way is still a number, and looks no different."""
+    return b"".join((packed, zlib.crc32(packed).to_bytes(4, "little")))
+
+
+def unsealed(data: bytes) -> memoryview:
+    """What was sealed.
+
+    Raises
+    ------
+    ValueError : it is not what was sent.
+    """
+    packed = memoryview(data)[:-4]
+    if len(data) < 4 or zlib.crc32(packed).to_bytes(4, "little") != data[-4:]:
+        raise ValueError("damaged on the way")
+    return packed
+
+
 def encode(messages: Sequence[Message], narrow: bool = True) -> bytes:
-    """Messages as bytes: msgpack of kind and fields, arrays as dtype, shape and raw little-endian values.
+    """Messages as bytes: msgpack of kind and fields, arrays as dtype, shape and raw little-endian values; sealed.
 
     Fields declared `single` are rounded to single precision, unless not `narrow`.
     """
@@ -144,7 +163,7 @@ def encode(messages: Sequence[Message], narrow: bool = True) -> bytes:
         array = getattr(message, name)
         return _plain(in_single_precision(array) if narrow and name in message.singles() else array)
 
-    return msgpack.packb([[type(m).__name__, {n: value(m, n) for n in m.axes()}] for m in messages])
+    return sealed(msgpack.packb([[type(m).__name__, {n: value(m, n) for n in m.axes()}] for m in messages]))
 
 
 def decode(data: bytes) -> list[Message]:
@@ -156,7 +175,7 @@ def decode(data: bytes) -> list[Message]:
     """
     try:
         messages = []
-        for kind, values in msgpack.unpackb(data):
+        for kind, values in msgpack.unpackb(unsealed(data)):
             singles = _KINDS[kind].singles()
             for name, value in values.items():
                 if isinstance(value, list):

@@ -201,11 +201,10 @@ class Fleet:
         for h in hosts:
             payloads[h] = self._encode(h, sent)
             members.asked(h, now)
-        probe = encode([RoundNumber(self._number)])
-        probes = dict.fromkeys(members.lost, probe)
+        probes = {h: encode([RoundNumber(self._number, h)]) for h in members.lost}
         needed = len(hosts) if sent.broadcast.needs_all else math.ceil(_QUORUM * len(hosts))
         wait = Wait(max(members.patience(now), 0.0), needed)
-        self.traffic.bytes_down += sum(map(len, payloads.values())) + len(probe) * len(probes)
+        self.traffic.bytes_down += sum(map(len, [*payloads.values(), *probes.values()]))
         for h, answer in self._transport.call(payloads, wait, probes):
             if isinstance(answer, Exception):
                 members.silent(h, str(answer) or type(answer).__name__)
@@ -238,13 +237,13 @@ class Fleet:
         if asked.count not in [known.count for known in variants]:
             variants.append(asked)
         cut = [r.cut(at.regions, at.edges, at.gateways) for r in before + own]
-        return encode([RoundNumber(self._number), *cut], self._narrow)
+        return encode([RoundNumber(self._number, host), *cut], self._narrow)
 
     def _read(self, host: int, answer: bytes) -> Part | None:
         """The valid replies in `answer`, to whichever round they belong; None if they are of no use."""
         members, at = self.membership, self._seats[host]
         try:
-            number, replies = _numbered(decode(answer), self._number)
+            number, replies = _numbered(decode(answer), self._number, host)
         except ValueError as error:
             members.mistaken(host, str(error))
             members.reject(host, "unreadable")
@@ -327,9 +326,11 @@ class Fleet:
         return f"no answer from {', '.join(lost)}"
 
 
-def _numbered(replies: list[Message], number: int) -> tuple[int, list[Message]]:
-    """The round that `replies` belong to, and themselves."""
+def _numbered(replies: list[Message], number: int, host: int) -> tuple[int, list[Message]]:
+    """The round that `replies` of a host belong to, and themselves."""
     if replies and isinstance(replies[0], RoundNumber):
+        if replies[0].host != host:
+            raise ValueError("sent what another agent was asked")
         return replies[0].number, replies[1:]
     if replies and isinstance(replies[0], Fault):
         return number, replies

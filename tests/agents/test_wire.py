@@ -15,7 +15,7 @@ from eglb.agents import host, wire
 from eglb.agents.proximal import ProximalStep
 from eglb.agents.region import Memory, Region, Request
 from eglb.agents.valuation import Bound, Evaluate, Introduce, Value
-from eglb.agents.wire import Fault, Message, decode, encode
+from eglb.agents.wire import Fault, Message, decode, encode, sealed, unsealed
 
 assert host.REQUEST_MODULES  # imported for its effect: the codec knows the messages
 KINDS = sorted(
@@ -140,6 +140,18 @@ WHOLE = np.zeros(1, int)
 ONE = encode([Evaluate(part=WHOLE, load=np.ones((2, 3)))])
 
 
+def sealed_pack(value: object) -> bytes:
+    return sealed(msgpack.packb(value))
+
+
+@given(st.integers(0, len(ONE) - 1), st.integers(1, 255))
+def test_no_byte_can_change_on_the_way(at: int, by: int) -> None:
+    damaged = bytearray(ONE)
+    damaged[at] ^= by
+    with pytest.raises(ValueError, match="damaged on the way"):
+        decode(bytes(damaged))
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -147,21 +159,23 @@ ONE = encode([Evaluate(part=WHOLE, load=np.ones((2, 3)))])
         b"\xc1",
         ONE[:-1],
         ONE + b"\x00",
-        msgpack.packb(5),
-        msgpack.packb([5]),
-        msgpack.packb([["Evaluate"]]),
-        msgpack.packb([["Evaluate", {"load": 1.0, "colour": 2}]]),
-        msgpack.packb([["Evaluate", {}]]),
-        msgpack.packb([["Evaluate", 3]]),
-        msgpack.packb([[["Evaluate"], {}]]),
-        msgpack.packb([["NoSuchMessage", {}]]),
-        msgpack.packb([["Evaluate", {"load": msgpack.ExtType(9, b"abc")}]]),
-        msgpack.packb([["Evaluate", {"load": None}]]),
-        msgpack.packb([["Evaluate", {"load": []}]]),
-        msgpack.packb([["Evaluate", {"load": ["<f8", [3], b"1234"]}]]),
-        msgpack.packb([["Evaluate", {"load": ["<f8", [3], bytes(16)]}]]),
-        msgpack.packb([["Evaluate", {"load": ["O", [1], bytes(8)]}]]),
-        msgpack.packb([["Evaluate", {"load": ["x?", [1], bytes(8)]}]]),
+        sealed(unsealed(ONE)[:-1]),
+        sealed(bytes(unsealed(ONE)) + b"\x00"),
+        sealed_pack(5),
+        sealed_pack([5]),
+        sealed_pack([["Evaluate"]]),
+        sealed_pack([["Evaluate", {"load": 1.0, "colour": 2}]]),
+        sealed_pack([["Evaluate", {}]]),
+        sealed_pack([["Evaluate", 3]]),
+        sealed_pack([[["Evaluate"], {}]]),
+        sealed_pack([["NoSuchMessage", {}]]),
+        sealed_pack([["Evaluate", {"load": msgpack.ExtType(9, b"abc")}]]),
+        sealed_pack([["Evaluate", {"load": None}]]),
+        sealed_pack([["Evaluate", {"load": []}]]),
+        sealed_pack([["Evaluate", {"load": ["<f8", [3], b"1234"]}]]),
+        sealed_pack([["Evaluate", {"load": ["<f8", [3], bytes(16)]}]]),
+        sealed_pack([["Evaluate", {"load": ["O", [1], bytes(8)]}]]),
+        sealed_pack([["Evaluate", {"load": ["x?", [1], bytes(8)]}]]),
     ],
 )
 def test_what_is_not_a_message_is_a_value_error(data: bytes) -> None:
@@ -171,7 +185,7 @@ def test_what_is_not_a_message_is_a_value_error(data: bytes) -> None:
 
 def test_an_abstract_message_is_not_one() -> None:
     with pytest.raises(ValueError, match="not a message of this protocol"):
-        decode(msgpack.packb([["Request", {}]]))
+        decode(sealed_pack([["Request", {}]]))
 
 
 @pytest.mark.parametrize(
@@ -180,7 +194,7 @@ def test_an_abstract_message_is_not_one() -> None:
 def test_entries_of_no_number_type_are_refused(dtype: object) -> None:
     message = [["Quantity", {"quantity": [dtype, [1, 1], bytes(8)]}]]
     with pytest.raises(ValueError, match="not a message of this protocol"):
-        decode(msgpack.packb(message))
+        decode(sealed_pack(message))
 
 
 @settings(max_examples=300, deadline=None)
@@ -189,12 +203,12 @@ def test_no_garbled_message_does_anything_but_raise_value_error(data: st.DataObj
     if data.draw(st.booleans()):
         raw = data.draw(st.binary(max_size=200))
     else:
-        broken = bytearray(ONE)
+        broken = bytearray(unsealed(ONE))
         for _ in range(data.draw(st.integers(1, 3))):
             broken[data.draw(st.integers(0, len(broken) - 1))] = data.draw(st.integers(0, 255))
         raw = bytes(broken)
     try:
-        messages = decode(raw)
+        messages = decode(sealed(raw))
     except ValueError:
         return
     assert all(isinstance(message, Message) for message in messages)

@@ -110,7 +110,8 @@ def unnumbered(honest: bytes) -> bytes:
 
 
 def ahead(honest: bytes) -> bytes:
-    return encode([RoundNumber(999), *decode(honest)[1:]])
+    number, *replies = decode(honest)
+    return encode([replace(number, number=999), *replies])
 
 
 def twice(honest: bytes) -> bytes:
