@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from eglb.coordinator import ray_fleet
-from eglb.coordinator.fleet import FleetError
 from eglb.sims.catalog import load
 from eglb.sims.scenario import Scenario
 from eglb.sims.solution import RoundRecord
@@ -33,15 +33,20 @@ def first_agent(joined: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     """Tells the process id of the first region's agent in the solve that runs."""
     import ray
 
-    running: list[Any] = []
+    running: list[ray_fleet.RayActors] = []
     start = ray_fleet.RayActors.__init__
 
-    def remember(self: Any, *arguments: Any) -> None:
+    def remember(self: ray_fleet.RayActors, *arguments: Any) -> None:
         start(self, *arguments)
-        running[:] = [self._actors[0]]
+        running[:] = [self]
 
     monkeypatch.setattr(ray_fleet.RayActors, "__init__", remember)
-    yield lambda: int(ray.get(running[0].__ray_call__.remote(lambda host: __import__("os").getpid())))
+
+    def process() -> int:
+        actor = running[0]._cluster.actors[0]
+        return int(ray.get(actor.__ray_call__.remote(lambda host: __import__("os").getpid())))
+
+    yield process
     running.clear()
 
 
@@ -66,7 +71,7 @@ def ends(pid: int, patience_s: float = 15.0) -> bool:
 
 
 @pytest.mark.parametrize("algorithm", _ALGORITHMS)
-def test_a_killed_agent_comes_back_and_the_run_ends_certified(
+def test_a_killed_agent_is_made_anew_and_the_run_ends_certified_with_it(
     first_agent: Callable[[], int], fleet: Scenario, algorithm: str
 ) -> None:
     gap = 1e-2 if algorithm == "subgradient" else 1e-4
@@ -75,32 +80,41 @@ def test_a_killed_agent_comes_back_and_the_run_ends_certified(
     solution = solve(fleet, algorithm, gap=gap, address="auto", on_round=blow)
     assert blow.pid
     assert ends(blow.pid)
-    assert solution.rounds > undisturbed.rounds  # the lost exchange and the opening, sent again
-    assert solution.converged
+    assert solution.converged and solution.out == {}
     assert solution.audit.gap <= gap
     assert solution.audit.objective >= undisturbed.audit.lower_bound
 
 
-@pytest.mark.parametrize("algorithm", ["admm", "newton"])
-def test_a_frozen_agent_is_named_once_the_deadlines_have_passed(
+@pytest.mark.parametrize("algorithm", ["admm", "newton", "dual"])
+def test_a_frozen_agent_is_lost_within_its_deadline_and_planned_without(
     first_agent: Callable[[], int], fleet: Scenario, algorithm: str
 ) -> None:
     blow = Blow(first_agent, signal.SIGSTOP)
-    began = time.monotonic()
-    with pytest.raises(FleetError, match=rf"no answer from {fleet.regions[0]} \(no answer within 1 s\)"):
-        solve(fleet, algorithm, gap=1e-9, address="auto", deadline=1.0, on_round=blow)
-    assert time.monotonic() - began < 30
+    solution = solve(fleet, algorithm, gap=1e-4, address="auto", deadline=1.0, on_round=blow)
+    lost = solution.events[0]
+    assert (lost.what, lost.regions, lost.reason) == ("lost", (fleet.regions[0],), "no answer within 1 s")
     assert ends(blow.pid), "the frozen process was left behind"
+    assert max(solution.audit.violations.values()) <= 1e-9 * fleet.demand.max()
+    if solution.out:
+        assert not solution.load[0].any()
+    assert solution.status in ("converged", "shortfall")
+    times = [record.seconds for record in solution.trace]
+    assert max(np.diff(times)) < 3.0, "a round lasted longer than the deadline allows"
 
 
-def test_an_agent_that_dies_every_time_fails_the_solve(
+def test_an_agent_that_dies_every_round_does_not_stop_a_run(
     first_agent: Callable[[], int], fleet: Scenario
 ) -> None:
-    def murder(record: RoundRecord) -> None:
-        os.kill(first_agent(), signal.SIGKILL)
+    killed: list[int] = []
 
-    with pytest.raises(FleetError, match=rf"no answer from {fleet.regions[0]} \("):
-        solve(fleet, "dual", gap=1e-9, address="auto", on_round=murder)
+    def murder(record: RoundRecord) -> None:
+        if len(killed) < 6:
+            killed.append(first_agent())
+            os.kill(killed[-1], signal.SIGKILL)
+
+    solution = solve(fleet, "dual", gap=1e-4, address="auto", on_round=murder)
+    assert len(set(killed)) == 6
+    assert solution.converged and solution.out == {}
 
 
 _FREEZE = """
@@ -108,7 +122,6 @@ import os, signal
 from pathlib import Path
 from eglb import cli
 from eglb.cli import progress
-from eglb.sims import solving
 
 def descendants(root):
     children = {}
@@ -128,10 +141,8 @@ def freeze(self, record):
         if Path(f"/proc/{pid}/cmdline").read_text().startswith("ray::RegionHost"):
             os.kill(pid, signal.SIGSTOP)
 
-solve = solving.solve
-solving.solve = lambda *a, **k: solve(*a, **k, deadline=1.0)
 progress.RoundsShown.round = freeze
-cli.main(["solve", "synthetic:3x48", "--json"])
+cli.main(["solve", "synthetic:3x48", "--json", "--deadline", "1"])
 """
 
 
@@ -143,4 +154,4 @@ def test_the_command_ends_frozen_agents_and_says_which(watch: Callable[..., Any]
     code, out, err = command.finish()
     assert code == 5
     assert '"status": "cluster_failed"' in out
-    assert "no answer from r0 (no answer within 1 s), r1" in err
+    assert "no answer from r0 (lost: no answer within 1 s), r1" in err
