@@ -17,8 +17,8 @@ _LONGEST_REASON = 200
 
 @dataclass(frozen=True, eq=False)
 class RoundNumber(Request):
-    """Leads a message: which round it belongs to, and which host it is for. Comes back first in the answer, also
-    before a `Fault`.
+    """Leads a message: which round it belongs to, and which host it is for. Comes back first in the answer,
+    also before a `Fault`.
     """
 
     number: int

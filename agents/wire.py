@@ -136,7 +136,9 @@ def _plain(value: Any) -> Any:
 
 
 def sealed(packed: bytes | memoryview) -> bytes:
-    """`packed` with its CRC-32 behind it: a number damaged on the way is still a number, and looks no different."""
+    """`packed` with its CRC-32 behind it: a number damaged on the way is still a number, and looks no
+    different.
+    """
     return b"".join((packed, zlib.crc32(packed).to_bytes(4, "little")))
 
 
@@ -154,7 +156,8 @@ def unsealed(data: bytes) -> memoryview:
 
 
 def encode(messages: Sequence[Message], narrow: bool = True) -> bytes:
-    """Messages as bytes: msgpack of kind and fields, arrays as dtype, shape and raw little-endian values; sealed.
+    """Messages as bytes: msgpack of kind and fields, arrays as dtype, shape and raw little-endian values;
+    sealed.
 
     Fields declared `single` are rounded to single precision, unless not `narrow`.
     """

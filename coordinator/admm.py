@@ -108,7 +108,9 @@ class Admm(Algorithm):
     def step(self, heard: Round) -> Broadcast | Finished:
         first = heard.present[0].replies[0] if heard.present else None
         if isinstance(first, Profile):
-            self._choose_steps(heard.replies[0])
+            profile = heard.replies[0]
+            assert isinstance(profile, Profile)
+            self._choose_steps(profile)
             coupled = True
         elif coupled := self._listen(heard):
             self._round += 1

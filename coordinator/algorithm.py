@@ -226,13 +226,20 @@ class Algorithm(ABC):
         demand_price = demand_price.astype(np.float32)
         equity_price = self.market.equity.normalise(equity_price)
         request = Bound(demand_price=demand_price.T, equity_price=equity_price)
-        self._ask(request, demand_price=demand_price.astype(float), equity_price=equity_price)
+        self._ask(
+            _Question(
+                request,
+                self._everyone(),
+                demand_price=demand_price.astype(float),
+                equity_price=equity_price,
+            )
+        )
         return request
 
     def ask_plan(self, route: Array) -> Evaluate:
         """Ask what a feasible plan (T, E) costs; it is kept as it is, so give away the array."""
         request = Evaluate(part=self.part, load=self.market.load(route).T)
-        self._ask(request, route=route)
+        self._ask(_Question(request, self._everyone(), route=route))
         return request
 
     def unanswered(self) -> tuple[tuple[Request, Array], ...]:
@@ -257,9 +264,11 @@ class Algorithm(ABC):
         self._questions = left
         return priced
 
-    def _ask(self, request: Bound | Evaluate, **about: Array) -> None:
-        question = _Question(request, np.ones(self.market.regions, bool), **about)
+    def _ask(self, question: _Question) -> None:
         self._questions = [*self._questions[-(_QUESTIONS_OPEN - 1) :], question]
+
+    def _everyone(self) -> Array:
+        return np.ones(self.market.regions, bool)
 
     def _credit_answer(self, question: _Question) -> PricedPlan | None:
         answer = question.answer

@@ -72,9 +72,10 @@ class Auction(Algorithm):
         bids = [reply for reply in heard.replies if isinstance(reply, Bid)]
         plans = self.digest(heard)
         if bids:
-            opening = isinstance(heard.replies[0], Quantity)
-            if opening:
-                self._quantity = np.array(heard.replies[0].quantity.T, order="C")
+            offered = heard.replies[0]
+            opening = isinstance(offered, Quantity)
+            if isinstance(offered, Quantity):
+                self._quantity = np.array(offered.quantity.T, order="C")
                 for plan in plans:
                     self.use_earlier(plan)
             # Plans are priced in the order in which they are asked about: those of the bids come first.

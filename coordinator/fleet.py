@@ -285,18 +285,19 @@ class Fleet:
         closed = self.membership.closed
         if not closed.any():
             return tuple(parts)
-        answered = {part.regions.start: p for p, part in enumerate(parts) if part.number == self._number}
         full = list(parts)
         for h, at in enumerate(self._seats):
             rows = closed[at.regions]
             if not rows.any():
                 continue
-            p = answered.get(at.regions.start)
-            if p is not None:
-                replies = self._stand_in(h, parts[p].requests)
-                overlaid = zip(parts[p].replies, replies, strict=True)
-                full[p] = replace(parts[p], replies=tuple(_overlay(a, b, rows) for a, b in overlaid))
-            elif rows.all():
+            # Late answers too: that a region is drained they cannot know.
+            answered = False
+            for p, part in enumerate(parts):
+                if part.regions.start == at.regions.start:
+                    answered |= part.number == self._number
+                    overlaid = zip(part.replies, self._stand_in(h, part.requests), strict=True)
+                    full[p] = replace(part, replies=tuple(_overlay(a, b, rows) for a, b in overlaid))
+            if rows.all() and not answered:
                 again = tuple(request for request, owing in broadcast.again if owing[at.regions].any())
                 own = broadcast.requests + again
                 full.append(Part(self._number, at.regions, own, self._stand_in(h, own)))

@@ -27,7 +27,7 @@ import numpy as np
 
 from eglb.agents.barrier import BarrierModel, BarrierStep, Disclose, Disclosure
 from eglb.agents.region import Request
-from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, Round, WarmStart
+from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, Incumbent, Round, WarmStart
 from eglb.coordinator.equity import Equity, EquityShape
 from eglb.coordinator.interior import DenseSlots
 from eglb.coordinator.levels import Levels, near_levels, start_levels
@@ -171,7 +171,7 @@ class Newton(Algorithm):
         self._consider(np.where(known, warm.route, cheapest))
         self._nu = np.where(known, warm.demand_price, demand_price) / self._price_unit
         objective, plan = self._plans.best() if self._plan_known else (np.inf, cheapest)
-        gap = (objective - self.incumbent.bound) / abs(objective) if objective < np.inf else 1.0
+        gap = min(Incumbent(objective, plan, self.incumbent.bound).gap, 1.0)
         scaled = (equity_price * (self._footprint_unit / self._price_unit)).T
         self._mu = _SHARE_KEPT * scaled + (1.0 - _SHARE_KEPT) * self._equity.fair_share(m.regions).T
         self._mu_ahead = scaled

@@ -67,7 +67,8 @@ class Reroute(Algorithm):
             return self._next.step(heard)
         accepted = heard.replies[1]
         assert isinstance(accepted, Accepted)
-        route = self._move(np.ascontiguousarray(accepted.load.T))
+        # A copy: what agents sent is read-only, which a transpose of one row would keep.
+        route = self._move(np.array(accepted.load.T, order="C"))
         market = self.market.over(self.market.demand - self.unmet) if self.unmet.any() else self.market
         self._next = self._method(market, self.gap, self._reached(route))
         self.incumbent = self._next.incumbent

@@ -65,8 +65,9 @@ class Run:
     @property
     def unmet(self) -> Array:
         """(T, J) MW of demand that the present members cannot meet."""
-        known = isinstance(self.algorithm, Reroute)
-        return self.algorithm.unmet if known else np.zeros_like(self.market.demand)
+        if isinstance(self.algorithm, Reroute):
+            return self.algorithm.unmet
+        return np.zeros_like(self.market.demand)
 
     @property
     def best(self) -> tuple[Incumbent, Array, bool]:
@@ -96,10 +97,10 @@ class Run:
         """
         start = time.perf_counter() - self.seconds
         best_gap, best_round = float("inf"), 0
-        if self.action is None:
-            self.action = self.algorithm.start()
+        action = self.action or self.algorithm.start()
         while True:
-            heard = self.fleet.exchange(self.action)
+            self.action = action
+            heard = self.fleet.exchange(action)
             if heard.changed:
                 best_gap = float("inf")
             step = self._reroute() if heard.changed else self.algorithm.step(heard)
@@ -109,6 +110,7 @@ class Run:
                 on_round(self.seconds)
             if isinstance(step, Finished):
                 return Outcome.STALLED if step.stalled else Outcome.CONVERGED
+            action = step
             rounds = self.fleet.traffic.rounds
             if self.incumbent.gap < 0.9 * best_gap:
                 best_gap, best_round = self.incumbent.gap, rounds
