@@ -33,8 +33,9 @@ METHODS: dict[str, Method] = {
 GAPS = {"subgradient": (1e-1, 3e-2, 1e-2)}
 _GAPS = (1e-2, 1e-3, 1e-4)
 _QUIET_ROUNDS = 400
-"""For a run to converge in after the faults have ceased."""
-_NEVER_ENDS = 5000
+"""For a run to converge in after the faults have ceased; one that does not has `_MOST_ROUNDS`, if it would
+converge without any."""
+_MOST_ROUNDS = 10_000
 
 
 @dataclass(frozen=True)
@@ -155,17 +156,21 @@ def play(schedule: Schedule) -> Played:
         while orders and orders[0].round <= fleet.traffic.rounds:
             order = orders.pop(0)
             (fleet.membership.drain if order.drain else fleet.membership.admit)(order.regions)
-        if fleet.traffic.rounds > _NEVER_ENDS:
+        if fleet.traffic.rounds > _MOST_ROUNDS:
             raise Broken("goes on for ever")
 
     ended = "nobody left"
     try:
-        limit = schedule.faults.until + _QUIET_ROUNDS
-        outcome = run.go(max_rounds=limit, on_round=look)
-        ended = outcome.value
-        if outcome is not Outcome.CONVERGED and _converges_undisturbed(schedule, model.members_problem(run)):
-            reached = f"gap {run.incumbent.gap:.2g} after {fleet.traffic.rounds} rounds"
-            raise Broken(f"{ended}: {reached}, where the undisturbed run converges")
+        outcome = run.go(max_rounds=schedule.faults.until + _QUIET_ROUNDS, on_round=look)
+        slow = outcome is not Outcome.CONVERGED
+        # The subgradient method makes no promise: its running mean is good by luck, disturbed or not.
+        promised = schedule.algorithm != "subgradient"
+        if slow and promised and _converges_undisturbed(schedule, model.members_problem(run)):
+            outcome = run.go(max_rounds=_MOST_ROUNDS, on_round=look)
+            if outcome is not Outcome.CONVERGED:
+                reached = f"gap {run.incumbent.gap:.2g} after {fleet.traffic.rounds} rounds"
+                raise Broken(f"{outcome.value}: {reached}, where the undisturbed run converges")
+        ended = outcome.value + (" slowly" if slow else "")
     except FleetError:
         if fleet.membership.active:
             raise Broken("gave up, though hosts are left") from None
