@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 from eglb.agents.host import RegionHost
@@ -23,8 +24,9 @@ _GRACE_S = 0.5
 """At least so long stragglers are waited for once the quorum has answered."""
 _SHARE_OF_CPU = 0.01
 """Of an agent on a cluster that was joined: next to nothing, more than a head that declares no CPU has."""
-_LABEL = "region"
-_ANY_NODE = {"ray.io/node-id": "!none"}
+_LABEL, _NODE = "region", "ray.io/node-id"
+_NOWHERE = "none"
+"""No node's id."""
 
 
 class RayActors(Transport):
@@ -32,7 +34,8 @@ class RayActors(Transport):
 
     On a cluster whose nodes carry the label `region`, an agent runs on a node of its (first) region as long
     as there is one, else on any. An actor whose process or node is gone is made anew, with its private data,
-    which the driver keeps, and asked again. Ctrl-C ends, at any moment, what was started.
+    which the driver keeps, and asked again; on another node where the node may be what is gone, as Ray itself
+    takes 15 s to notice that. Ctrl-C ends, at any moment, what was started.
 
     Parameters
     ----------
@@ -40,18 +43,23 @@ class RayActors(Transport):
     address : ``"local"`` starts a private cluster and ends it with `close`; ``"auto"`` joins the one this
         process is in, else the one that RAY_ADDRESS names or Ray finds on this machine; ``"HOST:PORT"`` joins
         that one. A cluster that was joined is left running, only the actors end.
+    at_home : regions that have a node of their own get a host of their own, however they were dealt.
 
     Raises
     ------
     FleetError : the cluster cannot be started or reached, or the actors do not come up.
     """
 
-    def __init__(self, deal: Callable[[int, float], Sequence[Holding]], address: str) -> None:
+    def __init__(
+        self, deal: Callable[[int, float], Sequence[Holding]], address: str, at_home: bool = False
+    ) -> None:
         with interrupts_held():  # an import that was cut short cannot be repeated
             self._ray = load_ray()
         self._cluster = RayCluster(self._ray)
         self._share_of_cpu = 0.0 if address == "local" else _SHARE_OF_CPU
         self._data: list[Any] = []
+        self._nodes: dict[int, Any] = {}
+        """Where each host runs, as a reference to the node's id."""
         self._running: dict[int, Any] = {}
         """What each busy host was sent last, as a reference to its answer."""
         # Also ends the cluster where an interrupt keeps the caller from ever holding this object.
@@ -59,8 +67,9 @@ class RayActors(Transport):
         try:
             with interrupts_held():
                 self._cluster.enter(address, deal)
-            self.regions = self._cluster.regions
             with interrupts_held():
+                dealt, labelled = self._cluster.regions, self._cluster.labels(_LABEL)
+                self.regions = _each_alone(dealt, labelled) if at_home and labelled else dealt
                 for region in self.regions:
                     self._data.append(self._ray.put(region))
                 self._cluster.actors += [self._make(h) for h in range(len(self.regions))]
@@ -92,17 +101,18 @@ class RayActors(Transport):
                 if not waited:
                     time.sleep(min(closes - now, _LOOK_S))
                     continue
-                count = min(max(missing, 1) if missing > 0 else len(waited), len(waited))
+                # Most rounds have everyone at once: the quorum is looked at only in those that have not.
+                alike = missing <= 0 or now - began < _LOOK_S
+                count = len(waited) if alike else min(missing, len(waited))
                 self._ray.wait(list(waited), num_returns=count, timeout=min(closes - now, _LOOK_S))
                 silent -= self._take_in(silent, arrivals, messages, unsent, renewed)
             self._take_in(set(self._running) - silent, arrivals, messages, unsent, renewed)
         return arrivals
 
     def restart(self, host: int) -> None:
-        self._running.pop(host, None)
-        with suppress(Exception):  # it may be gone, with its node
-            self._ray.kill(self._cluster.actors[host])
-        self._cluster.actors[host] = self._make(host)
+        with interrupts_held():
+            self._running.pop(host, None)
+            self._replace(host, self._node(host))
 
     def now(self) -> float:
         return time.monotonic()
@@ -119,21 +129,38 @@ class RayActors(Transport):
         return float(sum(size for size in sizes if not isinstance(size, Exception)))
 
     def close(self) -> None:
-        self._data, self._running = [], {}
+        self._data, self._running, self._nodes = [], {}, {}
         self._end()
 
-    def _make(self, host: int) -> Any:
-        """A new actor for a host; Ray does not restart it, as it would do so without the data."""
-        place: dict[str, Any] = {"scheduling_strategy": "SPREAD"}
-        if (name := self.regions[host].names[0]) in self._cluster.labels(_LABEL):
-            place |= {
-                "label_selector": {_LABEL: name},
-                "fallback_strategy": [{"label_selector": _ANY_NODE}],
-            }
+    def _make(self, host: int, avoid: str = _NOWHERE) -> Any:
+        """A new actor for a host. Ray does not restart it: calls that came before it was back would fail."""
+        home = self.regions[host].names[0]
+        first, *others = _places(home if home in self._cluster.labels(_LABEL) else None, avoid)
         kind = self._ray.remote(RegionHost).options(
-            num_cpus=self._share_of_cpu, max_restarts=0, max_task_retries=0, enable_task_events=False, **place
+            num_cpus=self._share_of_cpu,
+            max_restarts=0,
+            max_task_retries=0,
+            enable_task_events=False,
+            scheduling_strategy="SPREAD",
+            label_selector=first,
+            fallback_strategy=[{"label_selector": place} for place in others],
         )
-        return kind.remote(self._data[host])
+        actor = kind.remote(self._data[host])
+        self._nodes[host] = actor.__ray_call__.remote(
+            lambda host: __import__("ray").get_runtime_context().get_node_id()
+        )
+        return actor
+
+    def _replace(self, host: int, avoid: str) -> None:
+        with suppress(Exception):  # it may be gone, with its node
+            self._ray.kill(self._cluster.actors[host])
+        self._cluster.actors[host] = self._make(host, avoid)
+
+    def _node(self, host: int) -> str:
+        """Where a host runs, as far as that is known."""
+        ref = self._nodes[host]
+        node = self._outcome(ref) if self._ray.wait([ref], timeout=0)[0] else None
+        return node if isinstance(node, str) else _NOWHERE
 
     def _send(self, messages: Mapping[int, bytes], unsent: set[int]) -> None:
         """Send to who is free."""
@@ -163,7 +190,7 @@ class RayActors(Transport):
             arrivals.append((h, answer))
             if isinstance(answer, _LostActor) and h not in renewed:
                 renewed.add(h)  # once in a call, or one that dies of its data would be made without end
-                self._cluster.actors[h] = self._make(h)
+                self._replace(h, self._node(h) if answer.out_of_sight else _NOWHERE)
                 unsent |= {h} & messages.keys()
             if h in unsent:
                 self._send(messages, {h})
@@ -177,7 +204,8 @@ class RayActors(Transport):
         try:
             return self._ray.get(ref)
         except self._ray.exceptions.RayActorError as error:
-            return _LostActor(brief(error))
+            unknown = isinstance(error, self._ray.exceptions.ActorUnavailableError)
+            return _LostActor(brief(error), unknown)
         except self._ray.exceptions.RayError as error:
             return RuntimeError(brief(error))
 
@@ -201,4 +229,25 @@ class RayActors(Transport):
 
 
 class _LostActor(RuntimeError):
-    """The process of an actor ended before it answered."""
+    """The process of an actor ended before it answered; or is `out_of_sight`, perhaps with its node."""
+
+    def __init__(self, reason: str, out_of_sight: bool) -> None:
+        super().__init__(reason)
+        self.out_of_sight = out_of_sight
+
+
+def _places(home: str | None, avoid: str) -> list[dict[str, str]]:
+    """Labels that a node should have, the best first: `avoid` only where there is no other."""
+    others = {_NODE: f"!{avoid}"}
+    at_home = [{_LABEL: home, **others}] if home is not None else []
+    return [*at_home, others, {_NODE: f"!{_NOWHERE}"}]
+
+
+def _each_alone(dealt: Sequence[Holding], names: Collection[str]) -> list[Holding]:
+    """`dealt`, with each of the named regions in a holding of its own."""
+    alone: list[Holding] = []
+    for holding in dealt:
+        named = [r for r, name in enumerate(holding.names) if name in names]
+        cuts = sorted({0, len(holding.names), *named, *(r + 1 for r in named)})
+        alone += [holding.rows(slice(a, b)) for a, b in pairwise(cuts)]
+    return alone

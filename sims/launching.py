@@ -64,7 +64,7 @@ def launch(
     else:
         from eglb.coordinator.ray_fleet import RayActors
 
-        transport = actors = RayActors(deal, address)
+        transport = actors = RayActors(deal, address, regions_per_actor is None)
         hosts = actors.regions
     try:
         if faults is not None:
