@@ -77,7 +77,8 @@ class TestManySchedules:
         members = {"lost", "back", "quarantined", "drained", "admitted"}
         ended = {"ended converged", "ended nobody left"}
         assert {*faults, *rejected, *members, *ended, *DAMAGE, "stale", "misdelivered"} <= set(happened)
-        assert happened["ended converged"] >= 0.8 * RUNS
+        played_here = sum(count for what, count in happened.items() if what.startswith("ended "))
+        assert happened["ended converged"] >= 0.8 * played_here > 0
 
 
 def test_the_same_seed_is_the_same_run() -> None:
