@@ -186,7 +186,7 @@ def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runnin
         subprocess.run(["rm", "-rf", temp], check=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def joined(running_cluster: RunningCluster) -> Iterator[RunningCluster]:
     """The running cluster, with Ray connected to it from this process, as in a notebook."""
     import ray
