@@ -21,6 +21,10 @@ import msgpack
 import numpy as np
 
 _KINDS: dict[str, type[Message]] = {}
+_WIDEST = 200
+"""Messages in one encoding, fields of a message, axes of an array."""
+_MOST_ENTRIES = 8192
+_LONGEST_TEXT = 4096
 
 
 @dataclass(frozen=True)
@@ -172,28 +176,75 @@ def encode(messages: Sequence[Message], narrow: bool = True) -> bytes:
 def decode(data: bytes) -> list[Message]:
     """The messages that `encode` was given, `single` fields in double precision; arrays are read-only.
 
+    Whatever `data` is, this takes no more memory than 6 times its size and 2 MB.
+
     Raises
     ------
     ValueError : `data` is not such an encoding, or names an unknown message.
     """
     try:
-        messages = []
-        for kind, values in msgpack.unpackb(unsealed(data)):
-            singles = _KINDS[kind].singles()
-            for name, value in values.items():
-                if isinstance(value, list):
-                    dtype, shape, raw = value
-                    # `encode` sends number types only; numpy would evaluate others as expressions.
-                    if not re.fullmatch(r"[<|][fiub][1248]", dtype):
-                        raise ValueError(f"{kind}.{name} has entries of type {dtype!r}")
-                    array = np.frombuffer(raw, dtype).reshape(shape)
-                    if name in singles:
-                        array = array.astype(float)
-                        array.setflags(write=False)
-                    values[name] = array
-                elif not isinstance(value, (int, float, str)):
-                    raise TypeError(f"{kind}.{name} is a {type(value).__name__}")
-            messages.append(_KINDS[kind](**values))
-        return messages
-    except (AttributeError, KeyError, TypeError, ValueError, msgpack.UnpackException) as error:
-        raise ValueError(f"not a message of this protocol: {error!r}") from error
+        return [_message(kind, values) for kind, values in _unpack(unsealed(data))]
+    except (
+        AttributeError,
+        KeyError,
+        OverflowError,
+        TypeError,
+        ValueError,
+        msgpack.UnpackException,
+    ) as error:
+        # Not its `repr`: that may quote all of `data`.
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"not a message of this protocol: {reason}") from error
+
+
+def _unpack(packed: memoryview) -> Any:
+    """What msgpack reads, as far as it is no larger than messages are.
+
+    A list of a million lists takes a byte for each, and 64 times that in memory; a list that only says it is
+    long has room made for it at once, and 1024 of them fit into each other.
+    """
+    entries = 0
+
+    def count(container: Any) -> Any:
+        nonlocal entries
+        entries += 1 + len(container)
+        if entries > _MOST_ENTRIES:
+            raise ValueError(f"more than {_MOST_ENTRIES} entries")
+        return container
+
+    return msgpack.unpackb(
+        packed,
+        list_hook=count,
+        object_hook=count,
+        ext_hook=_no_extension,
+        max_array_len=_WIDEST,
+        max_map_len=_WIDEST,
+        max_str_len=_LONGEST_TEXT,
+    )
+
+
+def _no_extension(code: int, _data: bytes) -> Any:
+    raise ValueError(f"extension type {code}")
+
+
+def _message(kind: Any, values: Any) -> Message:
+    # Bytes would be quoted in the reason, at four times their size and more.
+    if not (isinstance(kind, str) and all(isinstance(name, str) for name in values)):
+        raise TypeError("names that are not text")
+    singles = _KINDS[kind].singles()
+    for name, value in values.items():
+        if isinstance(value, list):
+            dtype, shape, raw = value
+            # `encode` sends number types only; numpy would evaluate others as expressions.
+            if not re.fullmatch(r"[<|][fiub][1248]", dtype):
+                raise ValueError(f"{kind}.{name} has entries of type {dtype!r}")
+            if not (isinstance(shape, list) and all(type(size) is int and size >= 0 for size in shape)):
+                raise ValueError(f"{kind}.{name} has no shape")
+            array = np.frombuffer(raw, dtype).reshape(shape)
+            if name in singles and dtype == "<f4":
+                array = array.astype(float)
+                array.setflags(write=False)
+            values[name] = array
+        elif not isinstance(value, (int, float, str)):
+            raise TypeError(f"{kind}.{name} is a {type(value).__name__}")
+    return _KINDS[kind](**values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import fields
 from typing import Any
 
@@ -212,6 +213,93 @@ def test_no_garbled_message_does_anything_but_raise_value_error(data: st.DataObj
     except ValueError:
         return
     assert all(isinstance(message, Message) for message in messages)
+
+
+LARGE = 400_000
+
+
+def said(count: int) -> bytes:
+    """The head of a msgpack list of `count` entries."""
+    return b"\xdd" + count.to_bytes(4, "big")
+
+
+def numbers_of(dtype: object, shape: object, raw: object, kind: str = "Offer", name: str = "load") -> bytes:
+    return bytes(msgpack.packb([[kind, {name: [dtype, shape, raw]}]]))
+
+
+HOSTILE = {
+    "lists of nothing": said(LARGE) + b"\x90" * LARGE,
+    "maps of nothing": said(LARGE) + b"\x80" * LARGE,
+    "lists in lists": b"\x92" * 800 + b"\x90" * LARGE,
+    "trees of lists": (b"\xdc\x00\x40" + (b"\xdc\x00\x40" + b"\x90" * 64) * 64) * 90,
+    "a long tree": b"\xdc\x00\x40" + (b"\xdc\x00\x40" + (b"\xdc\x00\x40" + b"\x90" * 64) * 64) * 64,
+    "lists that say they are long": said(LARGE) * (LARGE // 5),
+    "lists that say they are fairly long": b"\xdc\x00\x40" * (LARGE // 3),
+    "a list that says it is endless": said(2**32 - 1) + bytes(LARGE),
+    "a map that says it is endless": b"\xdf\xff\xff\xff\xff" + b"\xa1a\x00" * LARGE,
+    "maps in maps": b"\x81\xa1a" * (LARGE // 3),
+    "short texts": said(LARGE // 3) + b"\xa2ab" * (LARGE // 3),
+    "extensions": b"\xdc\x00\x40" + b"\xd4\x05a" * (LARGE // 3),
+    "something behind": bytes(unsealed(ONE)) + bytes(LARGE),
+    "a text of wide letters": msgpack.packb([["Fault", {"reason": "a" * LARGE + "\U0001f600"}]]),
+    "texts that are none": msgpack.packb([["Fault", {"reason": b"\xff" * LARGE}]], use_bin_type=False),
+    "a kind of bytes": msgpack.packb([[bytes(LARGE), {}]]),
+    "a name of bytes": msgpack.packb([["Fault", {bytes(LARGE): 1}]]),
+    "a type of bytes": numbers_of(bytes(LARGE), [1], bytes(8)),
+    "a shape of bytes": numbers_of("<f8", bytes(LARGE), bytes(8)),
+    "a shape of many axes": numbers_of("<f8", [1] * LARGE, bytes(8)),
+    "a shape that overflows": numbers_of("<f8", [2**62, 4], b""),
+    "a shape beyond all": numbers_of("<f8", [2**64 - 1], bytes(8)),
+    "no rows of endless length": numbers_of("<f8", [0, 2**62], b""),
+    "a shape to be guessed": numbers_of("<f8", [-1], bytes(8)),
+    "a shape of truths": numbers_of("<f8", [True], bytes(8)),
+}
+
+
+@pytest.mark.parametrize("raw", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_bytes_are_a_value_error_that_takes_no_memory(raw: bytes) -> None:
+    data = sealed(raw)
+    with pytest.raises(ValueError, match="not a message of this protocol"):
+        decode(data)
+    assert peak_of_decoding(data) <= 6 * len(data) + 2_000_000
+
+
+@pytest.mark.parametrize("dtype", ["|u1", "<f2", "<f4", "<f8"])
+def test_numbers_take_no_more_than_a_few_times_their_bytes(dtype: str) -> None:
+    size = np.dtype(dtype).itemsize
+    data = sealed(numbers_of(dtype, [LARGE, 2], bytes(2 * LARGE * size)))
+    assert peak_of_decoding(data) <= 3.1 * len(data)
+
+
+def peak_of_decoding(data: bytes) -> int:
+    """Bytes."""
+    tracemalloc.start()
+    try:
+        decode(data)
+    except ValueError:
+        pass
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    return peak
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text() | st.binary(),
+        lambda part: st.lists(part, max_size=5) | st.dictionaries(st.text(max_size=3), part, max_size=4),
+    )
+)
+def test_nothing_that_msgpack_can_say_does_anything_but_raise_value_error(value: Any) -> None:
+    for packed in (
+        value,
+        [["Offer", value]],
+        [["Offer", {"load": value}]],
+        [["Offer", {"load": ["<f8", value, b""]}]],
+    ):
+        data = sealed_pack(packed)
+        assert peak_of_decoding(data) <= 6 * len(data) + 2_000_000
 
 
 def edges_of(degree: list[int]) -> list[slice]:
