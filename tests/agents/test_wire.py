@@ -232,6 +232,7 @@ HOSTILE = {
     "maps of nothing": said(LARGE) + b"\x80" * LARGE,
     "lists in lists": b"\x92" * 800 + b"\x90" * LARGE,
     "trees of lists": (b"\xdc\x00\x40" + (b"\xdc\x00\x40" + b"\x90" * 64) * 64) * 90,
+    "a small tree": b"\xdc\x00\x40" + (b"\xdc\x00\x40" + (b"\xdc\x00\x40" + b"\x80" * 64) * 64) * 3,
     "a long tree": b"\xdc\x00\x40" + (b"\xdc\x00\x40" + (b"\xdc\x00\x40" + b"\x90" * 64) * 64) * 64,
     "lists that say they are long": said(LARGE) * (LARGE // 5),
     "lists that say they are fairly long": b"\xdc\x00\x40" * (LARGE // 3),
@@ -252,7 +253,6 @@ HOSTILE = {
     "a shape beyond all": numbers_of("<f8", [2**64 - 1], bytes(8)),
     "no rows of endless length": numbers_of("<f8", [0, 2**62], b""),
     "a shape to be guessed": numbers_of("<f8", [-1], bytes(8)),
-    "a shape of truths": numbers_of("<f8", [True], bytes(8)),
 }
 
 
