@@ -21,6 +21,7 @@ import msgpack
 import numpy as np
 
 _KINDS: dict[str, type[Message]] = {}
+_NUMBER_TYPE = re.compile(r"[<|][fiub][1248]")
 _WIDEST = 200
 """Messages in one encoding, fields of a message, axes of an array."""
 _MOST_ENTRIES = 8192
@@ -240,7 +241,7 @@ def _message(kind: Any, values: Any) -> Message:
         if isinstance(value, list):
             dtype, shape, raw = value
             # `encode` sends number types only; numpy would evaluate others as expressions.
-            if not re.fullmatch(r"[<|][fiub][1248]", dtype):
+            if not _NUMBER_TYPE.fullmatch(dtype):
                 raise ValueError(f"{kind}.{name} has entries of type {dtype!r}")
             array = np.frombuffer(raw, dtype).reshape(shape)
             if list(array.shape) != shape:

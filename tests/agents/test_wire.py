@@ -235,7 +235,7 @@ HOSTILE = {
     "a small tree": b"\xdc\x00\x40" + (b"\xdc\x00\x40" + (b"\xdc\x00\x40" + b"\x80" * 64) * 64) * 3,
     "a long tree": b"\xdc\x00\x40" + (b"\xdc\x00\x40" + (b"\xdc\x00\x40" + b"\x90" * 64) * 64) * 64,
     "lists that say they are long": said(LARGE) * (LARGE // 5),
-    "lists that say they are fairly long": b"\xdc\x00\x40" * (LARGE // 3),
+    "lists that say they are fairly long": b"\xdc\x00\xc8" * (LARGE // 3),
     "a list that says it is endless": said(2**32 - 1) + bytes(LARGE),
     "a map that says it is endless": b"\xdf\xff\xff\xff\xff" + b"\xa1a\x00" * LARGE,
     "maps in maps": b"\x81\xa1a" * (LARGE // 3),
