@@ -200,6 +200,17 @@ class Membership:
         """Let drained regions take part again."""
         self._turn(regions, False)
 
+    def take_over(self, round: int, events: Iterable[Event]) -> None:
+        """Go on after `round` of another coordinator, who noted `events`, with agents started afresh."""
+        self.round = round
+        self.events[:] = events
+        gone: dict[str, bool] = {}
+        for event in self.events:
+            if event.what in ("lost", "quarantined", "back"):
+                gone |= dict.fromkeys(event.regions, event.what != "back")
+        if back := tuple(name for name in self.names if gone.get(name)):
+            self._note("back", back, "started afresh")
+
     def reasons(self) -> dict[str, str]:
         """Why each region that is closed is so."""
         found = {self.names[i]: "drained" for i in np.flatnonzero(self._drained)}

@@ -106,7 +106,7 @@ def go_on(kept: Kept, market: Market, fleet: Fleet, method: Method, gap: float, 
     members = fleet.membership
     members.drain(kept.drained)
     fleet.settle()
-    members.events[:] = [Event(*event) for event in kept.events]
+    members.take_over(kept.round, [Event(*event) for event in kept.events])
     members.rejected.update({(region, what): count for region, what, count in kept.rejected})
     _restore(fleet.traffic, kept.traffic)
     known = _known(market, fleet, method, replace(kept.incumbent))  # the run will change its own

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any, Self
@@ -103,6 +103,10 @@ class Faults:
             raise InputError(problems)
         return cls(**found)
 
+    def unknown_regions(self, names: Collection[str]) -> list[str]:
+        """What is wrong with its outages in a fleet of regions with these names."""
+        return [f"faults: no region is called {o.region!r}" for o in self.out if o.region not in names]
+
 
 def _read_count(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
@@ -177,8 +181,8 @@ class FaultyLine(Line):
         self._random = random.Random(faults.seed)
         self._health = [_Health() for _ in hosts]
         holder = {name: h for h, names in enumerate(hosts) for name in names}
-        if unknown := [o.region for o in faults.out if o.region not in holder]:
-            raise InputError([f"faults: no region is called {name!r}" for name in unknown])
+        if unknown := faults.unknown_regions(holder):
+            raise InputError(unknown)
         self._outages = [(holder[o.region], range(o.start, o.start + o.calls)) for o in faults.out]
         slow = round(faults.slow.rate * len(hosts))
         self._slow = set(self._random.sample(range(len(hosts)), slow))

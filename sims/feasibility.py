@@ -112,7 +112,7 @@ def require_feasible(scenario: Scenario) -> None:
 
 
 def describe_shortages(scenario: Scenario, out: Collection[str] = ()) -> list[str]:
-    """What `require_feasible` says, one shortage a line; regions that are `out` are marked."""
+    """What `require_feasible` says, one shortage a line; regions that are `out` come first, marked."""
     shortages = find_shortages(scenario)
     if not shortages:
         return []
@@ -121,7 +121,7 @@ def describe_shortages(scenario: Scenario, out: Collection[str] = ()) -> list[st
     problems = []
     for s in shown:
         gateways = [scenario.gateways[j] for j in s.gateways]
-        names = [scenario.regions[i] for i in s.regions]
+        names = sorted((scenario.regions[i] for i in s.regions), key=lambda name: name not in out)
         regions = [f"{name} (out)" if name in out else name for name in names]
         asked = float(scenario.demand[list(s.gateways), s.slot].sum())
         held = float(scenario.capacity[list(s.regions), s.slot].sum())

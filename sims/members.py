@@ -15,13 +15,17 @@ from dataclasses import asdict, dataclass
 from itertools import takewhile
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from eglb.coordinator.membership import Event, Membership
 from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
+
+if TYPE_CHECKING:
+    from eglb.coordinator.algorithm import WarmStart
+    from eglb.coordinator.run import Run
 
 Warn = Callable[[str], None]
 
@@ -80,6 +84,20 @@ def carry_out(order: Order, members: Membership, warn: Warn | None) -> None:
             warn(problem)
 
 
+def leave_out(run: Run, regions: tuple[str, ...], warm: WarmStart | None) -> None:
+    """Begin without some regions, from `warm` as far as it is known."""
+    from eglb.coordinator.algorithm import Incumbent  # which compiles kernels
+
+    if not regions:
+        return
+    run.fleet.membership.drain(regions)
+    start, further = Incumbent(), np.zeros((0, run.market.regions, run.market.kinds))
+    if warm is not None:
+        start = Incumbent(route=warm.route, demand_price=warm.demand_price, equity_price=warm.equity_price)
+        further = warm.equity_prices
+    run.action = run.start_from(start, run.closed, False, further)
+
+
 class FolderOrders:
     """The orders that other processes leave in a checkpoint folder."""
 
@@ -118,16 +136,22 @@ class Overseer:
     ----------
     orders : from this process. checkpoint : the folder where those of others are left, if there is one.
     warn : told who was lost or came back since the last look, and which orders cannot be carried out.
+    told : how many events were told before.
     """
 
     def __init__(
-        self, members: Membership, orders: Orders | None, checkpoint: Path | None, warn: Warn | None
+        self,
+        members: Membership,
+        orders: Orders | None,
+        checkpoint: Path | None,
+        warn: Warn | None,
+        told: int,
     ) -> None:
         self._members = members
         self._own = orders
         self._left = None if checkpoint is None else FolderOrders(checkpoint)
         self._warn = warn
-        self._told = members.events[-1] if members.events else None
+        self._told = members.events[told - 1] if told else None
 
     def look(self) -> bool:
         """Carry out what was ordered; whether anything happened to the members."""

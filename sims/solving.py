@@ -21,10 +21,8 @@ from eglb.sims.scenario import Scenario
 from eglb.sims.solution import RoundRecord, Solution
 
 if TYPE_CHECKING:
-    from eglb.coordinator.algorithm import WarmStart
     from eglb.coordinator.membership import Event
     from eglb.coordinator.network import Network
-    from eglb.coordinator.run import Run
     from eglb.sims.checkpoint import Checkpoint, SolveOptions
     from eglb.sims.faults import Faults
     from eglb.sims.members import Orders
@@ -153,6 +151,8 @@ def solve(
         problems.append("the central solver asks no agents: it can leave none out")
     if faults is not None and (algorithm == "central" or address != "inprocess"):
         problems.append('faults are for experiments with agents in process: address="inprocess"')
+    if faults is not None:
+        problems += faults.unknown_regions(scenario.regions)
     if problems:
         raise InputError(problems)
     source = None
@@ -256,7 +256,7 @@ def _solve_with_agents(
     from eglb.coordinator.run import Run
     from eglb.coordinator.subgradient import Subgradient
     from eglb.sims.launching import launch
-    from eglb.sims.members import Overseer
+    from eglb.sims.members import Overseer, leave_out
     from eglb.sims.partition import partition
     from eglb.sims.warm_start import align
 
@@ -285,12 +285,14 @@ def _solve_with_agents(
         if checkpoint is not None and checkpoint.kept is not None:
             run = checkpoint.go_on(parts.market, fleet, method, options)
             trace += checkpoint.trace
+            told = len(checkpoint.kept.events)
         else:
             warm = align(source, parts) if source is not None else None
             run = Run(parts.market, fleet, method(parts.market, options.gap, warm), method)
-            _leave_out(run, options.without, warm)
+            leave_out(run, options.without, warm)
+            told = len(fleet.membership.events)
         seconds_before = run.seconds
-        overseer = Overseer(fleet.membership, orders, checkpoint.folder if checkpoint else None, warn)
+        overseer = Overseer(fleet.membership, orders, checkpoint.folder if checkpoint else None, warn, told)
 
         def record(seconds: float) -> None:
             best, traffic = run.incumbent, fleet.traffic
@@ -348,20 +350,6 @@ def _solve_with_agents(
         events=tuple(members.events),
         rejected=members.to_dict()["rejected"],
     )
-
-
-def _leave_out(run: Run, regions: tuple[str, ...], warm: WarmStart | None) -> None:
-    """Begin without some regions, from `warm` as far as it is known."""
-    from eglb.coordinator.algorithm import Incumbent
-
-    if not regions:
-        return
-    run.fleet.membership.drain(regions)
-    start, further = Incumbent(), np.zeros((0, run.market.regions, run.market.kinds))
-    if warm is not None:
-        start = Incumbent(route=warm.route, demand_price=warm.demand_price, equity_price=warm.equity_price)
-        further = warm.equity_prices
-    run.action = run.start_from(start, run.closed, False, further)
 
 
 def _solve_centrally(

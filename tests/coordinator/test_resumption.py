@@ -213,6 +213,8 @@ def test_a_region_that_is_back_is_planned_for_again() -> None:
     kept = unpack(b"".join(pack(keep(run, []), "")), "")
     again = go_on(kept, parts.market, fleet_of(parts), Admm, GAP, True)
     assert not again.closed.any()
+    last = again.fleet.membership.events[-1]
+    assert (last.round, last.what, last.regions) == (kept.round, "back", scenario.regions[:1])
     assert follow(again, 600)[0] is Outcome.CONVERGED
     assert again.incumbent.bound <= optimum * (1 + 1e-9)
     assert again.incumbent.objective <= optimum * (1 + 2 * GAP)

@@ -146,14 +146,16 @@ def test_replies_that_are_not_used_are_counted() -> None:
     assert found.to_dict()["members"]["rejected"] == {name: dict(c) for name, c in found.rejected.items()}
 
 
-def test_faults_are_refused_where_they_make_no_sense(fleet: Scenario) -> None:
+def test_faults_are_refused_where_they_make_no_sense(fleet: Scenario, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
     drop = Faults.parse("drop=0.1")
     with pytest.raises(InputError, match="in process"):
         solve(fleet, "dual", faults=drop)
     with pytest.raises(InputError, match="in process"):
         solve(fleet, "central", address="inprocess", faults=drop)
     with pytest.raises(InputError, match="atlantis"):
-        solve(fleet, "dual", address="inprocess", faults=Faults.parse("out=atlantis@1+2"))
+        solve(fleet, "dual", address="inprocess", faults=Faults.parse("out=atlantis@1+2"), checkpoint=folder)
+    assert not folder.exists()  # refused before any work
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import pytest
 import eglb
 from eglb.coordinator.membership import Event, Membership
 from eglb.sims.catalog import load
+from eglb.sims.faults import Faults
 from eglb.sims.members import (
     FolderOrders,
     Order,
@@ -116,7 +117,7 @@ def test_impossible_orders_are_refused_where_they_are_left(tmp_path: Path, fleet
 
 def test_the_overseer_tells_each_event_once_even_equal_ones() -> None:
     found, said, orders = members(), list[str](), Orders()
-    overseer = Overseer(found, orders, None, said.append)
+    overseer = Overseer(found, orders, None, said.append, 0)
     assert not overseer.look()
     for _ in range(2):
         orders.drain("a")
@@ -206,6 +207,21 @@ def test_an_order_in_the_checkpoint_folder_outlives_the_run(tmp_path: Path, flee
     assert resumed.events == (Event(4, "drained", (name,)),)
     with pytest.raises(InputError, match="by orders"):
         eglb.resume(folder, without=(fleet.regions[0],))
+
+
+def test_a_resumed_run_has_who_was_lost_back_and_says_so(tmp_path: Path, fleet: Scenario) -> None:
+    folder, name = tmp_path / "run", fleet.regions[2]
+    gone = Faults.parse(f"out={name}@5+9999")
+    solve(fleet, "admm", gap=1e-3, deadline=4.0, address="inprocess", faults=gone, checkpoint=folder)
+    leave_order(folder, Order("drain", fleet.regions[:1]), fleet)
+    said = list[str]()
+    resumed = eglb.resume(folder, warn=said.append)
+    told = [(event.what, event.regions) for event in resumed.events]
+    assert told == [("lost", (name,)), ("back", (name,)), ("drained", fleet.regions[:1])]
+    assert said == [str(event) for event in resumed.events[1:]]
+    rounds = [event.round for event in resumed.events]
+    assert 0 < rounds[0] < rounds[1] == rounds[2] < resumed.rounds
+    assert resumed.out == {fleet.regions[0]: "drained"} and resumed.load[2].any()
 
 
 def test_without_is_refused_where_it_makes_no_sense(fleet: Scenario) -> None:
