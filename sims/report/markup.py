@@ -38,9 +38,15 @@ def change(old: float, new: float) -> str:
 
 
 def table(
-    caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, bold: Sequence[int] = ()
+    caption: str,
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    bold: Sequence[int] = (),
+    words: bool = False,
 ) -> str:
-    """A table whose first column names the rows and whose others are figures; cells are HTML already.
+    """A table whose first column names the rows and whose others are figures, or `words`; cells are HTML
+    already.
 
     `head` may break lines with a newline; `bold` are the rows to stress.
     """
@@ -53,8 +59,10 @@ def table(
             + "".join(f"<td>{cell}</td>" for cell in others)
             + "</tr>"
         )
+    kind = ' class="words"' if words else ""
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{text(caption)}"><table>'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{text(caption)}">'
+        f"<table{kind}>"
         f"<caption>{text(caption)}</caption><thead><tr>{cells}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table></div>"
     )

@@ -80,11 +80,12 @@ def _members(material: Material, said: list[str]) -> Section:
             for event in events[-TABLE_ROWS:]
         ]
         cut = f"; the last {TABLE_ROWS} of {len(events):,}" if len(events) > TABLE_ROWS else ""
-        body += table(f"Members{cut}", ["", "regions", "what", "why"], rows)
+        body += table(f"Members{cut}", ["", "regions", "what", "why"], rows, words=True)
     if rejected:
         counts = [[text(name), text(_counted(what))] for name, what in rejected.items()]
         body += folded(
-            "Answers that were not used", table("By region", ["region", "how many"], counts[:TABLE_ROWS])
+            "Answers that were not used",
+            table("By region", ["region", "how many"], counts[:TABLE_ROWS], words=True),
         )
     return Section("Regions that were missing", body, {})
 
@@ -265,6 +266,10 @@ def _convergence(material: Material) -> Section:
         for along in convergence.ALONG
     ]
     said = "Certified gap of the best plan so far, on logarithmic axes. Seconds count from the first message."
+    if len({row.get("regions_out", 0) for row in material.rounds}) > 1:
+        said += (
+            " Where it rises, regions were lost or came back: from there on it is that of another problem."
+        )
     body = f'<p>{said}</p>{lines_legend(names)}<div class="figures">{"".join(frames)}</div>'
     if material.command == "compare":
         rows = [

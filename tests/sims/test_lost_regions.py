@@ -210,6 +210,7 @@ def test_a_report_tells_of_members_that_came_back(tmp_path: Path) -> None:
         write_solution(found, aside)
     page = (tmp_path / "back" / "report.html").read_text()
     assert "All regions took part in the end" in page and "no answer within 4 s" in page
+    assert "regions were lost or came back" in page
     assert not (tmp_path / "back" / "unmet.parquet").exists()
 
 
