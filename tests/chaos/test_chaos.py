@@ -28,9 +28,9 @@ def replay(seed: int) -> str:
     return f"EGLB_CHAOS_SEED={seed} python -m pytest tests/chaos -s"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def happened() -> Counter[str]:
-    """What all schedules of this module came across."""
+    """What all schedules that this process played came across."""
     return Counter()
 
 
@@ -60,6 +60,9 @@ class TestManySchedules:
 
     @pytest.mark.skipif(RUNS < 500, reason="too few to have seen everything")
     def test_everything_that_can_go_wrong_did(self, happened: Counter[str]) -> None:
+        played_here = sum(count for what, count in happened.items() if what.startswith("ended "))
+        if played_here < RUNS:
+            pytest.skip(f"{played_here} of {RUNS} schedules were played in this process: run it without -n")
         print(f"\n{dict(sorted(happened.items()))}")
         faults = {
             "drop",
@@ -77,8 +80,7 @@ class TestManySchedules:
         members = {"lost", "back", "quarantined", "drained", "admitted"}
         ended = {"ended converged", "ended nobody left"}
         assert {*faults, *rejected, *members, *ended, *DAMAGE, "stale", "misdelivered"} <= set(happened)
-        played_here = sum(count for what, count in happened.items() if what.startswith("ended "))
-        assert happened["ended converged"] >= 0.8 * played_here > 0
+        assert happened["ended converged"] >= 0.8 * RUNS
 
 
 def test_the_same_seed_is_the_same_run() -> None:
