@@ -57,7 +57,6 @@ class RayActors(Transport):
             self._ray = load_ray()
         self._cluster = RayCluster(self._ray)
         self._share_of_cpu = 0.0 if address == "local" else _SHARE_OF_CPU
-        self._data: list[Any] = []
         self._nodes: dict[int, Any] = {}
         """Where each host runs, as a reference to the node's id."""
         self._running: dict[int, Any] = {}
@@ -70,8 +69,6 @@ class RayActors(Transport):
             with interrupts_held():
                 dealt, labelled = self._cluster.regions, self._cluster.labels(_LABEL)
                 self.regions = _each_alone(dealt, labelled) if at_home and labelled else dealt
-                for region in self.regions:
-                    self._data.append(self._ray.put(region))
                 self._cluster.actors += [self._make(h) for h in range(len(self.regions))]
             self._wait_until_ready()
         except BaseException:
@@ -129,7 +126,7 @@ class RayActors(Transport):
         return float(sum(size for size in sizes if not isinstance(size, Exception)))
 
     def close(self) -> None:
-        self._data, self._running, self._nodes = [], {}, {}
+        self._running, self._nodes = {}, {}
         self._end()
 
     def _make(self, host: int, avoid: str = _NOWHERE) -> Any:
@@ -145,7 +142,8 @@ class RayActors(Transport):
             label_selector=first,
             fallback_strategy=[{"label_selector": place} for place in others],
         )
-        actor = kind.remote(self._data[host])
+        # Not as an object put once: that would be looked for on the lost node too, which takes up to 30 s.
+        actor = kind.remote(self.regions[host])
         self._nodes[host] = actor.__ray_call__.remote(
             lambda host: __import__("ray").get_runtime_context().get_node_id()
         )
