@@ -25,7 +25,7 @@ demo: setup
 	@echo "open build/demo/report.html in a browser"
 
 test: lint types
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 setup: $(VENV)/.installed
 

@@ -45,11 +45,17 @@ def _started_here(pid: int, marker: str) -> bool:
         return False
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For ``--dist loadgroup``: a file stays with one worker, and so do all tests that start a cluster."""
+    """For ``--dist loadgroup``: a file stays with one worker, and so do all tests that start a cluster.
+
+    These come first, then the files with slow tests: the short ones level out the workers.
+    """
+    clusters = {item for item in items if item.get_closest_marker("cluster")}
+    slow_files = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item not in clusters, item.path not in slow_files))
     for item in items:
-        group = "cluster" if item.get_closest_marker("cluster") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group("cluster" if item in clusters else str(item.path)))
 
 
 @pytest.fixture(scope="session", autouse=True)
