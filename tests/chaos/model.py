@@ -33,7 +33,8 @@ _USD = 1e-9
 _SOLVER = 1e-7
 """The same for the general solver's optimum."""
 _ANSWERS_KEPT = 64
-_LONGEST_PAUSE = 1.0
+CALL_AND_PAUSE = 2.0
+"""By a clock that counts calls and pauses: how much later than its deadline a silent host is given up."""
 _REROUTED_WITHIN = 2
 _ANY_NUMBER = 10**9
 """Of exchanges to the first plan of all, which takes an algorithm what it takes."""
@@ -117,6 +118,7 @@ class Model:
         fleet: HeardFleet,
         carried: Carried,
         genuine: Genuine,
+        tolerance: float,
     ) -> None:
         self._host_of = {at.start: h for h, at in enumerate(fleet.membership.hosts)}
         self._parts = parts
@@ -124,6 +126,7 @@ class Model:
         self._fleet = fleet
         self._carried = carried
         self._genuine = genuine
+        self._tolerance = tolerance
         self._since_change = -_ANY_NUMBER
         self._published: tuple[object, ...] = ()
         self.plans = 0
@@ -179,11 +182,11 @@ class Model:
                 raise Broken(f"host {host} never answered round {part.number} so ({kinds}), yet it is used")
 
     def _notice(self) -> None:
-        """Silence of a member never lasts longer than its deadline, and a call and a pause more."""
+        """Silence of a member never lasts longer than its deadline and the tolerance."""
         members = self._fleet.membership
         for h in members.active:
             asked = self._carried.asked_at.get(h)
-            if asked is not None and self._carried.now() - asked > members.deadline_s + 1.0 + _LONGEST_PAUSE:
+            if asked is not None and self._carried.now() - asked > members.deadline_s + self._tolerance:
                 raise Broken(f"host {h} is silent since {asked}, it is {self._carried.now()}, not lost")
 
     def _check(self, run: Run) -> None:
