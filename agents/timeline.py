@@ -65,7 +65,9 @@ class Timeline(Holding):
             price[:, ahead], intensity[:, :, ahead] = foretold[:, 0], foretold[:, 1:]
             # Capacity is the operator's own plan: it is known ahead.
             capacity[:, ahead] = self.metered.capacity[:, slot[ahead]]
-        return Region(self.names, price * weight, capacity, intensity * weight, carried)
+        # Slots that are picked out come with the regions' axis innermost, which compiled code does not take.
+        series = (np.ascontiguousarray(each) for each in (price * weight, capacity, intensity * weight))
+        return Region(self.names, *series, carried)
 
     def _intensity(self, slot: Array, settled: int) -> Array:
         """(n, K, S): metered where it is, else as estimated."""
@@ -133,6 +135,9 @@ class Look(Request):
     def show(self, holding: Holding) -> Region:
         if not isinstance(holding, Timeline):
             raise ValueError("only an agent with a timeline can look at moments")
+        slots = holding.metered.price.shape[1]
+        if not (0 <= self.now < slots and ((self.slot >= 0) & (self.slot < slots)).all()):
+            raise ValueError(f"asked about other slots than its {slots}")
         return holding.at(self.now, self.settled, self.slot, self.weight, self.carried)
 
     def answer(self, region: Region, memory: Memory) -> Quantity:
