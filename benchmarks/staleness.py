@@ -2,8 +2,8 @@
 
     EGLB_DATA=... python benchmarks/staleness.py [--instance NAME]... [--algorithm NAME]... [--out FOLDER]
 
-`eglb.solve(..., address="inprocess", regions_per_actor=1, faults=...)`, so one agent per region, to a certified
-gap of 1e-4 (subgradient: 1e-2), with five seeds each:
+`eglb.solve(..., address="inprocess", regions_per_actor=1, faults=...)`, so one agent per region, to a
+certified gap of 1e-4 (subgradient: 1e-2), with five seeds each:
 
 - undisturbed: no faults, one run;
 - 10 % lost, 30 % lost: so many of all replies, each by chance, are lost;
