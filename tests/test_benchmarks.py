@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = [
-    pytest.param(path, id=path.stem, marks=[pytest.mark.cluster] if "import ray\n" in path.read_text() else [])
+    pytest.param(
+        path, id=path.stem, marks=[pytest.mark.cluster] if "import ray\n" in path.read_text() else []
+    )
     for path in sorted((Path(__file__).parent.parent / "benchmarks").glob("*.py"))
 ]
 
