@@ -75,8 +75,10 @@ def find_problem(message: Message, sizes: Mapping[str, int]) -> str | None:
             return f"{field} of shape {shape} instead of {due}"
         if value.dtype.kind not in "fiu":
             return f"{field} with entries of type {value.dtype}"
+        if not value.size:
+            continue
         # One pass finds NaN too, which is neither above nor below anything.
-        low, high = (value.min(), value.max()) if value.size else (0.0, 0.0)
+        low, high = value.min(), value.max()
         if not (math.isfinite(low) and math.isfinite(high)):
             return f"{field} with numbers that are not finite"
         if low < numbers.at_least:

@@ -6,6 +6,7 @@ over all sets of gateways, the optimum is a general linear solver's, the bound i
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +16,7 @@ import numpy as np
 from small_fleets import optimum
 
 from eglb.agents.host import RoundNumber
-from eglb.agents.wire import Message, decode, encode
+from eglb.agents.wire import Fault, Message, decode, encode
 from eglb.coordinator.algorithm import Broadcast, Round
 from eglb.coordinator.fleet import Fleet
 from eglb.coordinator.run import Run
@@ -33,6 +34,7 @@ _USD = 1e-9
 _SOLVER = 1e-7
 """The same for the general solver's optimum."""
 _ANSWERS_KEPT = 64
+_FORGOTTEN_OR_OVER = re.compile(r"restarted and lost its memory|round \d+ is over")
 CALL_AND_PAUSE = 2.0
 """By a clock that counts calls and pauses: how much later than its deadline a silent host is given up."""
 _REROUTED_WITHIN = 2
@@ -72,7 +74,9 @@ class Carried(Line):
 
 
 class Genuine(Line):
-    """Innermost: remembers what hosts really answered, and to which round."""
+    """Innermost: remembers what hosts really answered, and to which round. They may refuse what is damaged,
+    is of a round that is over, or rests on what they have forgotten, and nothing else.
+    """
 
     def __init__(self, inner: Transport) -> None:
         super().__init__(inner)
@@ -86,6 +90,9 @@ class Genuine(Line):
             if isinstance(answer, bytes):
                 head, *replies = decode(answer)
                 if isinstance(head, RoundNumber):
+                    for reply in replies:
+                        if isinstance(reply, Fault) and not _FORGOTTEN_OR_OVER.fullmatch(reply.reason):
+                            raise Broken(f"host {h} refused what it was sent undamaged: {reply.reason}")
                     self._given.setdefault(h, deque(maxlen=_ANSWERS_KEPT)).append((head.number, replies))
         return arrived
 
