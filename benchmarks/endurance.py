@@ -133,7 +133,7 @@ class Watch:
         self._due: list[tuple[int, Callable[[], None]]] = [
             (mark, partial(self._sample, mark)) for mark in self.marks
         ]
-        for n, start in enumerate(range(0, self.marks[-1], CYCLE)):
+        for n, start in enumerate(range(0, max(self.marks, default=0), CYCLE)):
             region = self.regions[n % len(self.regions)]
             self._due.append((start + 30, partial(self.orders.drain, region)))
             self._due.append((start + 60, partial(self.orders.admit, region)))
@@ -279,7 +279,7 @@ def endure(place: str, algorithm: str, smoke: bool) -> Endured:
         )
 
     with tempfile.TemporaryDirectory() as folder:
-        solve(Watch(place, algorithm, fleet.regions, (2**30,)), folder, 30)
+        solve(Watch(place, algorithm, fleet.regions, ()), folder, 30)
     files_before = open_files(os.getpid())
     watch = Watch(place, algorithm, fleet.regions, marks)
     with tempfile.TemporaryDirectory() as folder:

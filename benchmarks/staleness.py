@@ -221,8 +221,8 @@ def main() -> None:
                     flush=True,
                 )
                 rows += of
-    if options.out is not None:
-        write(options.out, rows, "EGLB_DATA=... python benchmarks/staleness.py")
+            if options.out is not None:
+                write(options.out, rows, "EGLB_DATA=... python benchmarks/staleness.py")
 
 
 if __name__ == "__main__":
