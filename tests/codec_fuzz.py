@@ -66,11 +66,21 @@ def nest(random: np.random.Generator, packed: bytes, other: bytes) -> bytes:
         b"\x81\xa1a",
         b"\x80",
         b"\xdc\x00\xc8",
-        b"\xdd\x00\x00\x00\x40",
+        b"\xdd\x00\x01\x00\x00",
         b"\xc7\x01\x05",
     ]
     head = bytes(random.choice(np.array(heads, object)))
     return packed[:at] + head * any_count(random, len(head)) + packed[at:]
+
+
+def plant(random: np.random.Generator, packed: bytes, other: bytes) -> bytes:
+    """A well-formed tree of lists, sometimes in front of what is left of the message."""
+    width = int(random.integers(2, 200))
+    tree = bytes(random.choice(np.array([b"\x90", b"\x80", b"\xc0", b"\xa1a"], object)))
+    most = min(any_count(random, 1), LARGEST // (width + 1))
+    while len(tree) <= most:
+        tree = b"\xdc" + width.to_bytes(2, "big") + tree * width
+    return tree + packed[random.integers(len(packed)) :] if random.random() < 0.3 else tree
 
 
 def noise(random: np.random.Generator, packed: bytes, other: bytes) -> bytes:
@@ -120,7 +130,17 @@ def any_count(random: np.random.Generator, size: int) -> int:
     return max(1, int(10.0 ** random.uniform(0.0, np.log10(0.9 * LARGEST))) // int(size))
 
 
-MUTATIONS: Sequence[Mutation] = (flip_bits, truncate, splice, repeat, claim_length, nest, noise, retell)
+MUTATIONS: Sequence[Mutation] = (
+    flip_bits,
+    truncate,
+    splice,
+    repeat,
+    claim_length,
+    nest,
+    plant,
+    noise,
+    retell,
+)
 
 
 @cache

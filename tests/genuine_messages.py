@@ -15,11 +15,10 @@ from eglb.agents.valuation import Bound, Evaluate, Introduce, Offer
 from eglb.agents.wire import Message, decode, encode
 
 KINDS, SLOTS = 2, 3
-SIZES = {"kind": KINDS, "slot": SLOTS}
 _HOURS = 5
 
 
-def draw_exchange(seed: int, slots: int = SLOTS) -> tuple[Timeline, list[Request]]:
+def draw_exchange(seed: int, slots: int = SLOTS, kinds: int = KINDS) -> tuple[Timeline, list[Request]]:
     """Some regions are closed, some without footprints, some paid to run; all is about `slots` slots."""
     random = np.random.default_rng(seed)
     rows, gateways = int(random.integers(1, 4)), int(random.integers(1, 4))
@@ -29,7 +28,7 @@ def draw_exchange(seed: int, slots: int = SLOTS) -> tuple[Timeline, list[Request
         tuple(f"r{i}" for i in range(rows)),
         money * random.normal(size=(rows, _HOURS)),
         power * random.random((rows, _HOURS)) * open_ * (random.random((rows, _HOURS)) < 0.9),
-        footprint * random.random((rows, KINDS, _HOURS)) * (random.random((rows, KINDS, 1)) < 0.8),
+        footprint * random.random((rows, kinds, _HOURS)) * (random.random((rows, kinds, 1)) < 0.8),
     )
     estimate = metered.intensity * random.uniform(0.5, 2.0, metered.intensity.shape)
     first = np.datetime64("2024-01-01T00:00:00", "s")
@@ -39,7 +38,7 @@ def draw_exchange(seed: int, slots: int = SLOTS) -> tuple[Timeline, list[Request
         return power * random.normal(0.3, 0.5, (rows, slots))
 
     def price() -> np.ndarray:
-        return money / footprint * random.random((rows, KINDS)) * (random.random(KINDS) < 0.7)
+        return money / footprint * random.random((rows, kinds)) * (random.random(kinds) < 0.7)
 
     def barrier_step(number: int) -> BarrierStep:
         return BarrierStep(
@@ -47,13 +46,13 @@ def draw_exchange(seed: int, slots: int = SLOTS) -> tuple[Timeline, list[Request
             centring=float(random.uniform(0.01, 1.0)),
             price_unit=money,
             load_unit=power,
-            footprint_unit=np.full(KINDS, footprint),
-            level=random.uniform(0.5, 5.0, (rows, KINDS)),
-            level_move=random.normal(0.0, 0.1, (rows, KINDS)),
+            footprint_unit=np.full(kinds, footprint),
+            level=random.uniform(0.5, 5.0, (rows, kinds)),
+            level_move=random.normal(0.0, 0.1, (rows, kinds)),
             load=np.maximum(load(), 0.0),
             capacity_price_move=random.normal(0.0, 0.1, (rows, slots)),
-            equity_price=random.uniform(0.1, 1.0, (rows, KINDS)),
-            equity_price_move=random.normal(0.0, 0.1, (rows, KINDS)),
+            equity_price=random.uniform(0.1, 1.0, (rows, kinds)),
+            equity_price_move=random.normal(0.0, 0.1, (rows, kinds)),
             near=bool(random.random() < 0.5),
         )
 
@@ -65,7 +64,7 @@ def draw_exchange(seed: int, slots: int = SLOTS) -> tuple[Timeline, list[Request
             settled=int(random.integers(-1, _HOURS + 1)),
             slot=random.integers(_HOURS, size=slots),
             weight=random.uniform(0.5, 2.0, slots),
-            carried=power * footprint * random.random((rows, KINDS)),
+            carried=power * footprint * random.random((rows, kinds)),
         ),
         Introduce(
             degree=np.full(rows, gateways),
@@ -82,9 +81,9 @@ def draw_exchange(seed: int, slots: int = SLOTS) -> tuple[Timeline, list[Request
         PriceFootprints(equity_price=price()),
         ProximalStep(
             load_center=load(),
-            footprint_center=footprint * power * random.normal(size=(rows, KINDS)),
+            footprint_center=footprint * power * random.normal(size=(rows, kinds)),
             load_step=np.full(rows, step),
-            footprint_step=np.full((rows, KINDS), step * footprint**2),
+            footprint_step=np.full((rows, kinds), step * footprint**2),
         ),
         Disclose(),
         barrier_step(1),

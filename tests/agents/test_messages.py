@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from genuine_messages import SIZES, SLOTS, ask, draw_exchange
+from genuine_messages import KINDS, SLOTS, ask, draw_exchange
 
 from eglb.agents import wire
 from eglb.agents.host import RegionHost, RoundNumber
@@ -22,20 +22,21 @@ SEEDS = range(40)
 REFUSED = r"^(sent |not a message of this protocol)"
 
 
-def check(requests: list[Request], replies: list[Message], rows: int) -> None:
+def check(requests: list[Request], replies: list[Message], rows: int, kinds: int = KINDS) -> None:
     """As a coordinator does, with replies as they arrive."""
-    check_replies(requests, decode(encode(replies)), slice(0, rows), SIZES)
+    check_replies(requests, decode(encode(replies)), slice(0, rows), {"kind": kinds, "slot": SLOTS})
 
 
+@pytest.mark.parametrize("kinds", [0, 1, KINDS])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_an_honest_agent_is_never_refused(seed: int) -> None:
-    timeline, requests = draw_exchange(seed)
+def test_an_honest_agent_is_never_refused(seed: int, kinds: int) -> None:
+    timeline, requests = draw_exchange(seed, kinds=kinds)
     look = requests.pop(1)
     region = look.show(timeline)
     assert region is not None
     for holding, asked in ((timeline, [requests[0], look, *requests[1:]]), (region, requests)):
         replies = ask(holding, asked)
-        check(asked, replies, len(region.names))
+        check(asked, replies, len(region.names), kinds)
         assert len(replies) == len(asked)
 
 

@@ -90,14 +90,15 @@ class Members(RuleBasedStateMachine):
                     host.standing = "quarantined"
                     self.quarantined.add(h)
 
-    @rule(h=hosts)
-    def fail(self, h: int) -> None:
+    @rule(h=hosts, times=st.integers(1, 4))
+    def fail(self, h: int, times: int) -> None:
         host = self.hosts[h]
-        host.failures += host.standing == "active"
-        lost = host.standing == "active" and host.failures == 3
-        if lost:
-            host.lose(self.members.round)
-        assert self.members.failed(h, "cannot") is lost
+        for _ in range(times):
+            host.failures += host.standing == "active"
+            lost = host.standing == "active" and host.failures == 3
+            if lost:
+                host.lose(self.members.round)
+            assert self.members.failed(h, "cannot") is lost
 
     @rule(h=hosts)
     def fall_silent(self, h: int) -> None:
