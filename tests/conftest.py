@@ -79,11 +79,19 @@ def no_cluster_process_left() -> Iterator[None]:
     pytest.fail("the tests left cluster processes behind:\n" + "\n".join(f"{p} {w}" for p, w in left.items()))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def cluster_processes_started() -> Callable[[], dict[int, str]]:
-    """Call it for the Ray processes that this test session has started and that still run."""
+    """Call it for the Ray processes that were started since the test began and that still run.
+
+    Those are meant that carry the mark of this test session.
+    """
     marker = f"EGLB_TEST_SESSION={os.getpid()}"
-    return lambda: {pid: w for pid, w in _cluster_processes().items() if _started_here(pid, marker)}
+    before = _cluster_processes().keys()
+    return lambda: {
+        pid: words
+        for pid, words in _cluster_processes().items()
+        if pid not in before and _started_here(pid, marker)
+    }
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 BENCHMARKS = [
     pytest.param(
         path, id=path.stem, marks=[pytest.mark.cluster] if "import ray\n" in path.read_text() else []
