@@ -66,8 +66,8 @@ class Timeline(Holding):
             # Capacity is the operator's own plan: it is known ahead.
             capacity[:, ahead] = self.metered.capacity[:, slot[ahead]]
         # Slots that are picked out come with the regions' axis innermost, which compiled code does not take.
-        series = (np.ascontiguousarray(each) for each in (price * weight, capacity, intensity * weight))
-        return Region(self.names, *series, carried)
+        price, intensity = np.ascontiguousarray(price * weight), np.ascontiguousarray(intensity * weight)
+        return Region(self.names, price, np.ascontiguousarray(capacity), intensity, carried)
 
     def _intensity(self, slot: Array, settled: int) -> Array:
         """(n, K, S): metered where it is, else as estimated."""
