@@ -126,6 +126,13 @@ class Members(RuleBasedStateMachine):
         if back:
             host.standing, host.failures = "active", 0
 
+    @rule(h=hosts, times=st.integers(2, 4), rounds=st.integers(0, 20))
+    def come_and_go(self, h: int, times: int, rounds: int) -> None:
+        for _ in range(times):
+            self.fail(h, 3)
+            self.rounds_pass(rounds)
+            self.answer_a_probe(h)
+
     @rule(names=some_names, drain=st.booleans())
     def drain_or_admit(self, names: list[str], drain: bool) -> None:
         (self.members.drain if drain else self.members.admit)(names)
