@@ -11,6 +11,12 @@ never exceeds the optimum for any nu and any mu >= 0 with sum_i mu_ik f_i <= lam
 f >= 0: for the maximum, sum_i mu_ik <= lambda_k; for the mean of the M worst, mu_ik <= lambda_k / M as well;
 for the L_Q norm, |mu_k|_P <= lambda_k with 1/P + 1/Q = 1. The inner minimum is a fractional knapsack: fill
 the region with the most negative reduced costs first. (Everett 1963; Fisher 1981.)
+
+A job is one more gateway there, asking for at most its max_mw in a slot of its window, with a price q_m(t) on
+work. What demand contributes, nu d, is for a job what its work costs at least at these prices, over all ways
+to spread it over the slots of its window: min { sum_t q_m(t) s(t) : min_mw <= s <= max_mw, sum_t s h = E_m }.
+Load of gain g per MW of work earns q_m / g. That is the Lagrangian of z_mi summed over regions being s, so it
+holds for any q.
 """
 
 from __future__ import annotations
@@ -21,6 +27,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from eglb.coordinator.equity import EquityShape
+from eglb.sims.jobs import Jobs
 from eglb.sims.scenario import FootprintKind, Scenario
 from eglb.sims.solution import Audit, FootprintTotals
 
@@ -30,33 +37,44 @@ Array = np.ndarray
 CELLS_AT_ONCE = 1 << 20
 
 
-def audit(scenario: Scenario, route: Array, demand_price: Array, equity_price: Array) -> Audit:
+def audit(
+    scenario: Scenario,
+    route: Array,
+    demand_price: Array,
+    equity_price: Array,
+    work: Array | None = None,
+    work_price: Array | None = None,
+) -> Audit:
     """Objective, certified lower bound, gap, totals and violations of a plan and the duals that go with it.
 
     ``gap = (objective - lower_bound) / max(|objective|, tiny)``: with negative prices the objective may be
     zero or less, and the gap is then relative to its size. Violations are in MW: ``demand`` the largest
     ``|sum_i x_ij - d_j|``, ``capacity`` the largest excess of a load over its capacity, ``reach`` the most
-    negative flow (a flow off the reach pairs cannot be written as a route).
+    negative flow (a flow off the reach pairs cannot be written as a route). With jobs, ``jobs`` is the
+    largest of what a job lacks or has too much of over its window, in MW for one slot, its power above
+    max_mw or below min_mw, power outside its window, and negative power.
 
     Parameters
     ----------
     route : (E, T) MW on the scenario's reach pairs. demand_price : (J, T) USD per MW-slot.
     equity_price : (K, N) USD per region-weighted unit; made valid first, see :func:`valid_equity_price`.
+    work : (P, T) MW of load on the jobs' pairs, none if not given. work_price : (M, T) USD per MW-slot of
+        work, zero if not given.
 
     Raises
     ------
     ValueError : an array has another shape or holds a number that is not finite.
     """
-    load = region_load(scenario, route)
+    load = region_load(scenario, route, work)
     objective = plan_objective(scenario, load)
-    bound = lower_bound(scenario, demand_price, equity_price)
+    bound = lower_bound(scenario, demand_price, equity_price, work_price)
     return Audit(
         objective=objective,
         lower_bound=bound,
         gap=relative_gap(objective, bound),
         energy_cost_usd=energy_cost(scenario, load),
         footprints=footprint_totals(scenario, load),
-        violations=violations(scenario, route),
+        violations=violations(scenario, route, work),
     )
 
 
@@ -65,10 +83,14 @@ def relative_gap(objective: float, bound: float) -> float:
     return (objective - bound) / max(abs(objective), float(np.finfo(float).tiny))
 
 
-def region_load(scenario: Scenario, route: Array) -> Array:
-    """(N, T) MW: what each region serves under `route`, (E, T) MW."""
+def region_load(scenario: Scenario, route: Array, work: Array | None = None) -> Array:
+    """(N, T) MW: what each region serves under `route`, (E, T) MW, and `work`, (P, T) MW on jobs' pairs."""
     _require("route", route, (len(scenario.reach_region), scenario.slots))
-    return _sums(scenario.reach_region, len(scenario.regions)) @ route
+    load = _sums(scenario.reach_region, len(scenario.regions)) @ route
+    if work is not None and scenario.jobs is not None:
+        _require("work", work, (len(scenario.jobs.pair_job), scenario.slots))
+        load += _sums(scenario.jobs.pair_region, len(scenario.regions)) @ work
+    return load
 
 
 def energy_cost(scenario: Scenario, load: Array) -> float:
@@ -119,15 +141,35 @@ def footprint_totals(scenario: Scenario, load: Array) -> dict[str, FootprintTota
     return found
 
 
-def violations(scenario: Scenario, route: Array) -> dict[str, float]:
-    """The largest violation of each constraint by `route`, (E, T) MW, as :func:`audit` defines them; MW."""
-    load = region_load(scenario, route)
+def violations(scenario: Scenario, route: Array, work: Array | None = None) -> dict[str, float]:
+    """The largest violation of each constraint by `route`, (E, T) MW, and `work`, (P, T) MW, as :func:`audit`
+    defines them; MW.
+    """
+    load = region_load(scenario, route, work)
     served = _sums(scenario.reach_gateway, len(scenario.gateways)) @ route
-    return {
+    found = {
         "demand": float(np.abs(served - scenario.demand).max(initial=0.0)),
         "capacity": float((load - scenario.capacity).max(initial=0.0)),
         "reach": max(0.0, -float(route.min(initial=0.0))),
     }
+    if scenario.jobs is not None:
+        found["jobs"] = _job_violation(scenario, scenario.jobs, work)
+    return found
+
+
+def _job_violation(scenario: Scenario, jobs: Jobs, work: Array | None) -> float:
+    if work is None:
+        work = np.zeros((len(jobs.pair_job), scenario.slots))
+    done = _sums(jobs.pair_job, len(jobs)) @ (work / jobs.pair_gain[:, None])
+    worst = max(0.0, -float(work.min(initial=0.0)))
+    for m, (first, last) in enumerate(zip(*jobs.slots(scenario.times, scenario.slot_hours), strict=True)):
+        inside = done[m, first:last]
+        outside = float(np.abs(done[m]).sum() - np.abs(inside).sum())
+        whole = abs(float(inside.sum()) - jobs.energy_mwh[m] / scenario.slot_hours)
+        above = float((inside - jobs.max_mw[m]).max(initial=0.0))
+        below = float((jobs.min_mw[m] - inside).max(initial=0.0))
+        worst = max(worst, whole, above, below, outside)
+    return worst
 
 
 def valid_equity_price(scenario: Scenario, equity_price: Array) -> Array:
@@ -153,13 +195,16 @@ def valid_equity_price(scenario: Scenario, equity_price: Array) -> Array:
     return valid
 
 
-def lower_bound(scenario: Scenario, demand_price: Array, equity_price: Array) -> float:
+def lower_bound(
+    scenario: Scenario, demand_price: Array, equity_price: Array, work_price: Array | None = None
+) -> float:
     """USD: a bound no feasible plan's objective can beat, the module's L(nu, mu), from any prices.
 
     Parameters
     ----------
     demand_price : (J, T) USD per MW-slot, any sign.
     equity_price : (K, N) USD per region-weighted unit, made valid by :func:`valid_equity_price`.
+    work_price : (M, T) USD per MW-slot of the jobs' work, any sign; zero if not given.
 
     Raises
     ------
@@ -173,7 +218,20 @@ def lower_bound(scenario: Scenario, demand_price: Array, equity_price: Array) ->
         if kind.weight > 0.0:
             cost += (price[k] * kind.region_weight)[:, None] * scenario.intensity_per_mw_slot(kind)
     bound = [float(np.einsum("jt,jt->", demand_price, scenario.demand))]
-    for regions, gateways in _by_degree(scenario):
+    reach = (scenario.reach_region, scenario.reach_gateway)
+    demand = scenario.demand
+    if (jobs := scenario.jobs) is not None:
+        work_price = np.zeros((len(jobs), slots)) if work_price is None else work_price
+        _require("work_price", work_price, (len(jobs), slots))
+        worth, most = _worth_of_work(scenario, jobs, work_price)
+        bound.append(worth)
+        # At home and away a job is two gateways: its load earns different prices there.
+        gain = np.stack([np.ones(len(jobs)), 1.0 + jobs.checkpoint_cost_mwh / jobs.energy_mwh])
+        of_pair = len(demand) + jobs.pair_job + len(jobs) * (jobs.pair_gain > 1.0)
+        reach = (np.append(reach[0], jobs.pair_region), np.append(reach[1], of_pair))
+        demand = np.concatenate([demand, *(most * g[:, None] for g in gain)])
+        demand_price = np.concatenate([demand_price, *(work_price / g[:, None] for g in gain)])
+    for regions, gateways in _by_degree(*reach, len(scenario.regions)):
         slots_at_once = max(1, CELLS_AT_ONCE // gateways.size)
         for start in range(0, slots, slots_at_once):
             span = slice(start, start + slots_at_once)
@@ -182,11 +240,24 @@ def lower_bound(scenario: Scenario, demand_price: Array, equity_price: Array) ->
                     cost[regions, span],
                     scenario.capacity[regions, span],
                     demand_price[:, span],
-                    scenario.demand[:, span],
+                    demand[:, span],
                     gateways,
                 )
             )
     return math.fsum(bound)
+
+
+def _worth_of_work(scenario: Scenario, jobs: Jobs, work_price: Array) -> tuple[float, Array]:
+    """USD that all work costs at least at `work_price` (M, T), and the most MW (M, T) each job may use."""
+    most, worth = np.zeros(work_price.shape), []
+    for m, (first, last) in enumerate(zip(*jobs.slots(scenario.times, scenario.slot_hours), strict=True)):
+        price = np.sort(work_price[m, first:last])
+        spare = jobs.max_mw[m] - jobs.min_mw[m]
+        left = jobs.energy_mwh[m] / scenario.slot_hours - jobs.min_mw[m] * len(price)
+        more = np.clip(left - spare * np.arange(len(price)), 0.0, spare)
+        worth.append(float(price @ (jobs.min_mw[m] + more)))
+        most[m, first:last] = jobs.max_mw[m]
+    return math.fsum(worth), most
 
 
 def _knapsacks(cost: Array, capacity: Array, demand_price: Array, demand: Array, gateways: Array) -> float:
@@ -199,10 +270,10 @@ def _knapsacks(cost: Array, capacity: Array, demand_price: Array, demand: Array,
     return float(np.einsum("tij,tij->", reduced, np.minimum(wanted, np.maximum(room, 0.0))))
 
 
-def _by_degree(scenario: Scenario) -> list[tuple[Array, Array]]:
+def _by_degree(reach_region: Array, reach_gateway: Array, regions_in_all: int) -> list[tuple[Array, Array]]:
     """Regions (R,) that may serve equally many gateways, and those gateways (R, degree): no padding."""
-    degree = np.bincount(scenario.reach_region, minlength=len(scenario.regions))
-    order = np.argsort(scenario.reach_region, kind="stable")
+    degree = np.bincount(reach_region, minlength=regions_in_all)
+    order = np.argsort(reach_region, kind="stable")
     first = np.cumsum(degree) - degree
     groups = []
     for size in np.unique(degree[degree > 0]):
@@ -210,7 +281,7 @@ def _by_degree(scenario: Scenario) -> list[tuple[Array, Array]]:
         regions_at_once = max(1, CELLS_AT_ONCE // int(size))
         for start in range(0, len(alike), regions_at_once):
             regions = alike[start : start + regions_at_once]
-            groups.append((regions, scenario.reach_gateway[order[first[regions][:, None] + np.arange(size)]]))
+            groups.append((regions, reach_gateway[order[first[regions][:, None] + np.arange(size)]]))
     return groups
 
 

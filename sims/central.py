@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from eglb.sims.audit import lower_bound, violations
+from eglb.sims.audit import lower_bound, region_load, violations
 from eglb.sims.feasibility import TOLERANCE, require_feasible
 from eglb.sims.flow_repair import repair_flow
 from eglb.sims.highs import open_highs, to_highs
+from eglb.sims.jobs import fit_work
 from eglb.sims.linear_model import LinearModel, build_model
 from eglb.sims.pairs import Pairs, merge_gateways, separate_gateways
 from eglb.sims.problems import InfeasibleError
@@ -72,7 +73,8 @@ class CentralResult:
     (K, N) USD per region-weighted unit: the arguments of `audit`. `status` is ``"optimal"``,
     ``"time_limit"`` (a feasible plan all the same, and valid prices, with the gap that the audit finds) or
     ``"imprecise"`` (HiGHS could not reach its tolerances; likewise). `claimed_objective` (USD) is HiGHS's
-    own, NaN if it gave none. `seconds_solve` is HiGHS alone, from arrays to optimum; `peak_rss_mb` is the
+    own, NaN if it gave none. With jobs, `work` is (P, T) MW of load on their pairs and `work_price` (M, T)
+    USD per MW-slot of work. `seconds_solve` is HiGHS alone, from arrays to optimum; `peak_rss_mb` is the
     process's so far.
     """
 
@@ -90,6 +92,8 @@ class CentralResult:
     nonzeros: int
     iterations: int
     claimed_objective: float
+    work: Array | None = None
+    work_price: Array | None = None
 
 
 def solve_central(
@@ -124,14 +128,26 @@ def solve_central(
     left = None if time_limit is None else max(0.0, time_limit - seconds_build)
     answer = _run(scenario, model, METHODS[method].options, left, threads, _tangents_wanted(scenario, model))
     started = perf_counter()
-    route = pairs.expand_flow(scenario, repair_flow(pairs, model.flow(answer.columns), _repair_to(scenario)))
-    if max(violations(scenario, route).values()) > 10.0 * _repair_to(scenario):
+    work = model.work_on_pairs(answer.columns)
+    left_over = pairs
+    if work is not None:
+        assert scenario.jobs is not None
+        work = fit_work(scenario.jobs, scenario.times, scenario.slot_hours, work)
+        taken = region_load(scenario, np.zeros((len(scenario.reach_region), scenario.slots)), work)
+        left_over = replace(pairs, capacity=np.maximum(pairs.capacity - taken, 0.0))
+    flow = repair_flow(left_over, model.flow(answer.columns), _repair_to(scenario))
+    route = pairs.expand_flow(scenario, flow)
+    if max(violations(scenario, route, work).values()) > 10.0 * _repair_to(scenario):
         # HiGHS was cut short or content with less; the exact test decides, and says what is short.
         require_feasible(scenario)
-    prices = (model.demand_price(answer.row_dual), model.equity_price(answer.row_dual))
+    prices = (
+        model.demand_price(answer.row_dual),
+        model.equity_price(answer.row_dual),
+        model.work_price(answer.row_dual),
+    )
     if answer.status != "optimal":
         # A solver cut short may hold worse prices than none.
-        prices = max(prices, _plain_prices(scenario), key=lambda pair: lower_bound(scenario, *pair))
+        prices = max(prices, _plain_prices(scenario), key=lambda prices: lower_bound(scenario, *prices))
     seconds_repair = perf_counter() - started
     return CentralResult(
         route=route,
@@ -148,6 +164,8 @@ def solve_central(
         nonzeros=model.matrix.nnz,
         iterations=answer.iterations,
         claimed_objective=model.optimum(answer.objective),
+        work=work,
+        work_price=prices[2],
     )
 
 
@@ -313,8 +331,10 @@ def _run_interruptibly(solver: Any) -> None:
         raise
 
 
-def _plain_prices(scenario: Scenario) -> tuple[Array, Array]:
-    """Prices of no solver: equity weights spread evenly, each gateway at the cheapest region it reaches."""
+def _plain_prices(scenario: Scenario) -> tuple[Array, Array, Array | None]:
+    """Prices of no solver: equity weights spread evenly, each gateway and job at the cheapest region it
+    reaches.
+    """
     n = len(scenario.regions)
     equity_price = np.array([np.full(n, kind.weight / n) for kind in scenario.footprints]).reshape(-1, n)
     cost = scenario.price_per_mw_slot()
@@ -322,7 +342,11 @@ def _plain_prices(scenario: Scenario) -> tuple[Array, Array]:
         cost += (kind.weight / n * kind.region_weight)[:, None] * scenario.intensity_per_mw_slot(kind)
     demand_price = np.full(scenario.demand.shape, np.inf)
     np.minimum.at(demand_price, scenario.reach_gateway, cost[scenario.reach_region])
-    return np.where(np.isfinite(demand_price), demand_price, 0.0), equity_price
+    work_price = None
+    if (jobs := scenario.jobs) is not None:
+        work_price = np.full((len(jobs), scenario.slots), np.inf)
+        np.minimum.at(work_price, jobs.pair_job, cost[jobs.pair_region] * jobs.pair_gain[:, None])
+    return np.where(np.isfinite(demand_price), demand_price, 0.0), equity_price, work_price
 
 
 def _peak_rss_mb() -> float:

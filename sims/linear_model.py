@@ -13,6 +13,10 @@ one g reaches has its load in that x, and its capacity as the bound. For the oth
 written out as a sum over x wherever it occurs (form ``"flow"``) or a variable y of its own (``"load"``):
 fewer nonzeros against more rows. Demand is scaled to its largest, prices and footprints to their means,
 so that a solver's absolute tolerances mean the same for every fleet.
+
+Jobs add z_mi(t) >= 0 in the slots of their windows, which count as load, and the rows
+
+    sum_it z_mi(t) / gain_mi = E_m / h (work),    min_m <= sum_i z_mi(t) / gain_mi <= max_m (power).
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from eglb.sims.jobs import Jobs
 from eglb.sims.pairs import Pairs, merge_gateways
 from eglb.sims.scenario import Scenario
 
@@ -38,6 +43,8 @@ class LinearModel:
     (N each) of the kinds in `own_levels`, which holds the first columns. Rows are demand (T, G), capacity
     (T, M) for the M regions that several groups reach, then footprints (K', N) from `first_footprint` on,
     then the tangents of the norms.
+
+    With `work`, its columns follow last, and its rows, work (M), then power (L), precede the tangents.
     """
 
     pairs: Pairs
@@ -54,6 +61,7 @@ class LinearModel:
     footprint_unit: Array
     first_footprint: int
     own_levels: dict[int, int]
+    work: WorkColumns | None = None
 
     def flow(self, columns: Array) -> Array:
         """(E', T) MW from the solver's column values."""
@@ -78,6 +86,26 @@ class LinearModel:
             price[list(self.kinds)] = np.maximum(-dual, 0.0) * unit[:, None]
         return price
 
+    def work_on_pairs(self, columns: Array) -> Array | None:
+        """(P, T) MW of the jobs' pairs from the solver's column values; None without jobs."""
+        if self.work is None:
+            return None
+        work = np.zeros((self.work.pairs, self.pairs.demand.shape[1]))
+        work[self.work.pair, self.work.slot] = columns[self.work.first_column :] * self.demand_unit
+        return work
+
+    def work_price(self, row_dual: Array) -> Array | None:
+        """(M, T) USD per MW-slot of work from the row duals: of the job, and of its power in a slot."""
+        if self.work is None:
+            return None
+        w = self.work
+        price = np.zeros((w.jobs, self.pairs.demand.shape[1]))
+        powers = w.first_row + w.jobs
+        price[w.power_job, w.power_slot] = (
+            row_dual[w.first_row + w.power_job] + row_dual[powers : powers + len(w.power_job)]
+        ) * self.price_unit
+        return price
+
     def own_level(self, kind: int, columns: Array) -> Array:
         """(N,) the levels of the regions in `kind`, an index into `kinds`, in the model's units."""
         first = self.own_levels[kind]
@@ -94,10 +122,26 @@ class LinearModel:
         return objective * self.price_unit * self.demand_unit
 
 
+@dataclass(frozen=True, eq=False)
+class WorkColumns:
+    """Where the jobs are in a model: columns are pairs in slots (`pair`, `slot`), from `first_column` on; rows
+    from `first_row` on are the jobs', then one for each of (`power_job`, `power_slot`).
+    """
+
+    jobs: int
+    pairs: int
+    pair: Array
+    slot: Array
+    power_job: Array
+    power_slot: Array
+    first_column: int
+    first_row: int
+
+
 def build_model(
     scenario: Scenario, *, form: str = "flow", pairs: Pairs | None = None, cost: Array | None = None
 ) -> LinearModel:
-    """The linear program of `scenario`; with `cost`, of that cost alone and no footprint term.
+    """The linear program of `scenario`; with `cost`, of that cost alone, no footprint term and no jobs.
 
     Parameters
     ----------
@@ -118,11 +162,16 @@ def build_model(
         scenario.intensity_per_mw_slot(scenario.footprints[k]) * scenario.footprints[k].region_weight[:, None]
         for k in kinds
     ]
-    demand_unit = _unit(float(pairs.demand.max(initial=0.0)))
+    jobs = scenario.jobs if cost is None else None
+    largest = float(pairs.demand.max(initial=0.0))
+    demand_unit = _unit(largest if jobs is None else max(largest, float(jobs.max_mw.max())))
     price_unit = _unit(float(np.abs(price).mean()))
     footprint_unit = np.array([demand_unit * _unit(float(a.mean())) for a in intensity])
 
-    shared = np.flatnonzero(np.bincount(pairs.region, minlength=n) > 1)  # regions that several groups reach
+    users = np.bincount(pairs.region, minlength=n)
+    if jobs is not None:
+        users = users + 2 * np.bincount(jobs.pair_region, minlength=n)
+    shared = np.flatnonzero(users > 1)  # regions that several groups reach
     place = np.full(n, -1)
     place[shared] = np.arange(len(shared))
     pair_shared = place[pairs.region]
@@ -171,6 +220,29 @@ def build_model(
             columns.append(level)
             values.append(np.full(n, -1.0))
     height = first_footprint + len(kinds) * n
+    work = None
+    if jobs is not None:
+        work = _work_columns(scenario, jobs, width, height)
+        at = width + np.arange(len(work.pair))
+        region = jobs.pair_region[work.pair]
+        share = 1.0 / jobs.pair_gain[work.pair]
+        job = jobs.pair_job[work.pair]
+        power = np.zeros((work.jobs, slots), np.int64)
+        power[work.power_job, work.power_slot] = np.arange(len(work.power_job))
+        rows += [
+            first_capacity + work.slot * len(shared) + place[region],
+            height + job,
+            height + work.jobs + power[job, work.slot],
+        ]
+        columns += [at, at, at]
+        values += [np.ones(len(at)), share, share]
+        if not with_load:
+            for k, a in enumerate(intensity):
+                rows.append(first_footprint + k * n + region)
+                columns.append(at)
+                values.append(a[region, work.slot] * (demand_unit / footprint_unit[k]))
+        width += len(at)
+        height += work.jobs + len(work.power_job)
     matrix = sp.csc_matrix(
         (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=(height, width)
     )
@@ -180,6 +252,9 @@ def build_model(
         objective[carriers.ravel()] = (price.T / price_unit)[:, carrier_region].ravel()
     else:
         objective[x_columns.ravel()] = (cost.T / price_unit).ravel()
+    if work is not None and not with_load:
+        assert jobs is not None
+        objective[work.first_column :] = price[jobs.pair_region[work.pair], work.slot] / price_unit
     weights = np.array([scenario.footprints[k].weight for k in kinds])
     prices = weights * footprint_unit / (price_unit * demand_unit)
     objective[first_z : first_z + len(kinds)] = prices
@@ -199,6 +274,13 @@ def build_model(
         row_lower[first_capacity:first_footprint] = 0.0
     else:
         row_upper[first_capacity:first_footprint] = capacity[:, shared].ravel()
+    if work is not None:
+        assert jobs is not None
+        powers = work.first_row + work.jobs
+        amount = jobs.energy_mwh / scenario.slot_hours / demand_unit
+        row_lower[work.first_row : powers] = row_upper[work.first_row : powers] = amount
+        row_lower[powers:] = jobs.min_mw[work.power_job] / demand_unit
+        row_upper[powers:] = jobs.max_mw[work.power_job] / demand_unit
     return LinearModel(
         pairs=pairs,
         kinds=kinds,
@@ -214,6 +296,24 @@ def build_model(
         footprint_unit=footprint_unit,
         first_footprint=first_footprint,
         own_levels=own_levels,
+        work=work,
+    )
+
+
+def _work_columns(scenario: Scenario, jobs: Jobs, first_column: int, first_row: int) -> WorkColumns:
+    first, last = jobs.slots(scenario.times, scenario.slot_hours)
+    length = last - first
+
+    def spread(member: Array) -> tuple[Array, Array]:
+        """Each entry of `member`, jobs, once for every slot of its job's window; and those slots."""
+        each = np.repeat(np.arange(len(member)), length[member])
+        start = np.cumsum(length[member]) - length[member]
+        return each, np.arange(len(each)) - start[each] + first[member[each]]
+
+    pair, slot = spread(jobs.pair_job)
+    power_job, power_slot = spread(np.arange(len(jobs)))
+    return WorkColumns(
+        len(jobs), len(jobs.pair_job), pair, slot, power_job, power_slot, first_column, first_row
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from eglb.coordinator.equity import EquityShape
 from eglb.sims.geography import great_circle_km, modelled_rtt_ms
+from eglb.sims.jobs import Jobs
 
 Array = np.ndarray
 
@@ -71,6 +72,7 @@ class Scenario:
     water_stress : (N,) category of baseline water stress, 0 (low) to 4 (extremely high), Aqueduct 4.0; NaN
         where unknown. people_m : (N,) millions of people living nearby; NaN where unknown. Both only serve to
         make region weights, see `eglb.sims.region_weights`.
+    jobs : work that can wait, beside the demand that cannot; None if there is none.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Scenario:
     sources: tuple[str, ...] = field(default=())
     water_stress: Array | None = None
     people_m: Array | None = None
+    jobs: Jobs | None = None
 
     @property
     def slots(self) -> int:
@@ -163,16 +166,20 @@ class Scenario:
         ]
         return replace(self, footprints=tuple(kinds))
 
-    def without(self, regions: Collection[str], unmet: Array | None = None) -> Scenario:
-        """The same fleet where some regions take no part: no capacity there, and less demand by `unmet`, (J,
-        T) MW.
+    def without(
+        self, regions: Collection[str], unmet: Array | None = None, unmet_mwh: Array | None = None
+    ) -> Scenario:
+        """The same fleet where some regions take no part: no capacity there, less demand by `unmet`, (J, T)
+        MW, and less work by `unmet_mwh`, (M,).
         """
         out = np.isin(self.regions, list(regions))
         demand = self.demand if unmet is None else np.maximum(self.demand - unmet, 0.0)
-        return replace(self, capacity=np.where(out[:, None], 0.0, self.capacity), demand=demand)
+        jobs = self.jobs if self.jobs is None or unmet_mwh is None else self.jobs.less(unmet_mwh)
+        return replace(self, capacity=np.where(out[:, None], 0.0, self.capacity), demand=demand, jobs=jobs)
 
     def window(self, start: int, slots: int) -> Scenario:
-        """The same fleet over `slots` slots from slot `start` on.
+        """The same fleet over `slots` slots from slot `start` on; of jobs that reach beyond, their part, see
+        `Jobs.within`.
 
         Raises
         ------
@@ -191,6 +198,7 @@ class Scenario:
             demand=np.ascontiguousarray(self.demand[:, part]),
             price=np.ascontiguousarray(self.price[:, part]),
             footprints=kinds,
+            jobs=self.jobs and self.jobs.within(self.times, self.slot_hours, start, slots),
         )
 
     def after(self, before: Scenario) -> Scenario:
@@ -223,6 +231,7 @@ class Scenario:
             )
             for earlier, k in zip(before.footprints, self.footprints, strict=True)
         )
+        jobs = before.jobs.followed_by(self.jobs) if before.jobs and self.jobs else before.jobs or self.jobs
         return replace(
             self,
             times=join(before.times, self.times),
@@ -230,4 +239,5 @@ class Scenario:
             demand=join(before.demand, self.demand),
             price=join(before.price, self.price),
             footprints=kinds,
+            jobs=jobs,
         )
