@@ -78,8 +78,7 @@ class Admm(Algorithm):
     def __init__(self, market: Market, gap: float, warm: WarmStart | None = None) -> None:
         super().__init__(market, gap, warm)
         self._round = 0
-        parts = max(1, min(_PARTS, market.slots // _SLOTS_OF_PART))
-        self.part = np.linspace(0, market.slots, parts, endpoint=False).astype(np.int64)
+        self.part = market.parts(_PARTS, _SLOTS_OF_PART)
         self._mixture = Mixture(market.equity, _PLANS_MIXED, self.part)
         if warm is None:
             self._route = market.spread()

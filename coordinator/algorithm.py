@@ -284,7 +284,7 @@ class Algorithm(ABC):
         answer = question.answer
         if question.route is None:
             assert question.demand_price is not None and question.equity_price is not None
-            bound = float((question.demand_price * self.market.demand).sum() + answer["value"].sum())
+            bound = float(self.market.worth(question.demand_price) + answer["value"].sum())
             self.incumbent.offer_bound(bound, question.demand_price, question.equity_price)
             return None
         plan = PricedPlan(question.route, answer["cost"].sum(0), np.moveaxis(answer["footprint"], 1, 0))

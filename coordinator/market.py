@@ -6,15 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from eglb.agents.compilation import in_shards
-from eglb.coordinator import clearing, merit_order
+from eglb.coordinator import clearing, merit_order, scheduling
 from eglb.coordinator.equity import Equity, EquityShape
+from eglb.coordinator.work import Work
 
 Array = np.ndarray
 
@@ -26,14 +27,17 @@ class Market:
     """J gateways (no two with the same reach) over T slots, N regions and E allowed pairs, sorted by gateway.
 
     Inside the coordinator arrays are slot-major: a route is (T, E), a load (T, N), a demand price (T, J).
+    With deferrable jobs the last of the gateways are columns of theirs, see `Work`; what is said of a
+    gateway's demand then means, for them, powers that do the work.
 
     Parameters
     ----------
-    demand : (T, J) MW, >= 0.
+    demand : (T, J) MW, >= 0; of a job's column, the most it may ask for.
     regions : N.
     edge_gateway, edge_region : (E,) indices, sorted by gateway, then region.
     equity_weight : (K,) lambda, USD per unit of the worst region's footprint, > 0.
     equity_shape : one for each kind; none given, all are the worst region's footprint.
+    work : deferrable jobs, None if there are none.
     """
 
     demand: Array
@@ -42,6 +46,7 @@ class Market:
     edge_region: Array
     equity_weight: Array
     equity_shape: tuple[EquityShape, ...] = ()
+    work: Work | None = None
 
     def __post_init__(self) -> None:
         for name, dtype in (("demand", float), ("edge_gateway", np.int64), ("edge_region", np.int64)):
@@ -92,10 +97,49 @@ class Market:
         """(N,): how many gateways reach each region."""
         return np.bincount(self.edge_region, minlength=self.regions)
 
+    @property
+    def fixed_demand(self) -> Array:
+        """(T, J'): the demand of the gateways that are no jobs."""
+        if self.work is None:
+            return self.demand
+        return np.ascontiguousarray(self.demand[:, : self.work.way_column.min(initial=self.gateways)])
+
+    def asked(self, route: Array | None = None) -> Array:
+        """(T, J): what each gateway is to be served: its demand, or powers that do its work, next to those of
+        `route` (T, E) or, without one, even ones.
+        """
+        if self.work is None:
+            return self.demand
+        served = np.zeros_like(self.demand) if route is None else self._served(route)
+        asked = self.work.nearest_load(served)
+        asked[:, : self.fixed_demand.shape[1]] = self.fixed_demand
+        return asked
+
+    def worth(self, demand_price: Array) -> float:
+        """USD: what all that is asked for costs at least at `demand_price` (T, J), the coordinator's term of
+        the Lagrangian bound.
+        """
+        if self.work is None:
+            return float((demand_price * self.demand).sum())
+        fixed = self.fixed_demand
+        of_demand = float((demand_price[:, : fixed.shape[1]] * fixed).sum())
+        return of_demand + self.work.least_cost(demand_price)
+
+    def parts(self, most: int, shortest: int) -> Array:
+        """(P,): first slots of at most `most` parts of the horizon, about `shortest` slots long at least,
+        such that plans may be mixed part by part: no job is under way from one to the next.
+        """
+        count = max(1, min(most, self.slots // shortest))
+        part = np.linspace(0, self.slots, count, endpoint=False).astype(np.int64)
+        if self.work is None:
+            return part
+        cuts = self.work.cuts(self.slots)
+        return np.unique(cuts[np.searchsorted(cuts, part, side="right") - 1])
+
     def spread(self) -> Array:
         """(T, E): every gateway's demand in equal parts over the regions it reaches."""
         parts = np.bincount(self.edge_gateway, minlength=self.gateways)
-        return np.ascontiguousarray((self.demand / parts)[:, self.edge_gateway])
+        return np.ascontiguousarray((self.asked() / parts)[:, self.edge_gateway])
 
     def load(self, route: Array) -> Array:
         """(T, N): each region's load under `route` (T, E)."""
@@ -107,10 +151,13 @@ class Market:
         """(T, E): `route` scaled so that every gateway's demand is met, in equal parts where it carries
         nothing.
         """
-        served = np.add.reduceat(np.maximum(route, 0.0), self.gateway_start[:-1], axis=1)
-        factor = np.divide(self.demand, served, out=np.zeros_like(served), where=served > 0.0)
+        served = self._served(route)
+        asked = self.asked(route)
+        factor = np.divide(asked, served, out=np.zeros_like(served), where=served > 0.0)
         scaled = np.maximum(route, 0.0) * factor[:, self.edge_gateway]
-        return np.where((served > 0.0)[:, self.edge_gateway], scaled, self.spread())
+        parts = np.bincount(self.edge_gateway, minlength=self.gateways)
+        even = np.ascontiguousarray((asked / parts)[:, self.edge_gateway])
+        return np.where((served > 0.0)[:, self.edge_gateway], scaled, even)
 
     def best_price(self, demand_price: Array) -> Array:
         """(T, N): the highest of the demand prices (T, J) of the gateways that reach a region; 0 if none
@@ -128,7 +175,11 @@ class Market:
         """
         route = np.array(route, order="C")
         unmet = np.empty_like(self.demand)
-        self._in_shards(clearing.repair, (route, ceiling, self.demand, unmet), *self._graph)
+        self._in_shards(clearing.repair, (route, ceiling, self.asked(route), unmet), *self._graph)
+        if self.work is not None and unmet.any():
+            ceiling = np.ascontiguousarray(ceiling, dtype=float)
+            state = (route, ceiling, self.fixed_demand, unmet, *self.work.jobs)
+            scheduling.repair(*state, self._owner, self.work.way_job, *self._graph)
         return route, unmet
 
     def clear(self, cost: Array, quantity: Array) -> tuple[Array, Array, Array]:
@@ -152,24 +203,41 @@ class Market:
         self._in_shards(merit_order.redispatch, (cost, quantity, self.demand, *state), *self._graph)
 
     def over(self, demand: Array) -> Market:
-        """The same gateways and regions over other slots, with `demand` (T', J) MW there."""
+        """The same gateways and regions over other slots, with `demand` (T', J) MW there, and no jobs."""
         other = copy(self)
         object.__setattr__(other, "demand", np.ascontiguousarray(demand, dtype=float))
+        object.__setattr__(other, "work", None)
         return other
+
+    def less(self, unmet: Array) -> Market:
+        """The same market without the `unmet` (T, J) part of demand and work, see `repair`."""
+        if self.work is None:
+            return self.over(self.demand - unmet)
+        fixed = self.fixed_demand.shape[1]
+        demand = self.demand.copy()
+        demand[:, :fixed] -= unmet[:, :fixed]
+        return replace(self, demand=demand, work=self.work.less(unmet))
 
     def project(self, target: Array, route: Array, price: Array, step: Array, sweeps: int) -> Array:
         """Load (T, N) next to `target` that meets demand; `route` (T, E) and `price` (T, J) move along in
         place.
         """
         load = np.empty_like(target)
-        self._in_shards(
-            clearing.project,
-            (target, load, route, price, self.demand),
-            step,
-            self.gateway_start,
-            self.edge_region,
-            sweeps,
-        )
+        alone = self.work is None
+        for _ in range(1 if alone else sweeps):
+            self._in_shards(
+                clearing.project,
+                (target, load, route, price, self.fixed_demand),
+                step,
+                self.gateway_start,
+                self.edge_region,
+                sweeps if alone else 1,
+            )
+            if self.work is not None:
+                missing = target - load
+                graph = (self.gateway_start, self.edge_region)
+                scheduling.place(missing, route, price, step, *self.work.jobs, *graph)
+                load = target - missing
         return load
 
     def blend(self, mean: Array, route: Array, part: float) -> None:
@@ -178,6 +246,15 @@ class Market:
 
     def _in_shards(self, kernel: Callable[..., None], by_slot: tuple[Array, ...], *shared: Any) -> None:
         in_shards(kernel, self.slots * len(self.edge_region), by_slot, *shared)
+
+    def _served(self, route: Array) -> Array:
+        """(T, J): what `route` (T, E) carries for each gateway."""
+        return np.add.reduceat(np.maximum(route, 0.0), self.gateway_start[:-1], axis=1)
+
+    @cached_property
+    def _owner(self) -> Array:
+        assert self.work is not None
+        return self.work.owner(self.slots, self.gateways)
 
     @property
     def _graph(self) -> tuple[Array, Array, Array, Array, Array]:

@@ -47,7 +47,9 @@ class Reroute(Algorithm):
     ) -> None:
         super().__init__(market, gap)
         self.unmet = np.zeros_like(market.demand)
-        """(T, J) MW of demand that cannot be met; known after the first exchange."""
+        """(T, J) MW of demand that cannot be met, see `Market.repair` for work; known after the first
+        exchange.
+        """
         self._before = before
         self._equity_prices = equity_prices
         self._method = method
@@ -68,7 +70,7 @@ class Reroute(Algorithm):
         assert isinstance(accepted, Accepted)
         # A copy: what agents sent is read-only, which a transpose of one row would keep.
         route = self._move(np.array(accepted.load.T, order="C"))
-        market = self.market.over(self.market.demand - self.unmet) if self.unmet.any() else self.market
+        market = self.market.less(self.unmet) if self.unmet.any() else self.market
         start = self._before.start_at(route.copy(), self._equity_prices)
         self._next = self._method(market, self.gap, start)
         self.incumbent = self._next.incumbent
@@ -91,6 +93,8 @@ class Reroute(Algorithm):
         m = self.market
         before = m.spread() if self._before.route is None else self._before.route
         route, self.unmet = m.repair(before, room)
+        if self.unmet.any() and m.work is not None:
+            return m.less(self.unmet).meet(route)
         if self.unmet.any():
             served = np.add.reduceat(route, m.gateway_start[:-1], axis=1)
             wanted = m.demand - self.unmet

@@ -40,6 +40,7 @@ from eglb.coordinator import (
     reroute,
     run,
     subgradient,
+    work,
 )
 
 Array = np.ndarray
@@ -58,6 +59,7 @@ _MODULES = (
     reroute,
     run,
     subgradient,
+    work,
     *REQUEST_MODULES,
 )
 """Classes defined in these, and only these, can be part of a state."""

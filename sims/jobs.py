@@ -62,7 +62,7 @@ class Jobs:
         return np.where(away, 1.0 + (self.checkpoint_cost_mwh / self.energy_mwh)[self.pair_job], 1.0)
 
     def slots(self, times: Array, slot_hours: float) -> tuple[Array, Array]:
-        """First slot of each job and the slot after its last, (M,) each, among slots that start at `times`."""
+        """First slot of each job and the slot after its last, (M,) each; slots start at `times`."""
         step = np.timedelta64(round(slot_hours * 3600), "s")
         first = np.searchsorted(times, self.release)
         last = np.searchsorted(times + step, self.deadline, side="right")

@@ -12,6 +12,7 @@ from eglb.agents.region import Region
 from eglb.coordinator.market import Market
 from eglb.sims.pairs import Pairs, merge_gateways, separate_gateways
 from eglb.sims.scenario import Scenario
+from eglb.sims.seating import Seating, seat_jobs
 
 Array = np.ndarray
 
@@ -21,7 +22,8 @@ class Partition:
     """Both sides of a scenario, with gateways of the same reach merged and kinds of no weight left out.
 
     `pairs` knows how gateways were merged; `by_gateway` (E',) puts its pairs into the market's order;
-    `kinds` are the indices of the priced footprints.
+    `kinds` are the indices of the priced footprints. With jobs, `seating` knows which of the market's columns
+    and edges, after those of the gateways, are whose.
     """
 
     scenario: Scenario
@@ -31,6 +33,7 @@ class Partition:
     by_gateway: Array
     kinds: Array
     merged: bool = True
+    seating: Seating | None = None
 
     def pair_values(self, values: Array) -> Array:
         """(E',) one of the `values` (E,) of the scenario's pairs for each of the market's."""
@@ -40,9 +43,24 @@ class Partition:
 
     def expand_route(self, route: Array) -> Array:
         """(E, T) on the scenario's pairs from (T, E') on the market's."""
-        flow = np.empty(route.T.shape)
-        flow[self.by_gateway] = route.T
+        pairs = len(self.by_gateway)
+        flow = np.empty((pairs, len(route)))
+        flow[self.by_gateway] = route.T[:pairs]
         return self.pairs.expand_flow(self.scenario, flow)
+
+    def expand_work(self, route: Array) -> Array | None:
+        """(P, T) MW on the jobs' pairs from (T, E') on the market's; None without jobs."""
+        return None if self.seating is None else self.seating.expand_work(route)
+
+    def expand_work_price(self, price: Array) -> Array | None:
+        """(M, T) USD per MW-slot of work from the market's (T, J'); None without jobs."""
+        return None if self.seating is None else self.seating.expand_price(price)
+
+    def expand_unmet_work(self, unmet: Array) -> Array | None:
+        """(M,) MWh that cannot be done from the market's (T, J'); None without jobs."""
+        if self.seating is None:
+            return None
+        return self.seating.expand_unmet(unmet) * self.scenario.slot_hours
 
     def expand_demand_price(self, price: Array) -> Array:
         """(J, T) from the merged (T, J')."""
@@ -71,13 +89,23 @@ def partition(scenario: Scenario, merge: bool = True) -> Partition:
     intensity = np.empty((len(scenario.regions), len(priced), scenario.slots))
     for k, kind in enumerate(priced):
         intensity[:, k] = scenario.intensity_per_mw_slot(kind) * kind.region_weight[:, None]
+    demand, edge_gateway, edge_region = pairs.demand.T, pairs.gateway[by_gateway], pairs.region[by_gateway]
+    seating = None
+    if scenario.jobs is not None:
+        seating = seat_jobs(scenario, scenario.jobs, len(pairs.demand), len(by_gateway))
+        columns = len(pairs.demand) + seating.columns
+        demand = seating.work.most_load(scenario.slots, columns)
+        demand[:, : len(pairs.demand)] = pairs.demand.T
+        edge_gateway = np.concatenate([edge_gateway, seating.edge_column])
+        edge_region = np.concatenate([edge_region, seating.edge_region])
     market = Market(
-        demand=pairs.demand.T,
+        demand=demand,
         regions=len(scenario.regions),
-        edge_gateway=pairs.gateway[by_gateway],
-        edge_region=pairs.region[by_gateway],
+        edge_gateway=edge_gateway,
+        edge_region=edge_region,
         equity_weight=np.array([kind.weight for kind in priced], float),
         equity_shape=tuple(kind.shape for kind in priced),
+        work=None if seating is None else seating.work,
     )
     private = Region(scenario.regions, scenario.price_per_mw_slot(), scenario.capacity.copy(), intensity)
-    return Partition(scenario, private, market, pairs, by_gateway, kinds, merge)
+    return Partition(scenario, private, market, pairs, by_gateway, kinds, merge, seating)
