@@ -169,7 +169,7 @@ def _job_violation(scenario: Scenario, jobs: Jobs, work: Array | None) -> float:
         above = float((inside - jobs.max_mw[m]).max(initial=0.0))
         below = float((jobs.min_mw[m] - inside).max(initial=0.0))
         worst = max(worst, whole, above, below, outside)
-    return worst
+    return float(worst)
 
 
 def valid_equity_price(scenario: Scenario, equity_price: Array) -> Array:
@@ -226,7 +226,7 @@ def lower_bound(
         worth, most = _worth_of_work(scenario, jobs, work_price)
         bound.append(worth)
         # At home and away a job is two gateways: its load earns different prices there.
-        gain = np.stack([np.ones(len(jobs)), 1.0 + jobs.checkpoint_cost_mwh / jobs.energy_mwh])
+        gain = np.stack([np.ones(len(jobs)), jobs.gain])
         of_pair = len(demand) + jobs.pair_job + len(jobs) * (jobs.pair_gain > 1.0)
         reach = (np.append(reach[0], jobs.pair_region), np.append(reach[1], of_pair))
         demand = np.concatenate([demand, *(most * g[:, None] for g in gain)])

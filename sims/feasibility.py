@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
 from eglb.sims.highs import open_highs
+from eglb.sims.jobs import ROUNDING
 from eglb.sims.problems import InfeasibleError
 from eglb.sims.scenario import Scenario
 
@@ -101,11 +102,11 @@ def find_shortages(scenario: Scenario) -> tuple[Shortage, ...]:
 
 
 def require_feasible(scenario: Scenario) -> None:
-    """Pass if every slot has a feasible routing.
+    """Pass if every slot has a feasible routing and all work can be done beside it.
 
     Raises
     ------
-    InfeasibleError : names slots, gateways, the regions they reach and the MW short.
+    InfeasibleError : names slots, gateways, the regions they reach and the MW short; or jobs and MWh.
     """
     if problems := describe_shortages(scenario):
         raise InfeasibleError(problems)
@@ -115,7 +116,7 @@ def describe_shortages(scenario: Scenario, out: Collection[str] = ()) -> list[st
     """What `require_feasible` says, one shortage a line; regions that are `out` come first, marked."""
     shortages = find_shortages(scenario)
     if not shortages:
-        return []
+        return _describe_unmet_work(scenario)
     slots = list(dict.fromkeys(s.slot for s in shortages))
     shown = [s for s in shortages if s.slot in slots[:SLOTS_SHOWN]][: 2 * SLOTS_SHOWN]
     problems = []
@@ -136,6 +137,40 @@ def describe_shortages(scenario: Scenario, out: Collection[str] = ()) -> list[st
             f"{scenario.name}: {len(slots)} of {scenario.slots} slots are short; the worst shortage is "
             f"{worst.mw:.6g} MW in slot {worst.slot} ({scenario.times[worst.slot]}Z)"
         )
+    return problems
+
+
+def find_unmet_work(scenario: Scenario) -> Array:
+    """(M,) MWh of work that cannot be done beside the demand, which can; as little as possible in all, the
+    jobs in the order of the scenario. Where moving takes energy it may find too much, never too little.
+    """
+    # Loaded here, as whoever has no jobs needs no compiled kernels.
+    from eglb.sims.partition import partition
+
+    assert scenario.jobs is not None
+    parts = partition(scenario)
+    _, unmet = parts.market.repair(parts.market.spread(), np.ascontiguousarray(scenario.capacity.T))
+    unmet_mwh = parts.expand_unmet_work(unmet)
+    assert unmet_mwh is not None
+    return np.where(unmet_mwh > ROUNDING * scenario.jobs.energy_mwh, unmet_mwh, 0.0)
+
+
+def _describe_unmet_work(scenario: Scenario) -> list[str]:
+    jobs = scenario.jobs
+    if jobs is None:
+        return []
+    unmet = find_unmet_work(scenario)
+    # Where moving takes energy the test is not exact, and the solver has the last word.
+    if not unmet.any() or (jobs.checkpoint_cost_mwh > 0.0).any():
+        return []
+    short = np.flatnonzero(unmet)
+    problems = [
+        f"{scenario.name}: job {jobs.names[m]}: {unmet[m]:.6g} of its {jobs.energy_mwh[m]:.6g} MWh cannot be "
+        f"done between {jobs.release[m]}Z and {jobs.deadline[m]}Z beside demand and the other jobs"
+        for m in short[: 2 * SLOTS_SHOWN]
+    ]
+    if len(problems) < len(short):
+        problems.append(f"{scenario.name}: {len(short)} jobs are short of {unmet.sum():.6g} MWh in all")
     return problems
 
 

@@ -56,10 +56,15 @@ class Jobs:
         return len(self.names)
 
     @property
+    def gain(self) -> Array:
+        """(M,): MW of load for one MW of work away from home."""
+        return 1.0 + self.checkpoint_cost_mwh / np.where(self.energy_mwh > 0.0, self.energy_mwh, 1.0)
+
+    @property
     def pair_gain(self) -> Array:
         """(P,): MW of load for one MW of work."""
         away = (self.home[self.pair_job] >= 0) & (self.pair_region != self.home[self.pair_job])
-        return np.where(away, 1.0 + (self.checkpoint_cost_mwh / self.energy_mwh)[self.pair_job], 1.0)
+        return np.where(away, self.gain[self.pair_job], 1.0)
 
     def slots(self, times: Array, slot_hours: float) -> tuple[Array, Array]:
         """First slot of each job and the slot after its last, (M,) each; slots start at `times`."""
@@ -104,21 +109,16 @@ class Jobs:
             deadline=np.minimum(cut.deadline, times[start + slots - 1] + step),
         )
 
-    def less(self, unmet_mwh: Array) -> Jobs | None:
-        """The jobs with less work by `unmet_mwh` (M,); what cannot be done in full need not keep its least
-        power, and what cannot be done at all is left out.
+    def less(self, unmet_mwh: Array) -> Jobs:
+        """The jobs with less work by `unmet_mwh` (M,), maybe none; what cannot be done in full need not keep
+        its least power.
         """
         left = np.maximum(self.energy_mwh - unmet_mwh, 0.0)
-        kept = np.flatnonzero(left > ROUNDING * self.energy_mwh)
-        if not len(kept):
-            return None
-        part = (left / self.energy_mwh)[kept]
-        cut = self.take(kept)
         return replace(
-            cut,
-            energy_mwh=left[kept],
-            checkpoint_cost_mwh=cut.checkpoint_cost_mwh * part,
-            min_mw=np.where(unmet_mwh[kept] > 0.0, 0.0, cut.min_mw),
+            self,
+            energy_mwh=left,
+            checkpoint_cost_mwh=self.checkpoint_cost_mwh * (left / self.energy_mwh),
+            min_mw=np.where(unmet_mwh > 0.0, 0.0, self.min_mw),
         )
 
     def followed_by(self, later: Jobs) -> Jobs:

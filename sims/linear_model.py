@@ -124,7 +124,7 @@ class LinearModel:
 
 @dataclass(frozen=True, eq=False)
 class WorkColumns:
-    """Where the jobs are in a model: columns are pairs in slots (`pair`, `slot`), from `first_column` on; rows
+    """Where jobs are in a model: columns are pairs in slots (`pair`, `slot`), from `first_column` on; rows
     from `first_row` on are the jobs', then one for each of (`power_job`, `power_slot`).
     """
 

@@ -105,6 +105,8 @@ class Solution:
     cannot be met without them, None if all is. `audit` is of the `problem` that is left. `events` are what
     happened to whom on the way, and `rejected` counts answers that were not used, by region and by what was
     wrong with them.
+    With jobs, `work` is (P, T) MW of load on their pairs, `work_price` (M, T) USD per MW-slot of work and
+    `unmet_mwh` (M,) the work that is left out, None if all is done.
     Prints as a table, in a terminal and in a notebook.
     """
 
@@ -132,13 +134,16 @@ class Solution:
     unmet: Array | None = None
     events: tuple[Event, ...] = ()
     rejected: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    work: Array | None = None
+    work_price: Array | None = None
+    unmet_mwh: Array | None = None
 
     @property
     def problem(self) -> Scenario:
         """What the plan and its bound are for: the scenario without the regions that are out and without the
         demand that they would be needed for.
         """
-        return self.scenario.without(self.out, self.unmet) if self.out else self.scenario
+        return self.scenario.without(self.out, self.unmet, self.unmet_mwh) if self.out else self.scenario
 
     @property
     def shortfall_mwh(self) -> float:

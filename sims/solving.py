@@ -65,6 +65,9 @@ class _Found:
     unmet: Array | None = None
     events: tuple[Event, ...] = ()
     rejected: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    work: Array | None = None
+    work_price: Array | None = None
+    unmet_mwh: Array | None = None
 
 
 def solve(
@@ -180,17 +183,18 @@ def solve(
             found = _solve_with_agents(
                 scenario, options, network, source, kept, orders, faults, on_round, warn
             )
-    left = scenario.without(found.out, found.unmet) if found.out else scenario
-    checked = audit(left, found.route, found.demand_price, found.equity_price)
+    left = scenario.without(found.out, found.unmet, found.unmet_mwh) if found.out else scenario
+    prices = (found.demand_price, found.equity_price)
+    checked = audit(left, found.route, *prices, found.work, found.work_price)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
     return Solution(
-        status=found.status if found.unmet is None else "shortfall",
+        status=found.status if found.unmet is None and found.unmet_mwh is None else "shortfall",
         scenario=scenario,
         algorithm=algorithm,
         address="inprocess" if algorithm == "central" else address,
         actors=found.actors,
         route=found.route,
-        load=region_load(scenario, found.route),
+        load=region_load(scenario, found.route, found.work),
         demand_price=found.demand_price,
         equity_price=found.equity_price,
         audit=checked,
@@ -208,6 +212,9 @@ def solve(
         unmet=found.unmet,
         events=found.events,
         rejected=found.rejected,
+        work=found.work,
+        work_price=found.work_price,
+        unmet_mwh=found.unmet_mwh,
     )
 
 
@@ -331,6 +338,7 @@ def _solve_with_agents(
     # Who was admitted after the last exchange had been drained in it.
     out = {members.names[i]: reasons.get(members.names[i], "drained") for i in np.flatnonzero(run.closed)}
     assert best.route is not None and best.demand_price is not None and best.equity_price is not None
+    unmet, unmet_mwh = parts.expand_demand(run.unmet), parts.expand_unmet_work(run.unmet)
     return _Found(
         status=outcome.value,
         route=parts.expand_route(best.route),
@@ -346,9 +354,12 @@ def _solve_with_agents(
         trace=tuple(trace),
         equity_prices=parts.expand_equity_price(run.algorithm.remembered_equity_prices()),
         out=out,
-        unmet=parts.expand_demand(run.unmet) if run.unmet.any() else None,
+        unmet=unmet if unmet.any() else None,
         events=tuple(members.events),
         rejected=members.to_dict()["rejected"],
+        work=parts.expand_work(best.route),
+        work_price=parts.expand_work_price(best.demand_price),
+        unmet_mwh=unmet_mwh if unmet_mwh is not None and unmet_mwh.any() else None,
     )
 
 
@@ -358,7 +369,8 @@ def _solve_centrally(
     from eglb.sims.central import solve_central
 
     result = solve_central(scenario, time_limit=time_limit)
-    checked = audit(scenario, result.route, result.demand_price, result.equity_price)
+    prices = (result.demand_price, result.equity_price)
+    checked = audit(scenario, result.route, *prices, result.work, result.work_price)
     record = RoundRecord(
         round=0,
         seconds=result.seconds_build + result.seconds_solve + result.seconds_repair,
@@ -384,4 +396,6 @@ def _solve_centrally(
         agents_rss_mb=0.0,
         trace=(record,),
         equity_prices=np.zeros((0, 0, 0)),
+        work=result.work,
+        work_price=result.work_price,
     )

@@ -217,20 +217,17 @@ def test_windows_hold_all_the_work_and_join_again(seed: int) -> None:
 
 
 def test_less_work_is_left_without_a_least_power() -> None:
-    s = draw_scenario_with_jobs(3)
+    s = draw_scenario_with_jobs(3, gains=True)
     jobs = jobs_of(s)
+    assert len(jobs) > 2
     unmet = np.zeros(len(jobs))
     unmet[0] = jobs.energy_mwh[0]
-    if len(jobs) > 1:
-        unmet[1] = 0.25 * jobs.energy_mwh[1]
+    unmet[1] = 0.25 * jobs.energy_mwh[1]
     left = s.without([], None, unmet).jobs
-    if len(jobs) == 1:
-        assert left is None
-        return
-    assert left is not None and left.names == jobs.names[1:]
-    assert left.energy_mwh[0] == pytest.approx(0.75 * jobs.energy_mwh[1]) and left.min_mw[0] == 0.0
-    assert job_problems(left, s.times, s.slot_hours) == []
-    np.testing.assert_array_equal(left.energy_mwh[1:], jobs.energy_mwh[2:])
+    assert left is not None and left.energy_mwh[0] == left.min_mw[0] == 0.0
+    assert left.energy_mwh[1] == pytest.approx(0.75 * jobs.energy_mwh[1]) and left.min_mw[1] == 0.0
+    np.testing.assert_array_equal(left.energy_mwh[2:], jobs.energy_mwh[2:])
+    np.testing.assert_allclose(left.gain[1:], jobs.gain[1:])
 
 
 def test_every_problem_of_every_job_is_said() -> None:
