@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from eglb.agents.compilation import in_shards
-from eglb.coordinator import clearing, merit_order, scheduling
+from eglb.coordinator import clearing, job_clearing, merit_order, scheduling
 from eglb.coordinator.equity import Equity, EquityShape
 from eglb.coordinator.work import Work
 
@@ -188,7 +188,16 @@ class Market:
         """
         route = np.empty((self.slots, len(self.edge_region)))
         price, unmet = np.empty_like(self.demand), np.empty_like(self.demand)
-        self._in_shards(merit_order.clear, (cost, quantity, self.demand, route, price, unmet), *self._graph)
+        demand = self.demand
+        if self.work is not None:
+            demand = self.work.load_at(self.work.least, *self.demand.shape)
+            demand[:, : self.fixed_demand.shape[1]] = self.fixed_demand
+        self._in_shards(merit_order.clear, (cost, quantity, demand, route, price, unmet), *self._graph)
+        if self.work is not None:
+            lacks = np.zeros(len(self.work.first))
+            state = (cost, quantity, route, price, lacks)
+            job_clearing.join(*state, *self.work.jobs[:5], self._owner, self.work.way_column, *self._graph)
+            unmet += self.work.spread(lacks, *self.demand.shape)
         return route, price, unmet
 
     def redispatch(

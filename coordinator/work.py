@@ -77,11 +77,20 @@ class Work:
             owner[self.first[job] : self.last[job], column] = v
         return owner
 
-    def most_load(self, slots: int, columns: int) -> Array:
-        """(T, C): the most that the jobs' columns may ask for."""
+    def load_at(self, power: Array, slots: int, columns: int) -> Array:
+        """(T, C): the load in the jobs' columns of each running at a `power` (M,), any way."""
         owner = self.owner(slots, columns)
-        most = (self.most[self.way_job] * self.way_gain)[owner]
-        return np.where(owner >= 0, most, 0.0)
+        return np.where(owner >= 0, (power[self.way_job] * self.way_gain)[owner], 0.0)
+
+    def spread(self, amount: Array, slots: int, columns: int) -> Array:
+        """(T, C): an `amount` (M,) spread evenly over the slots of each job, in the column of its first
+        way.
+        """
+        spread = np.zeros((slots, columns))
+        for m, column in enumerate(self.way_column[self.way_start[:-1]]):
+            length = self.last[m] - self.first[m]
+            spread[self.first[m] : self.last[m], column] = amount[m] / length
+        return spread
 
     def least_cost(self, price: Array) -> float:
         """What all work costs at least at `price` (T, C) for a MW of load, USD."""

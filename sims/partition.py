@@ -94,7 +94,7 @@ def partition(scenario: Scenario, merge: bool = True) -> Partition:
     if scenario.jobs is not None:
         seating = seat_jobs(scenario, scenario.jobs, len(pairs.demand), len(by_gateway))
         columns = len(pairs.demand) + seating.columns
-        demand = seating.work.most_load(scenario.slots, columns)
+        demand = seating.work.load_at(seating.work.most, scenario.slots, columns)
         demand[:, : len(pairs.demand)] = pairs.demand.T
         edge_gateway = np.concatenate([edge_gateway, seating.edge_column])
         edge_region = np.concatenate([edge_region, seating.edge_region])
