@@ -182,6 +182,11 @@ class Market:
             scheduling.repair(*state, self._owner, self.work.way_job, *self._graph)
         return route, unmet
 
+    @property
+    def clears_exactly(self) -> bool:
+        """Whether `clear` finds the least cost: not where jobs take more energy in some regions."""
+        return self.work is None or bool((self.work.way_gain == 1.0).all())
+
     def clear(self, cost: Array, quantity: Array) -> tuple[Array, Array, Array]:
         """Least-cost route (T, E) for `cost` and `quantity` (T, N), its demand price (T, J) and unmet demand
         (T, J).

@@ -30,6 +30,7 @@ from eglb.agents.region import Request
 from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, Incumbent, Round, WarmStart
 from eglb.coordinator.equity import Equity, EquityShape
 from eglb.coordinator.interior import DenseSlots
+from eglb.coordinator.job_interior import JobSlots
 from eglb.coordinator.levels import Levels, near_levels, start_levels
 from eglb.coordinator.mixture import Mixture, PricedPlan
 from eglb.coordinator.sparse_interior import SparseSlots
@@ -76,8 +77,7 @@ class Newton(Algorithm):
         self._number = 0
         self._remembered: deque[Array] = deque(maxlen=_REMEMBERED)
         parts = _PARTS if self.warm is None else max(_PARTS, _WARM_REGION_PARTS // max(m.regions, 1))
-        parts = min(m.slots, parts)
-        self._part = np.linspace(0, m.slots, parts, endpoint=False).astype(np.int64)
+        self._part = m.parts(parts, 1)
         self._plan_known = False
         told = 0 if self.warm is None else len(self.warm.equity_prices)
         self._plans = Mixture(m.equity, _PLANS_MIXED + told, self._part)
@@ -136,8 +136,12 @@ class Newton(Algorithm):
             self._raw_intensity.transpose(2, 1, 0) / self._footprint_unit[:, None]
         )
         self._demand = m.demand / self._load_unit
-        kind = DenseSlots if m.gateways <= _FEW_GATEWAYS else SparseSlots
-        self._slots = kind(m, self._intensity, self._demand)
+        self._slots: DenseSlots | SparseSlots | JobSlots
+        if m.work is not None:
+            self._slots = JobSlots(m, self._intensity, self._load_unit)
+        else:
+            kind = DenseSlots if m.gateways <= _FEW_GATEWAYS else SparseSlots
+            self._slots = kind(m, self._intensity, self._demand)
 
     def _begin(self) -> BarrierStep:
         """A roomy interior point."""
@@ -146,6 +150,8 @@ class Newton(Algorithm):
         self._unit_cost = self._cost(m.equity.fair_share(m.regions)) / self._price_unit
         cost = self._unit_cost + 0.5
         self._x = np.maximum(m.spread() / self._load_unit, 1e-3 * float(self._demand.mean()))
+        if isinstance(self._slots, JobSlots):
+            self._x = self._slots.only_real(self._x)
         self._y = m.load(self._x)
         # A kind of which no region in reach has any needs an interior too.
         common = np.maximum(1.1 * self._footprint(self._y).max(1, initial=0.0), _LEVEL_FLOOR)
@@ -155,6 +161,8 @@ class Newton(Algorithm):
         ]
         offered = np.ascontiguousarray(cost[:, m.edge_region])
         self._nu = np.minimum.reduceat(offered, m.gateway_start[:-1], axis=1) - 0.5
+        if isinstance(self._slots, JobSlots):
+            self._nu = self._slots.start(self._x, self._nu)
         self._z = np.ascontiguousarray(offered - self._nu[:, m.edge_gateway])
         self._aim()
         nothing = np.zeros_like(self._mu)
@@ -164,9 +172,11 @@ class Newton(Algorithm):
         """An interior point near where an earlier solve ended, about as far as its plan is from optimal."""
         m = self.market
         equity_price = m.equity.normalise(warm.equity_price)
-        for earlier in warm.equity_prices:
-            self._consider(m.clear(self._cost(earlier), self._capacity)[0])
-        cheapest, demand_price, _ = m.clear(self._cost(equity_price), self._capacity)
+        cheapest, demand_price = m.meet(warm.route), warm.demand_price
+        if m.clears_exactly:
+            for earlier in warm.equity_prices:
+                self._consider(m.clear(self._cost(earlier), self._capacity)[0])
+            cheapest, demand_price, _ = m.clear(self._cost(equity_price), self._capacity)
         known = warm.known[:, None]
         self._consider(np.where(known, warm.route, cheapest))
         self._nu = np.where(known, warm.demand_price, demand_price) / self._price_unit
@@ -182,12 +192,17 @@ class Newton(Algorithm):
         root = np.sqrt(self._tau)
         x = np.maximum(plan / self._load_unit, 0.3 * root)
         served = np.add.reduceat(x, m.gateway_start[:-1], axis=1)
-        self._x = np.maximum(x * (self._demand / served)[:, m.edge_gateway], 0.03 * root)
+        asked = m.asked(plan) / self._load_unit
+        self._x = np.maximum(x * (asked / served)[:, m.edge_gateway], 0.03 * root)
+        if isinstance(self._slots, JobSlots):
+            self._x = self._slots.only_real(self._x)
+            self._nu = self._slots.resume(self._x, self._nu, self._tau)
         self._y = m.load(self._x)
         gain = self._nu[:, m.edge_gateway] - self._unit_cost[:, m.edge_region]
         best = np.maximum(m.best_price(self._nu) - self._unit_cost, 0.0)
         capacity_price = 0.5 * (best + np.sqrt(best**2 + 4.0 * self._tau))
-        self._z = np.maximum(capacity_price[:, m.edge_region] - gain, self._tau / self._x)
+        least = np.divide(self._tau, self._x, out=np.ones_like(x), where=self._x > 0.0)
+        self._z = np.maximum(capacity_price[:, m.edge_region] - gain, least)
         footprint = self._footprint(self._y)
         self._levels = [
             near_levels(kind, footprint[k], self._mu[k], self._tau, _LEVEL_FLOOR)
@@ -199,8 +214,10 @@ class Newton(Algorithm):
 
     def _offer(self, route: Array, equity_price: Array) -> Array:
         """Consider `route` and the cheapest one at `equity_price`; the demand price (T, J) of the latter."""
-        cheapest, demand_price, _ = self.market.clear(self._cost(equity_price), self._capacity)
-        self._consider(cheapest)
+        demand_price = self._price_unit * self._nu
+        if self.market.clears_exactly:
+            cheapest, demand_price, _ = self.market.clear(self._cost(equity_price), self._capacity)
+            self._consider(cheapest)
         self._consider(route)
         return demand_price
 
@@ -250,6 +267,8 @@ class Newton(Algorithm):
                 level_room, price_room = levels.rooms(rise, mu, move, self._tau)
                 route_room, cost_room = min(route_room, level_room), min(cost_room, price_room)
             primal, dual = min(1.0, _BOUNDARY * route_room), min(1.0, _BOUNDARY * cost_room)
+            if isinstance(self._slots, JobSlots):
+                self._slots.follow(primal, dual)
             self._x += primal * dx
             self._z += dual * dz
             self._nu = self._nu + dual * dnu
@@ -304,7 +323,8 @@ class Newton(Algorithm):
         spent = float((self._unit_cost * self._y).sum())
         self._guessed_gap = 2.0 * float(products.sum()) / max(abs(spent), 1e-300)
         centring = _CENTRING_LATE if self.incumbent.gap < _LATE_GAP else _CENTRING
-        self._tau = max(centring * float(products.mean()), _LEAST_CENTRING)
+        pairs = self._slots.pairs if isinstance(self._slots, JobSlots) else products.size
+        self._tau = max(centring * float(products.sum() / pairs), _LEAST_CENTRING)
 
     def _certificate(self) -> list[Request]:
         """Bounds at the prices just reached and at the demand prices that are optimal for the equity prices
