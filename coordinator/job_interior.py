@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from eglb.agents.barrier import fraction_to_boundary
 from eglb.coordinator.interior import PRICE_FLOOR, ROUTE_FLOOR, Moves, _solve_each
 from eglb.coordinator.market import Market
 
@@ -245,26 +246,26 @@ class JobSlots:
             0.0,
         )
         self._moves = power, slack, spare, slack_price, spare_price
-        floored = self._floored
-        route_room = min(_room(x, dx), _room(self._slack, slack), _room(self._spare[floored], spare[floored]))
-        cost_room = min(
-            _room(z, dz),
-            _room(self._slack_price, slack_price),
-            _room(self._spare_price[floored], spare_price[floored]),
-        )
+        route_room, cost_room = _room(x, dx), _room(z, dz)
         edges = (slots, int(self._edge.max()) + 1)
         route_move, cost_move = np.zeros(edges), np.zeros(edges)
         route_move[self._slot, self._edge], cost_move[self._slot, self._edge] = dx, dz
         return Moves(self._per_column(row_move), route_move, cost_move, capacity, route_room, cost_room)
 
     def follow(self, primal: float, dual: float) -> None:
-        """Take these parts of the last moves with the jobs' own variables."""
+        """Take these parts of the last moves with powers and energy prices; limits and their prices go as far
+        as each of them can, like those of the agents.
+        """
         power, slack, spare, slack_price, spare_price = self._moves
         self._power = self._power + primal * power
-        self._slack = self._slack + primal * slack
-        self._spare = np.where(self._floored, self._spare + primal * spare, self._spare)
-        self._slack_price = self._slack_price + dual * slack_price
-        self._spare_price = self._spare_price + dual * spare_price
+        self._slack = self._slack + fraction_to_boundary(self._slack, slack) * slack
+        self._slack_price = (
+            self._slack_price + fraction_to_boundary(self._slack_price, slack_price) * slack_price
+        )
+        self._spare = self._spare + fraction_to_boundary(self._spare, spare) * spare
+        self._spare_price = (
+            self._spare_price + fraction_to_boundary(self._spare_price, spare_price) * spare_price
+        )
         self._pi = self._pi + dual * self._pi_move
 
     def _dense(self, values: Array) -> Array:

@@ -41,6 +41,10 @@ _NEWTON_STEPS, _NEWTON_STEPS_FEW = 6, 3
 """Of a round; with few gateways a round is so quick that more steps do not pay."""
 _CENTRING, _CENTRING_LATE, _LATE_GAP = 0.3, 0.2, 1e-3
 """Part of the complementarity aimed for next; below the late gap steps are nearly full and may aim lower."""
+_CENTRING_JOBS, _CENTRING_JOBS_LATE, _FULL_STEP = 0.5, 0.3, 0.9
+"""With jobs, which tie the slots together, steps are shorter: they aim less low, and a round is over at the
+first step that is nearly full, after `_NEWTON_STEPS` at most.
+"""
 _LEAST_CENTRING = 1e-13
 _LOST = 1e3
 """Complementarity that grows so much in a round is the end: rounding errors have the upper hand."""
@@ -75,6 +79,7 @@ class Newton(Algorithm):
     def start(self) -> Broadcast:
         m = self.market
         self._number = 0
+        self._stepped = 0.0
         self._remembered: deque[Array] = deque(maxlen=_REMEMBERED)
         parts = _PARTS if self.warm is None else max(_PARTS, _WARM_REGION_PARTS // max(m.regions, 1))
         self._part = m.parts(parts, 1)
@@ -136,12 +141,9 @@ class Newton(Algorithm):
             self._raw_intensity.transpose(2, 1, 0) / self._footprint_unit[:, None]
         )
         self._demand = m.demand / self._load_unit
-        self._slots: DenseSlots | SparseSlots | JobSlots
-        if m.work is not None:
-            self._slots = JobSlots(m, self._intensity, self._load_unit)
-        else:
-            kind = DenseSlots if m.gateways <= _FEW_GATEWAYS else SparseSlots
-            self._slots = kind(m, self._intensity, self._demand)
+        self._jobs = None if m.work is None else JobSlots(m, self._intensity, self._load_unit)
+        kind = DenseSlots if m.gateways <= _FEW_GATEWAYS else SparseSlots
+        self._slots = self._jobs or kind(m, self._intensity, self._demand)
 
     def _begin(self) -> BarrierStep:
         """A roomy interior point."""
@@ -150,8 +152,8 @@ class Newton(Algorithm):
         self._unit_cost = self._cost(m.equity.fair_share(m.regions)) / self._price_unit
         cost = self._unit_cost + 0.5
         self._x = np.maximum(m.spread() / self._load_unit, 1e-3 * float(self._demand.mean()))
-        if isinstance(self._slots, JobSlots):
-            self._x = self._slots.only_real(self._x)
+        if self._jobs is not None:
+            self._x = self._jobs.only_real(self._x)
         self._y = m.load(self._x)
         # A kind of which no region in reach has any needs an interior too.
         common = np.maximum(1.1 * self._footprint(self._y).max(1, initial=0.0), _LEVEL_FLOOR)
@@ -161,8 +163,8 @@ class Newton(Algorithm):
         ]
         offered = np.ascontiguousarray(cost[:, m.edge_region])
         self._nu = np.minimum.reduceat(offered, m.gateway_start[:-1], axis=1) - 0.5
-        if isinstance(self._slots, JobSlots):
-            self._nu = self._slots.start(self._x, self._nu)
+        if self._jobs is not None:
+            self._nu = self._jobs.start(self._x, self._nu)
         self._z = np.ascontiguousarray(offered - self._nu[:, m.edge_gateway])
         self._aim()
         nothing = np.zeros_like(self._mu)
@@ -194,9 +196,9 @@ class Newton(Algorithm):
         served = np.add.reduceat(x, m.gateway_start[:-1], axis=1)
         asked = m.asked(plan) / self._load_unit
         self._x = np.maximum(x * (asked / served)[:, m.edge_gateway], 0.03 * root)
-        if isinstance(self._slots, JobSlots):
-            self._x = self._slots.only_real(self._x)
-            self._nu = self._slots.resume(self._x, self._nu, self._tau)
+        if self._jobs is not None:
+            self._x = self._jobs.only_real(self._x)
+            self._nu = self._jobs.resume(self._x, self._nu, self._tau)
         self._y = m.load(self._x)
         gain = self._nu[:, m.edge_gateway] - self._unit_cost[:, m.edge_region]
         best = np.maximum(m.best_price(self._nu) - self._unit_cost, 0.0)
@@ -244,7 +246,8 @@ class Newton(Algorithm):
         moved, started = np.zeros_like(slope), self._level()
         dmu = np.zeros_like(self._mu)
         enough = _BORDER_TOLERANCE**2 * float((model.level_compliance.T * self._mu**2).sum())
-        for _ in range(_NEWTON_STEPS_FEW if m.gateways <= _FEW_GATEWAYS else _NEWTON_STEPS):
+        few = m.gateways <= _FEW_GATEWAYS and self._jobs is None
+        for _ in range(_NEWTON_STEPS_FEW if few else _NEWTON_STEPS):
             shift = self._slots.reduce(
                 self._x, self._z, self._nu, slope + curvature * moved, curvature, self._tau
             )
@@ -267,8 +270,8 @@ class Newton(Algorithm):
                 level_room, price_room = levels.rooms(rise, mu, move, self._tau)
                 route_room, cost_room = min(route_room, level_room), min(cost_room, price_room)
             primal, dual = min(1.0, _BOUNDARY * route_room), min(1.0, _BOUNDARY * cost_room)
-            if isinstance(self._slots, JobSlots):
-                self._slots.follow(primal, dual)
+            if self._jobs is not None:
+                self._jobs.follow(primal, dual)
             self._x += primal * dx
             self._z += dual * dz
             self._nu = self._nu + dual * dnu
@@ -277,6 +280,9 @@ class Newton(Algorithm):
                 levels.moved(rise, mu, move, self._tau, primal, dual)
                 for levels, mu, move, rise in zip(self._levels, self._mu, dmu, ds, strict=True)
             ]
+            self._stepped = min(primal, dual)
+            if self._jobs is not None and self._stepped >= _FULL_STEP:
+                break
         self._y = m.load(self._x)
         self._aim()
         self._mu_ahead = self._mu + dmu
@@ -322,8 +328,13 @@ class Newton(Algorithm):
         products = self._x * self._z
         spent = float((self._unit_cost * self._y).sum())
         self._guessed_gap = 2.0 * float(products.sum()) / max(abs(spent), 1e-300)
-        centring = _CENTRING_LATE if self.incumbent.gap < _LATE_GAP else _CENTRING
-        pairs = self._slots.pairs if isinstance(self._slots, JobSlots) else products.size
+        late = self.incumbent.gap < _LATE_GAP
+        centring = _CENTRING_LATE if late else _CENTRING
+        pairs = products.size
+        if self._jobs is not None:
+            pairs = self._jobs.pairs
+            if self._stepped < _FULL_STEP:
+                centring = float(__import__("os").environ.get("CJL",".3")) if late else  float(__import__("os").environ.get("CJ",".5"))
         self._tau = max(centring * float(products.sum() / pairs), _LEAST_CENTRING)
 
     def _certificate(self) -> list[Request]:
