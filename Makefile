@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 export OMP_NUM_THREADS ?= 1
 export RAY_USAGE_STATS_ENABLED ?= 0
 
-SOURCES = $(shell find agents coordinator sims eglb -name '*.py' -o -name py.typed)
+SOURCES = $(shell find agents coordinator sims live eglb -name '*.py' -o -name py.typed)
 
 .PHONY: demo test setup lint types wheel clean lock
 .DELETE_ON_ERROR:

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 HOUSE = Path(__file__).parent.parent
-FLOORS = ("agents", "coordinator", "sims", "eglb")  # each may import from those before it
+FLOORS = ("agents", "coordinator", "sims", "live", "eglb")  # each may import from those before it
 
 
 def tracked() -> list[Path]:

@@ -1,0 +1,1 @@
+"""The weights in the hands of load balancers that people already run."""
