@@ -1,4 +1,4 @@
-"""Which share of every gateway's requests goes to which region, in one slot: what is published and routed by."""
+"""Which share of every gateway's requests goes to which region in one slot: what is routed by."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class WeightTable:
     version : counts the tables of a service up, over restarts too.
     start : of the slot, UTC, datetime64[s]. seconds : its length.
     gateways, regions : names. share : (J, N), of a gateway's requests to each region; rows add up to 1.
-    demand : (J,) MW of IT power that was expected. capacity : (N,) MW of the regions that are alive, 0 of others.
+    demand : (J,) MW of IT power that was expected.
+    capacity : (N,) MW of the regions that are alive, 0 of others.
     reach : (J, N) of bool, which pairs may be used.
     source : ``"plan"``; ``"last plan"``, moved to what is alive; ``"nearest"`` region that has room.
     note : why it is not a plan, or what of demand nobody can meet; empty if all is well.
