@@ -15,6 +15,7 @@ import numpy as np
 
 from eglb.live.draws import place, seed_of, take_turns
 from eglb.live.weights import WeightTable
+from eglb.sims.scenario import Scenario
 
 Array = np.ndarray
 
@@ -162,6 +163,13 @@ class Router:
         self._watchers: set[Callable[[], None]] = set()
         self._last: deque[tuple[float, Decision]] = deque(maxlen=_LAST)
         self.view: View | None = None
+
+    @classmethod
+    def of(cls, scenario: Scenario) -> Router:
+        """For the gateways and regions of a scenario."""
+        distance = np.full((len(scenario.gateways), len(scenario.regions)), np.inf)
+        distance[scenario.reach_gateway, scenario.reach_region] = scenario.rtt_ms()
+        return cls(scenario.gateways, scenario.regions, distance)
 
     @property
     def table(self) -> WeightTable | None:
