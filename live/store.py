@@ -281,7 +281,9 @@ class Store:
             "until": None if event.until is None else _seconds(event.until),
         }
         with self._caught(), self._writing, self._engine.begin() as connection:
-            return int(connection.execute(sql.insert(_events).values(row)).inserted_primary_key[0])
+            key = connection.execute(sql.insert(_events).values(row)).inserted_primary_key
+            assert key is not None
+            return int(key[0])
 
     def end_event(self, number: int, until: np.datetime64) -> None:
         """An alert is over."""
@@ -346,7 +348,7 @@ class Store:
         return written
 
     def _upsert(self, table: sql.Table, rows: Sequence[dict[str, Any]]) -> None:
-        insert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[self._engine.dialect.name]
+        insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[self._engine.dialect.name]
         keys = [column.name for column in table.primary_key]
         with self._caught(), self._writing, self._engine.begin() as connection:
             for start in range(0, len(rows), _BATCH):
@@ -361,11 +363,11 @@ class Store:
                     rows[start : start + _BATCH],
                 )
 
-    def _rows(self, query: sql.Select[Any]) -> Sequence[sql.Row[Any]]:
+    def _rows(self, query: Any) -> Sequence[Any]:
         with self._caught(), self._engine.connect() as connection:
             return connection.execute(query).all()
 
-    def _batches(self, query: sql.Select[Any]) -> Iterator[Sequence[sql.Row[Any]]]:
+    def _batches(self, query: Any) -> Iterator[Sequence[Any]]:
         with self._caught(), self._engine.connect() as connection:
             result = connection.execution_options(yield_per=_BATCH).execute(query)
             yield from result.partitions()
@@ -393,7 +395,7 @@ def _arrow_type(pa: Any, column: sql.Column[Any]) -> Any:
 
 
 def _seconds(time: np.datetime64) -> int:
-    return int(np.datetime64(time, "s").astype(np.int64))
+    return int(time.astype("datetime64[s]").astype(np.int64))
 
 
 def _time(seconds: int) -> np.datetime64:
