@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from eglb.live.metrics import LiveMetrics
 from eglb.live.monitor import Monitor
 from eglb.live.router import Router, UnknownName
 from eglb.live.store import Entry, Event, Store
@@ -53,6 +54,7 @@ class Desk:
         self.kinds = tuple(kind.name for kind in scenario.footprints)
         self._lock = threading.Lock()
         self._shown: dict[str, Any] = {}
+        self.metrics = None if monitor is None else self._metrics(monitor)
 
     def show(self, **sections: Any) -> None:
         """Replace what the controller knows best: top-level sections of `state`, each whole.
@@ -95,6 +97,16 @@ class Desk:
         else:
             raise NoBooks("this service keeps no books")
         return len(entries)
+
+    def no_slot(self, start: np.datetime64) -> str:
+        """Why no slot that can have been metered begins then; empty if one does."""
+        if start > self.clock.now():
+            return "it has not begun yet"
+        table = self.router.table
+        seconds = self.scenario.slot_hours * 3600.0 if table is None else table.seconds
+        first = self.scenario.times[0] if table is None else table.start
+        off = (start - first) / np.timedelta64(1, "s") % seconds
+        return f"slots begin every {seconds:g} s, one of them at {first}Z" if off else ""
 
     def health(self, region: str, healthy: bool, why: str) -> bool:
         """Somebody outside says that a region is up or down; whether that changed anything.
@@ -211,6 +223,20 @@ class Desk:
         state["gateways"] = self._gateways(shown.get("gateways", {}))
         return dict(_plain(state))
 
+    def _metrics(self, monitor: Monitor) -> LiveMetrics:
+        def gap() -> float | None:
+            return (self._shown.get("certificate") or {}).get("gap")
+
+        return LiveMetrics(
+            monitor,
+            table=lambda: self.router.table,
+            now=self.clock.now,
+            routed=self.router.routed,
+            signals=lambda: [{"kind": each["name"], **each} for each in self._shown.get("signals", [])],
+            healthy=lambda: {name: name not in self.router.down() for name in self.router.regions},
+            gap=gap,
+        )
+
     def _regions(
         self, shown: Mapping[str, Any], watched: Sequence[Mapping[str, Any]]
     ) -> list[dict[str, Any]]:
@@ -263,9 +289,10 @@ class Desk:
     def _decisions(self) -> list[dict[str, Any]]:
         """The last ones, at the time of the service."""
         now, ours = np.datetime64(self.clock.now(), "ms"), time.time()
+        speed = self.clock.speed if math.isfinite(self.clock.speed) else 0.0
         found = []
         for at, decision in self.router.last():
-            ago = np.timedelta64(round(1e3 * (ours - at) * self.clock.speed), "ms")
+            ago = np.timedelta64(round(1e3 * (ours - at) * speed), "ms")
             found.append(
                 {
                     "utc": f"{np.datetime64(now - ago, 's')}Z",

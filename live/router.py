@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import length_hint
@@ -39,7 +39,7 @@ class Decision:
     ----------
     version : of the table. why : ``"plan"`` or another source of a table, ``"affinity"``; ``"nearest"`` where
         none of the regions that have weights is up; and who is down, if it matters to this gateway.
-    body : the same as JSON.
+    body : the same as JSON. index : of the region.
     """
 
     gateway: str
@@ -47,6 +47,7 @@ class Decision:
     version: int
     why: str
     body: bytes
+    index: int
 
 
 class View:
@@ -56,13 +57,19 @@ class View:
     ----------
     table : published. down : regions that are, and why. nearest : (J, N) regions, to each gateway the
     nearest first. last_resort : (N,) of bool, which may be sent to if none that has weight is up.
-    owed : (J, N), see `take_turns`.
+    owed : (J, N), see `take_turns`. routed : by gateway, how many requests each region was sent; goes on.
     """
 
     def __init__(
-        self, table: WeightTable, down: Mapping[str, str], nearest: Array, last_resort: Array, owed: Array
+        self,
+        table: WeightTable,
+        down: Mapping[str, str],
+        nearest: Array,
+        last_resort: Array,
+        owed: Array,
+        routed: Mapping[str, list[int]],
     ) -> None:
-        self.table, self.down = table, dict(down)
+        self.table, self.down, self.routed = table, dict(down), routed
         up = np.array([name not in down for name in table.regions])
         self.share = np.where(up, table.share, 0.0)
         total = self.share.sum(1)
@@ -97,7 +104,7 @@ class View:
             name for name, had in zip(self.table.regions, wanted, strict=True) if had and name in self.down
         ]
         said = "nearest" if self.moved[gateway] else reason or self.table.source
-        return f"{said}; {_told({name: self.down[name] for name in lost})}" if lost else said
+        return f"{said}; {_told(lost)}" if lost else said
 
     def owed(self) -> Array:
         """(J, N), as of now: see `take_turns`."""
@@ -120,8 +127,9 @@ class _Row:
         self._seeds = np.array([seed_of(name) for name in table.regions], np.uint64)
         why, kept = view.why(gateway), view.why(gateway, "affinity")
         name = table.gateways[gateway]
-        self._by_turn = [_decision(name, region, table.version, why) for region in table.regions]
-        self._by_session = [_decision(name, region, table.version, kept) for region in table.regions]
+        self.routed = view.routed[name]
+        self._by_turn = [_decision(name, i, table, why) for i in range(len(table.regions))]
+        self._by_session = [_decision(name, i, table, kept) for i in range(len(table.regions))]
 
     def next(self) -> Decision:
         """The next turn; any thread may ask."""
@@ -161,8 +169,10 @@ class Router:
         self._down: dict[str, dict[str, str]] = {name: {} for name in regions}
         self._last_resort = np.ones(len(regions), bool)
         self._watchers: set[Callable[[], None]] = set()
+        self._routed = {name: [0] * len(regions) for name in gateways}
         self._last: deque[tuple[float, Decision]] = deque(maxlen=_LAST)
         self.view: View | None = None
+        self.closed = False
 
     @classmethod
     def of(cls, scenario: Scenario) -> Router:
@@ -234,8 +244,18 @@ class Router:
             raise Unroutable("there is no table of weights yet")
         row = view.row(gateway)
         decision = row.next() if session is None else row.of_session(session)
+        row.routed[decision.index] += 1
         self._last.append((time.time(), decision))
         return decision
+
+    def routed(self) -> dict[tuple[str, str], int]:
+        """How many requests were sent from each gateway to each region, as far as any were."""
+        return {
+            (gateway, region): count
+            for gateway, counts in self._routed.items()
+            for region, count in zip(self.regions, counts, strict=True)
+            if count
+        }
 
     def last(self) -> list[tuple[float, Decision]]:
         """The last few decisions and when they were made, `time.time`; the newest first."""
@@ -250,19 +270,26 @@ class Router:
         finally:
             self._watchers.discard(tell)
 
+    def close(self) -> None:
+        """Nobody need wait for new weights any more."""
+        self.closed = True
+        self._tell()
+
     def _look(self, table: WeightTable) -> None:
         owed = np.zeros(table.share.shape) if self.view is None else self.view.owed()
-        self.view = View(table, self.down(), self._nearest, self._last_resort, owed)
+        self.view = View(table, self.down(), self._nearest, self._last_resort, owed, self._routed)
 
     def _tell(self) -> None:
         for tell in self._watchers.copy():
             tell()
 
 
-def _decision(gateway: str, region: str, version: int, why: str) -> Decision:
-    body = json.dumps({"gateway": gateway, "region": region, "version": version, "why": why})
-    return Decision(gateway, region, version, why, body.encode())
+def _decision(gateway: str, index: int, table: WeightTable, why: str) -> Decision:
+    region = table.regions[index]
+    body = json.dumps({"gateway": gateway, "region": region, "version": table.version, "why": why})
+    return Decision(gateway, region, table.version, why, body.encode(), index)
 
 
-def _told(down: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} is down" + (f" ({why})" if why else "") for name, why in down.items())
+def _told(down: Iterable[str]) -> str:
+    """Names alone: why they are down is not for whoever may only ask the way."""
+    return ", ".join(f"{name} is down" for name in down)
