@@ -94,6 +94,27 @@ class Persistence(Forecaster):
 
 
 @dataclass(frozen=True)
+class Corrected(Forecaster):
+    """The same hour yesterday, times how the last `recent` slots compare with yesterday's.
+
+    With less past than that, as `Persistence`. The correction is at most a factor of two.
+    """
+
+    hours: float = 24.0
+    recent: int = 3
+
+    def predict(self, past: Past, slots: int) -> Array:
+        foretold = Persistence(24.0, self.hours).predict(past, slots)
+        day, known = round(24.0 / past.slot_hours), past.values.shape[1]
+        if known < day + self.recent:
+            return foretold
+        now = past.values[:, known - self.recent :].sum(1)
+        then = past.values[:, known - day - self.recent : known - day].sum(1)
+        ratio = np.divide(now, then, out=np.ones_like(now), where=then > 0.0)
+        return foretold * np.clip(ratio, 0.5, 2.0)[:, None]
+
+
+@dataclass(frozen=True)
 class Outlook(Forecaster):
     """Believes the outside source: the truth in an experiment, a file, or a liar."""
 

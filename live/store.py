@@ -101,6 +101,12 @@ _events = sql.Table(
     sql.Column("threshold", sql.Double),
     sql.Column("until", sql.BigInteger),
 )
+_notes = sql.Table(
+    "notes",
+    _meta,
+    sql.Column("name", sql.String(40), primary_key=True),
+    sql.Column("text", sql.Text, nullable=False),
+)
 _of_slots = {
     "series": _series.c.slot,
     "tables": _tables.c.slot,
@@ -247,6 +253,15 @@ class Store:
                 )
             )
         return found
+
+    def save_note(self, name: str, text: str) -> None:
+        """Keep something about the service itself, over what was there."""
+        self._upsert(_notes, [{"name": name, "text": text}])
+
+    def note(self, name: str) -> str | None:
+        """What was kept by this name; None if nothing."""
+        found = self._rows(sql.select(_notes.c.text).where(_notes.c.name == name))
+        return found[0][0] if found else None
 
     def save_signals(self, slot: np.datetime64, readings: Iterable[dict[str, Any]]) -> None:
         """Keep what was read for a slot: kind, region, value, unit, at, source, fallback and problem each."""

@@ -19,7 +19,8 @@ class WeightTable:
     ----------
     version : counts the tables of a service up, over restarts too.
     start : of the slot, UTC, datetime64[s]. seconds : its length.
-    gateways, regions : names. share : (J, N), of a gateway's requests to each region; rows add up to 1.
+    gateways, regions : names. share : (J, N), of a gateway's requests to each region; rows add up to 1, or to
+    0 where a gateway reaches no region that has capacity.
     demand : (J,) MW of IT power that was expected.
     capacity : (N,) MW of the regions that are alive, 0 of others.
     reach : (J, N) of bool, which pairs may be used.
@@ -52,7 +53,9 @@ class WeightTable:
         found = []
         if not (np.isfinite(self.share).all() and (self.share >= 0.0).all()):
             found.append("a share is below zero or no number")
-        if (np.abs(self.share.sum(1) - 1.0) > _ROUNDING).any():
+        # Of a gateway that reaches nobody with capacity nothing can be sent.
+        due = (self.reach & (self.capacity > 0.0)).any(1)
+        if (np.abs(self.share.sum(1) - due) > _ROUNDING).any():
             found.append("shares of a gateway do not add up to 1")
         if (self.share[~self.reach] > 0.0).any():
             found.append("a share goes out of reach")

@@ -1,0 +1,458 @@
+"""The slot loop of a service: signals in, decide, publish, read the meters, and again, by the clock.
+
+A table is published in every slot: the policy's plan; if that is late or fails, the last plan moved to what
+is up and has room; with fewer than half of the regions up, the nearest that has room. A plan that comes late
+is still used in its slot.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from eglb.agents.forecasting import Forecaster
+from eglb.agents.timeline import Timeline
+from eglb.coordinator.hourly import Hour
+from eglb.coordinator.running_certificate import Standing
+from eglb.live.bookkeeping import Bookkeeper, Settled
+from eglb.live.certifying import Certifying
+from eglb.live.clock import Clock
+from eglb.live.course import Course
+from eglb.live.desk import Desk
+from eglb.live.monitor import Solve
+from eglb.live.planner import Planner
+from eglb.live.projection import Projection, Routed
+from eglb.live.rehearsal import Rehearsal
+from eglb.live.series import Slot
+from eglb.live.signals.reading import Reading
+from eglb.live.store import Store
+from eglb.live.weights import WeightTable
+
+Array = np.ndarray
+
+PLAN, LAST_PLAN, NEAREST = "plan", "last plan", "nearest"
+_FEWEST_UP = 0.5
+"""Of the regions; with fewer nothing is optimised."""
+_SIGNALS_SHARE = 0.25
+"""Of the time until a decision is late, that signals may take."""
+
+
+class SignalReader(Protocol):
+    """Who tells prices and footprints; see `eglb.live.signals.Signals`."""
+
+    silenced: dict[tuple[str, str], str]
+
+    def read_all(self, now: np.datetime64, deadline_s: float) -> dict[tuple[str, str], Reading]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Outlooks:
+    """What an outside source says of all slots, history included, for forecasters that read one: `regions`
+    (N, 1 + K, T), `gateways` (T, G) merged and `each_gateway` (J, T).
+    """
+
+    regions: Array | None = None
+    gateways: Array | None = None
+    each_gateway: Array | None = None
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """`signals` foretells price, footprints and demand of the slots to come; `demand` that of the present
+    one.
+    """
+
+    signals: Forecaster
+    demand: Forecaster
+    outlooks: Outlooks
+
+
+@dataclass(frozen=True)
+class Served:
+    """How a slot was served.
+
+    `source` and `note` are its table's. `seconds` from the start of the slot to its first table, `seconds_plan`
+    what the decision took, both real ones. `objective`, `lower_bound` and `gap` are of the period so far, as
+    metered, and None while nothing is.
+    """
+
+    slot: int
+    time_utc: str
+    source: str
+    note: str
+    seconds: float
+    seconds_plan: float
+    up: int
+    objective: float | None
+    lower_bound: float | None
+    gap: float | None
+
+
+class Controller:
+    """Runs a service until its last slot or until it is told to stop.
+
+    Parameters
+    ----------
+    books : its series and periods. desk : where tables and state go. planner : decides.
+    distance : (E,) of the market's pairs. deadline : of a decision, as a part of a slot.
+    rehearsal : plays demand and meters; None where they are posted.
+    on_slot : hears of every slot that is served.
+    """
+
+    def __init__(
+        self,
+        books: Bookkeeper,
+        desk: Desk,
+        clock: Clock,
+        planner: Planner,
+        signals: SignalReader,
+        projection: Projection,
+        forecasts: Forecasts,
+        distance: Array,
+        *,
+        deadline: float,
+        rehearsal: Rehearsal | None = None,
+        on_slot: Callable[[Served], None] = lambda served: None,
+    ) -> None:
+        assert desk.store is not None
+        self.books, self.series, self.periods = books, books.series, books.periods
+        self.desk, self.router, self.store = desk, desk.router, desk.store
+        self._store: Store = desk.store
+        self._clock, self._planner, self._signals = clock, planner, signals
+        self._projection, self._forecasts, self._distance = projection, forecasts, distance
+        self._deadline, self._rehearsal, self._on_slot = deadline, rehearsal, on_slot
+        self._wake, self._stop = threading.Event(), threading.Event()
+        self._course = Course()
+        self._version = 0
+        self._last_share: Array | None = None
+        self._late: Future[Array] | None = None
+        self._demand = np.zeros(len(books.series.parts.scenario.gateways))
+        self._unheard: list[Settled] = []
+        self._played = 0
+        self._readings: dict[tuple[str, str], Reading] = {}
+        self.seconds_to_table: list[float] = []
+        self.tables: dict[str, int] = {}
+        self.served: list[Served] = []
+
+    @property
+    def latest(self) -> tuple[Standing, float] | None:
+        """Where the newest period stands, and its certified gap; None before the first slot was metered."""
+        return self._certifying.latest
+
+    def stop(self) -> None:
+        """End the loop, from any thread, in the middle of a slot."""
+        self._stop.set()
+        self._wake.set()
+
+    def run(self) -> None:
+        """Serve slot after slot.
+
+        Raises
+        ------
+        StoreError : books cannot be kept.
+        """
+        with self.router.watched(self._wake.set):
+            slot = self.resume()
+            while not self._stop.is_set() and not self._is_over(slot):
+                self._serve(slot)
+                self._wait_out(slot)
+                if not self._stop.is_set():
+                    slot = max(slot + 1, self.periods.slot_at(self._clock.now()))
+            if not self._stop.is_set():
+                self._close(self.periods.slots or slot)
+                self._certifying.gather(wait=True)
+                self._show(slot - 1)
+
+    def resume(self) -> int:
+        """Take up what the store knows and serve the last table; the slot to go on with."""
+        now = max(self.periods.slot_at(self._clock.now()), 0)
+        since = self.periods.of(min(now, (self.periods.slots or now + 1) - 1))[0]
+        self._certifying = Certifying(self.series, self.periods, self._planner, since)
+        last = self._store.last_table()
+        if last is not None:
+            self._version, self._last_share = last.version, last.share
+            tables = {self.periods.slot_at(t.start): t for t in reversed(self._store.tables(limit=now + 10))}
+            for table in tables.values():
+                self._course.turn(table.start, table.share)
+            self._mark(self._clock.now())
+            self.router.publish(last)
+            self.books.resume(min(now, self.periods.slots or now), tables)
+            if self._rehearsal is not None:
+                told = self._store.read("meter", self.periods.first, self.periods.time(now), "load_mw")
+                self._played = max((self.periods.slot_at(each.slot) + 1 for each in told), default=0)
+        return now
+
+    def _serve(self, slot: int) -> None:
+        """Everything that is done at the start of a slot."""
+        start = self.periods.time(slot)
+        late_s = self._passed(slot)
+        began = time.perf_counter()
+        self._close(slot)
+        if self.books.ledger.first != self.periods.time(self.periods.of(slot)[0]):
+            self.books.begin_period(slot)
+        allowed_s = self._clock.real_seconds(self._deadline * self.periods.slot_seconds) - late_s
+        self._mark(self._clock.now())
+        known = self._look_ahead(slot, min(_SIGNALS_SHARE * max(allowed_s, 0.1), 60.0))
+        planned_at = time.perf_counter()
+        routed, source, note = self._decide(slot, known, allowed_s - (planned_at - began))
+        planned_s = time.perf_counter() - planned_at
+        self._publish(slot, routed, source, note)
+        self.seconds_to_table.append(late_s + time.perf_counter() - began)
+        self.books.monitor.solved(Solve(f"{start}Z", planned_s, min(allowed_s, 1e9), source, note))
+        self._certifying.gather(wait=False)
+        self._show(slot)
+        self._report(slot, source, note, planned_s)
+
+    def _look_ahead(self, slot: int, deadline_s: float) -> Slot:
+        """What is known of a slot that begins."""
+        series, start = self.series, self.periods.time(slot)
+        if self._rehearsal is not None:
+            self._signals.silenced = self._rehearsal.silenced(start)
+        self._readings = self._signals.read_all(start, deadline_s)
+        at = series.begun + slot
+        price, intensity = series.per_mw({key: r.value for key, r in self._readings.items()}, at - 1)
+        if self._rehearsal is not None:
+            intensity = intensity * self._rehearsal.distortion(start)
+        outlook = self._forecasts.outlooks.each_gateway
+        ahead = np.empty((len(self._demand), 0)) if outlook is None else outlook[:, at:]
+        self._demand = series.foretell_demand(at, self._forecasts.demand, ahead)
+        self._keep_signals(start, price, intensity)
+        return Slot(price, intensity, self._capacity(slot), self._demand)
+
+    def _keep_signals(self, start: np.datetime64, price: Array, intensity: Array) -> None:
+        rows = [
+            {
+                "kind": kind,
+                "region": region,
+                "value": value,
+                "unit": reading.unit,
+                "at": start if reading.at_utc is None else reading.at_utc,
+                "source": reading.source[:200],
+                "fallback": reading.fallback,
+                "problem": reading.problem or None,
+            }
+            for (kind, region), reading in self._readings.items()
+            if np.isfinite(value := self.series.signal(kind, region, price, intensity))
+        ]
+        self._store.save_signals(start, rows)
+
+    def _decide(self, slot: int, known: Slot, allowed_s: float) -> tuple[Routed, str, str]:
+        """Shares for a slot, where they come from and why."""
+        at = self.series.begun + slot
+        up = known.capacity > 0.0
+        nominal = self.series.planned[:, at] > 0.0
+        unmet = self._projection.near(self._projection.reach / 1.0, known.demand, known.capacity).unmet
+        self.series.enter(at, Slot(known.price, known.intensity, known.capacity, known.demand - unmet))
+        if up.sum() < _FEWEST_UP * nominal.sum():
+            why = f"only {up.sum()} of {nominal.sum()} regions are up"
+            return self._projection.nearest(known.demand, known.capacity), NEAREST, why
+        if self._late is not None and not self._late.done():
+            return self._fall_back(slot, "the decision of an earlier slot is not done yet")
+        hour = self._hour(slot)
+        self._late = future = self._planner.plan(hour, self._timeline(slot, hour))
+        future.add_done_callback(lambda done: self._wake.set())
+        if not self._await(future, allowed_s):
+            return self._fall_back(slot, f"not decided within {allowed_s:.3g} s")
+        self._late = None
+        return self._take(slot, future)
+
+    def _take(self, slot: int, future: Future[Array]) -> tuple[Routed, str, str]:
+        """The plan that was decided, on what is up now."""
+        if (error := future.exception()) is not None:
+            return self._fall_back(slot, f"not decided: {error or type(error).__name__}")
+        self._mark(self._clock.now())
+        share = self.series.share_of(future.result())
+        routed = self._projection.near(share, self._demand, self._capacity(slot))
+        self._last_share = share
+        return routed, PLAN, ""
+
+    def _fall_back(self, slot: int, why: str) -> tuple[Routed, str, str]:
+        capacity = self._capacity(slot)
+        if self._last_share is None:
+            return self._projection.nearest(self._demand, capacity), NEAREST, why
+        return self._projection.near(self._last_share, self._demand, capacity), LAST_PLAN, why
+
+    def _await(self, future: Future[Array], allowed_s: float) -> bool:
+        """Wait for a decision; whether it came in time. Meanwhile requests are kept off regions that fail."""
+        until = time.perf_counter() + allowed_s
+        while not future.done() and not self._stop.is_set():
+            left_s = until - time.perf_counter()
+            if left_s <= 0.0:
+                break
+            self._wake.clear()
+            if not future.done():
+                self._wake.wait(min(left_s, 60.0))
+        return future.done()
+
+    def _wait_out(self, slot: int) -> None:
+        """Until the next slot: take a plan that is late, and move off regions that fail."""
+        end, mine = self.periods.time(slot + 1), self._down()
+        while not self._stop.is_set():
+            self._wake.clear()
+            if self._late is not None and self._late.done():
+                late, self._late = self._late, None
+                if late.exception() is None and len(self._down()) == len(mine):
+                    self._publish(slot, *self._take(slot, late))
+            if self._down() != mine:
+                mine = self._down()
+                self._publish(slot, *self._moved(slot))
+            change = None if self._rehearsal is None else self._rehearsal.next_change(self._clock.now())
+            until = end if change is None else min(end, change)
+            if self._late is None or not self._late.done():
+                self._clock.wait_until(until, self._wake)
+            if self._clock.now() >= end:
+                return
+            self._mark(self._clock.now())
+
+    def _moved(self, slot: int) -> tuple[Routed, str, str]:
+        """What is published when regions fail or come back in the middle of a slot."""
+        capacity, down = self._capacity(slot), self._down()
+        nominal = self.series.planned[:, self.series.begun + slot] > 0.0
+        why = ", ".join(f"{name} is down" for name in down) or "all regions are up again"
+        if (capacity > 0.0).sum() < _FEWEST_UP * nominal.sum():
+            return self._projection.nearest(self._demand, capacity), NEAREST, why
+        return self._fall_back(slot, why)
+
+    def _publish(self, slot: int, routed: Routed, source: str, note: str) -> None:
+        """Keep a table, and route by it."""
+        fleet = self.series.parts.scenario
+        if routed.unmet.any():
+            note = "; ".join(filter(None, [note, f"no room for {routed.unmet.sum():.6g} MW"]))
+        self._version += 1
+        table = WeightTable(
+            self._version, self.periods.time(slot), self.periods.slot_seconds, fleet.gateways, fleet.regions,
+            routed.share, self._demand, self._capacity(slot), self._projection.reach, source, note,
+            routed.unmet if routed.unmet.any() else None,
+        )  # fmt: skip
+        if problems := table.problems():
+            raise RuntimeError(f"table {table.version} is not feasible: {'; '.join(problems)}")
+        self._store.save_table(table)
+        self.router.publish(table)
+        self._course.turn(self._clock.now(), table.share)
+        self.tables[source] = self.tables.get(source, 0) + 1
+
+    def _mark(self, now: np.datetime64) -> None:
+        """Tell the router who is out, by what is known here; it knows by itself what was reported to it."""
+        rehearsed = {} if self._rehearsal is None else self._rehearsal.regions_down(now)
+        for by, down in (("agents", self._planner.lost), ("rehearsal", rehearsed)):
+            for region in self.series.parts.scenario.regions:
+                self.router.mark(region, region not in down, down.get(region, ""), by=by)
+
+    def _down(self) -> dict[str, str]:
+        return self.router.down()
+
+    def _capacity(self, slot: int) -> Array:
+        """(N,) MW of the regions that are up."""
+        down = self._down()
+        fleet = self.series.parts.scenario
+        planned = self.series.planned[:, self.series.begun + slot]
+        return np.where([name in down for name in fleet.regions], 0.0, planned)
+
+    def _hour(self, slot: int) -> Hour:
+        series, at = self.series, self.series.begun + slot
+        first, last = self.periods.of(slot)
+        forecaster = self._forecasts.signals
+        demand = series.demand_series(at, forecaster, self._forecasts.outlooks.gateways)
+        remaining = last - slot
+        heard = [(each.slot + series.begun, each.footprint) for each in self._unheard if each.slot >= first]
+        self._unheard = []
+        return Hour(
+            market=series.parts.market.over(demand.at(at, np.array([at]))),
+            demand=demand,
+            distance=self._distance,
+            now=at,
+            meter_delay=at + 1 - series.settled,
+            elapsed=slot - first,
+            remaining=remaining,
+            foreseen=int(min(forecaster.hours / demand.slot_hours, remaining)),
+            footprint=self.books.footprint(),
+            metered=heard,
+            firm=series.settled,
+        )
+
+    def _timeline(self, slot: int, hour: Hour) -> Timeline:
+        forecasts = self._forecasts
+        return self.series.timeline(hour.now, hour.foreseen, forecasts.signals, forecasts.outlooks.regions)
+
+    def _close(self, slot: int) -> None:
+        """Read the meters of the slots before `slot`."""
+
+        def share(slot: int) -> Array:
+            return self._course.mean(self.periods.time(slot), self.periods.time(slot + 1))
+
+        if self._rehearsal is not None:
+            for before in range(self._played, slot):
+                self.desk.meter(list(self._rehearsal.meters(before, share(before))))
+            self._played = slot
+        settled = self.books.close(slot, share)
+        self._course.forget(self.periods.time(self.books.settled))
+        self._unheard += settled
+        self._certifying.ask(settled)
+
+    def _is_over(self, slot: int) -> bool:
+        return self.periods.slots is not None and slot >= self.periods.slots
+
+    def _report(self, slot: int, source: str, note: str, planned_s: float) -> None:
+        latest = self._certifying.latest
+        standing, gap = (None, None) if latest is None else latest
+        self.served.append(
+            Served(
+                slot,
+                f"{self.periods.time(slot)}",
+                source,
+                note,
+                self.seconds_to_table[-1],
+                planned_s,
+                len(self.router.regions) - len(self._down()),
+                None if standing is None else standing.objective,
+                None if standing is None else standing.lower_bound,
+                gap,
+            )
+        )
+        self._on_slot(self.served[-1])
+
+    def _show(self, slot: int) -> None:
+        """Lay open where the service stands."""
+        start, price = self.periods.time(slot), self.series.price[:, self.series.begun + slot]
+        signals = [
+            {
+                "name": kind,
+                "kind": kind,
+                "region": region,
+                "value": reading.value,
+                "unit": reading.unit,
+                "age_s": 0.0 if reading.age_s is None else reading.age_s,
+                "source": reading.source,
+                "fallback": reading.fallback,
+                "ok": reading.ok,
+                "problem": reading.problem,
+            }
+            for (kind, region), reading in self._readings.items()
+        ]
+        latest = self._certifying.latest
+        certificate = latest and {
+            "objective": latest[0].objective,
+            "lower_bound": latest[0].lower_bound,
+            "gap": latest[1],
+            "history": [[f"{time}Z", gap] for time, gap in self._certifying.history],
+        }
+        fleet = self.series.parts.scenario
+        paid = fleet.pue * fleet.slot_hours
+        self.desk.show(
+            slot={"number": slot + 1, "of": self.periods.slots},
+            certificate=certificate,
+            signals=signals,
+            regions={name: {"price": price[i] / paid[i]} for i, name in enumerate(fleet.regions)},
+        )
+        self.books.monitor.look(start, signals, self._down())
+
+    def _passed(self, slot: int) -> float:
+        """Real seconds since the start of a slot."""
+        passed = (self._clock.now() - self.periods.time(slot)) / np.timedelta64(1, "ms") / 1e3
+        return max(0.0, float(passed) / self._clock.speed)
