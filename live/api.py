@@ -182,6 +182,7 @@ def _weights(view: View, gateway: str | None) -> dict[str, Any]:
 
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     said = {
+        400: "The body is no JSON.",
         401: "The bearer token is missing or wrong.",
         403: "The service has no token, so nothing may be written.",
         404: "There is nothing by that name.",
@@ -257,7 +258,7 @@ def _process(desk: Desk) -> APIRouter:
 
 def _writing(desk: Desk) -> APIRouter:
     api = APIRouter(tags=["meters"])
-    refusals = _errors(401, 403, 404, 408, 413, 422, 503)
+    refusals = _errors(400, 401, 403, 404, 408, 413, 422, 503)
 
     @api.post("/v1/meter", responses={200: {"model": m.Metered}, **refusals, **_errors(409)})
     def meter(rows: Annotated[m.Meters, Body()], query: Annotated[m.NoQuery, Query()]) -> Response:

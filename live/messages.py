@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,9 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     WithJsonSchema,
 )
 
@@ -89,8 +92,19 @@ class GatewayMeter(_Asked):
     demand_mw: Amount = Field(description="IT power, mean over the slot.")
 
 
-Meter = RegionMeter | GatewayMeter
-Meters = Meter | Annotated[list[Meter], Field(min_length=1, max_length=MOST_ROWS)]
+def _whose(row: Any) -> str:
+    return "gateway" if isinstance(row, Mapping) and "gateway" in row else "region"
+
+
+def _many(body: Any) -> str:
+    return "rows" if isinstance(body, list) else "row"
+
+
+Meter = Annotated[
+    Annotated[RegionMeter, Tag("region")] | Annotated[GatewayMeter, Tag("gateway")], Discriminator(_whose)
+]
+_Rows = Annotated[list[Meter], Field(min_length=1, max_length=MOST_ROWS)]
+Meters = Annotated[Annotated[Meter, Tag("row")] | Annotated[_Rows, Tag("rows")], Discriminator(_many)]
 
 
 class HealthReport(_Asked):

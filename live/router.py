@@ -114,6 +114,19 @@ class View:
         return now
 
 
+class _Decisions(dict[int, Decision]):
+    """Of one gateway, for one reason, by region; each made when it is first taken."""
+
+    def __init__(self, table: WeightTable, gateway: int, why: str) -> None:
+        self._table, self._gateway, self._why = table, table.gateways[gateway], why
+
+    def __missing__(self, index: int) -> Decision:
+        region, version = self._table.regions[index], self._table.version
+        said = {"gateway": self._gateway, "region": region, "version": version, "why": self._why}
+        made = Decision(**said, body=json.dumps(said).encode(), index=index)
+        return self.setdefault(index, made)
+
+
 class _Row:
     """The turns of one gateway."""
 
@@ -125,11 +138,9 @@ class _Row:
         self._ready: Iterator[Decision] = iter(())
         self._lock = threading.Lock()
         self._seeds = np.array([seed_of(name) for name in table.regions], np.uint64)
-        why, kept = view.why(gateway), view.why(gateway, "affinity")
-        name = table.gateways[gateway]
-        self.routed = view.routed[name]
-        self._by_turn = [_decision(name, i, table, why) for i in range(len(table.regions))]
-        self._by_session = [_decision(name, i, table, kept) for i in range(len(table.regions))]
+        self.routed = view.routed[table.gateways[gateway]]
+        self._by_turn = _Decisions(table, gateway, view.why(gateway))
+        self._by_session = _Decisions(table, gateway, view.why(gateway, "affinity"))
 
     def next(self) -> Decision:
         """The next turn; any thread may ask."""
@@ -282,12 +293,6 @@ class Router:
     def _tell(self) -> None:
         for tell in self._watchers.copy():
             tell()
-
-
-def _decision(gateway: str, index: int, table: WeightTable, why: str) -> Decision:
-    region = table.regions[index]
-    body = json.dumps({"gateway": gateway, "region": region, "version": table.version, "why": why})
-    return Decision(gateway, region, table.version, why, body.encode(), index)
 
 
 def _told(down: Iterable[str]) -> str:
