@@ -5,10 +5,10 @@
 In process: decisions a second of the router for tables of several sizes, by turns and by session.
 
 Over HTTP: ``GET /v1/route`` of world10 as `eglb serve` answers it, beside a handler on the same stack
-(FastAPI, uvicorn, httptools, uvloop) that returns a constant of the same length and checks nothing; one server
-process each, loaded by `wrk` in turns, on the same cores. Figures are medians over the runs, the ratio is of
-runs next to each other; the processor time is that of the server process, whatever else the machine did.
-Without `wrk` a small asyncio client loads them, which is slower itself. `--smoke`: seconds long.
+(FastAPI, uvicorn, httptools, uvloop) that returns a constant of the same length and checks nothing; one
+server process each, loaded by `wrk` in turns, on the same cores. Figures are medians over the runs, the ratio
+is of runs next to each other; the processor time is that of the server process, whatever else the machine
+did. Without `wrk` a small asyncio client loads them, which is slower itself. `--smoke`: seconds long.
 """
 
 from __future__ import annotations
