@@ -91,9 +91,8 @@ class Weather(Access, Source):
         if self.cooling == "dry":
             onsite = DRY.central
         else:
-            onsite = float(
-                tower_wue(wet_bulb_c(np.float64(temp_c), np.float64(rh_pct), elevation_m), self.cycles)
-            )
+            wet_bulb = wet_bulb_c(np.array(temp_c), np.array(rh_pct), elevation_m)
+            onsite = float(tower_wue(wet_bulb, self.cycles))
         water = onsite + place.pue * offsite
         value = water if place.per == "it" else water / place.pue
         return [Point(min(at, since), value, f"{temp_c:g} C, {rh_pct:g} %, {note}")]

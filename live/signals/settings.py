@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -106,31 +106,50 @@ class _Reader:
         given = {**general, **own}
         if not own and set(general) <= set(_FOR_ALL):
             given = {"source": "scenario", "max_age_s": place.slot_s} | general
-        asks = given.get("source") not in _SILENT
-        heard = _FOR_ALL if asks else tuple(key for key in _FOR_ALL if key not in _ASKING)
-        defaults = {key: self.defaults[key] for key in heard if key in self.defaults}
-        given = {
-            key: value for key, value in given.items() if key in own or key in heard or key not in _FOR_ALL
+        unheard = _ASKING if given.get("source") in _SILENT else ()
+        defaults = {
+            key: self.defaults[key] for key in _FOR_ALL if key in self.defaults and key not in unheard
         }
+        given = {key: value for key, value in given.items() if key in own or key not in unheard}
         table = f"{place.kind}.{_REGIONS}.{place.region}"
         where = dict.fromkeys(defaults, _DEFAULTS) | dict.fromkeys(general, place.kind)
         where |= dict.fromkeys(own, table)
         named = table if own or not general else place.kind
-        try:
-            source = _SOURCE.validate_python({**defaults, **given})
-        except ValidationError as error:
-            for each in error.errors(include_url=False, include_context=True):
-                keys = [str(part) for part in each["loc"]][1:] or ["source"]
-                self._wrong(where.get(keys[0], named), ".".join(keys), _in_words(each))
+
+        def wrong(key: str, problem: str) -> None:
+            self._wrong(where.get(key.split(".")[0], named), key, problem)
+
+        source, good = self._source({**defaults, **given}, wrong)
+        if source is None:
             return None
         problems = source.check(place)
         for key, problem in problems:
-            self._wrong(where.get(key.split(".")[0], named), key, problem)
+            wrong(key, problem)
         scale = source.scale(place)
-        if problems or scale is None:
+        if problems or scale is None or not good:
             return None
         mean = source.annual_mean
         return Wired(place, source, scale, Memory(_mean(place) if mean is None else mean))
+
+    @staticmethod
+    def _source(settings: dict[str, Any], wrong: Callable[[str, str], None]) -> tuple[Source | None, bool]:
+        """The source, and whether nothing is wrong with its settings by themselves.
+
+        If there is, it is that without the wrong ones, so that the rest can be looked at too; or None.
+        """
+        try:
+            return _SOURCE.validate_python(settings), True
+        except ValidationError as error:
+            found = error.errors(include_url=False)
+        bad = set()
+        for each in found:
+            keys = [str(part) for part in each["loc"]][1:] or ["source"]
+            bad.add(keys[0])
+            wrong(".".join(keys), _in_words(each))
+        try:
+            return _SOURCE.validate_python({k: v for k, v in settings.items() if k not in bad}), False
+        except ValidationError:
+            return None, False
 
     def _place(self, kind: str, i: int) -> Place:
         scenario = self.scenario

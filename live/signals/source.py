@@ -163,7 +163,7 @@ def secret(variable: str) -> SecretStr:
 
 
 def key_problems(variable: str) -> list[str]:
-    """What is wrong with the key in an environment variable; says neither, if it is the key that was given."""
+    """What is wrong with the key in an environment variable; shows neither, as they get mixed up."""
     value = os.environ.get(variable, "").strip()
     if not value:
         return ["names an environment variable that is not set, or empty"]
@@ -233,7 +233,7 @@ def shaped(shape: type[Model] | Any, value: object, host: str) -> Any:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"])) or "the whole"
-        raise RefusedError(f"{host}: not the documented answer: {where}: {first['msg']}") from None
+        raise RefusedError(f"{host}: the answer is not as expected: {where}: {first['msg']}") from None
 
 
 class _NoNumberError(ValueError):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache, cached_property
 from urllib.parse import quote, quote_plus, urlsplit
 
 import httpx
@@ -19,6 +21,7 @@ MAX_BYTES = 4 << 20
 LONGEST_PAUSE_S = 30.0
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 _UNWANTED = ("text/html", "application/xhtml+xml")
+_LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy")
 _HIDDEN = "***"
 _PARAMETERS = re.compile(r"\?[^\s\"']+")
 
@@ -56,16 +59,23 @@ class Transport:
     """Asks, and keeps the answers of one slot. For one event loop."""
 
     def __init__(self) -> None:
-        self._client = httpx.AsyncClient(follow_redirects=False, timeout=None)
         self._asked: dict[Query, asyncio.Task[bytes]] = {}
         self._secrets = _Secrets()
-        # httpx logs every address, and some interfaces take their key in it.
-        logging.getLogger("httpx").addFilter(self._secrets)
+        # They log every address and the headings of every answer; some services take their key in the
+        # address, and any may send back what it was sent.
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(self._secrets)
+
+    @cached_property
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(follow_redirects=False, timeout=None, verify=_certificates())
 
     async def aclose(self) -> None:
         """Hang up."""
-        logging.getLogger("httpx").removeFilter(self._secrets)
-        await self._client.aclose()
+        for name in _LOGGERS:
+            logging.getLogger(name).removeFilter(self._secrets)
+        if "_client" in self.__dict__:
+            await self._client.aclose()
 
     def begin_slot(self) -> None:
         """Forget the answers of the slot before."""
@@ -111,7 +121,9 @@ class Transport:
             if again:
                 await asyncio.sleep(min(max(pause, wait), LONGEST_PAUSE_S))
                 pause *= 2.0
-        raise UnreachableError(self.scrub(f"{problem}, {query.retries + 1} tries"))
+        raise UnreachableError(
+            self.scrub(f"{problem}, {query.retries + 1} {'try' if query.retries == 0 else 'tries'}")
+        )
 
     async def _once(self, query: Query) -> bytes:
         secrets = [secret for _, secret in query.secret_headers + query.secret_params]
@@ -132,6 +144,12 @@ class Transport:
                 if len(body) > MAX_BYTES:
                     raise RefusedError(f"{query.host}: the answer is larger than {MAX_BYTES >> 20} MiB")
             return bytes(body)
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Reading them takes longer than all else."""
+    return httpx.create_ssl_context()
 
 
 class _Passing(Exception):
