@@ -18,7 +18,7 @@ import numpy as np
 
 from eglb.agents.forecasting import Forecaster
 from eglb.agents.timeline import Timeline
-from eglb.coordinator.hourly import Hour
+from eglb.coordinator.hourly import Hour, Policy
 from eglb.coordinator.running_certificate import Standing
 from eglb.live.bookkeeping import Bookkeeper, Settled
 from eglb.live.certifying import Certifying
@@ -77,9 +77,9 @@ class Forecasts:
 class Served:
     """How a slot was served.
 
-    `source` and `note` are its table's. `seconds` from the start of the slot to its first table, `seconds_plan`
-    what the decision took, both real ones. `objective`, `lower_bound` and `gap` are of the period so far, as
-    metered, and None while nothing is.
+    `source` and `note` are its table's. `seconds` from the start of the slot to its first table and
+    `seconds_plan` of the decision are real ones. `objective`, `lower_bound` and `gap` are of the period so
+    far, as metered, and None while nothing is.
     """
 
     slot: int
@@ -168,6 +168,19 @@ class Controller:
                 self._close(self.periods.slots or slot)
                 self._certifying.gather(wait=True)
                 self._show(slot - 1)
+
+    def warm_up(self, policy: Policy) -> None:
+        """Decide once in vain, by a `policy` of its own, so that all that is loaded or compiled at first use is
+        there when a slot begins.
+        """
+        series, at = self.series, self.series.begun
+        price, intensity = series.per_mw({}, at - 1)
+        demand = series.foretell_demand(at, self._forecasts.demand, np.empty((len(self._demand), 0)))
+        capacity = series.planned[:, at]
+        unmet = self._projection.nearest(demand, capacity).unmet
+        series.enter(at, Slot(price, intensity, capacity, demand - unmet))
+        hour = self._hour(0)
+        self._planner.plan(hour, self._timeline(0, hour), policy).result()
 
     def resume(self) -> int:
         """Take up what the store knows and serve the last table; the slot to go on with."""
@@ -258,7 +271,7 @@ class Controller:
         self._late = future = self._planner.plan(hour, self._timeline(slot, hour))
         future.add_done_callback(lambda done: self._wake.set())
         if not self._await(future, allowed_s):
-            return self._fall_back(slot, f"not decided within {allowed_s:.3g} s")
+            return self._fall_back(slot, f"not decided within {max(allowed_s, 0.0):.2g} s")
         self._late = None
         return self._take(slot, future)
 

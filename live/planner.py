@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -44,9 +45,11 @@ class Planner:
         self._thread = threading.Thread(target=self._work, name="planner", daemon=True)
         self._thread.start()
 
-    def plan(self, hour: Hour, timeline: Timeline) -> Future[Array]:
-        """The route (E,) of a slot, after every agent was handed its part of `timeline`."""
-        return self._submit(lambda: self._plan(hour, timeline))
+    def plan(self, hour: Hour, timeline: Timeline, policy: Policy | None = None) -> Future[Array]:
+        """The route (E,) of a slot, after every agent was handed its part of `timeline`; by another policy if
+        one is given.
+        """
+        return self._submit(lambda: self._plan(hour, timeline, policy or self._policy))
 
     def certify(
         self, timeline: Timeline, demand: DemandSeries, slots: range, load: Array, last: bool
@@ -87,12 +90,12 @@ class Planner:
             except Exception as error:  # it is whoever asked that has to go on without an answer
                 future.set_exception(error)
 
-    def _plan(self, hour: Hour, timeline: Timeline) -> Array:
+    def _plan(self, hour: Hour, timeline: Timeline, policy: Policy) -> Array:
         hosts = self._agents.hosts
         cuts = np.cumsum([0, *(len(host.names) for host in hosts)]).tolist()
-        parts = [timeline.rows(slice(a, b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+        parts = [timeline.rows(slice(a, b)) for a, b in pairwise(cuts)]
         self._agents.transport.renew(parts)
-        return decide_with_whoever_is_there(self._policy, hour, self._agents.fleet)
+        return decide_with_whoever_is_there(policy, hour, self._agents.fleet)
 
     def _begin(self, slot: int) -> None:
         if self._certificate is not None:

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -159,6 +159,7 @@ def open_service(
     wanted: Wanted,
     store: Store,
     history: Scenario | None = None,
+    front: Callable[[Desk], AbstractContextManager[None]] = nullcontext,
     on_slot: Callable[[Served], None] = lambda served: None,
 ) -> Iterator[Service]:
     """Put a service together; it goes on where the store left off, if it knows one of this fleet.
@@ -166,6 +167,8 @@ def open_service(
     Parameters
     ----------
     history : the slots right before the scenario's, as for `eglb.simulate`.
+    front : what the desk serves, entered before agents are started: the last table is routed by at once.
+    on_slot : hears of every slot.
 
     Raises
     ------
@@ -201,6 +204,9 @@ def open_service(
         events = [] if wanted.events is None else read_events(wanted.events, recorded)
         rehearsal = Rehearsal(recorded, events)
     with ExitStack() as opened:
+        if resumed and (last := store.last_table()) is not None:
+            router.publish(last)
+        opened.enter_context(front(desk))
         signals = opened.enter_context(open_signals(wanted.signals, joined))
         agents = opened.enter_context(
             launch(
@@ -225,6 +231,7 @@ def open_service(
             rehearsal=rehearsal,
             on_slot=on_slot,
         )  # fmt: skip
+        controller.warm_up(parse_policy(wanted.policy))
         if not resumed:
             if wanted.recorded or wanted.start is not None:
                 clock.origin = time.time()  # starting agents took a while

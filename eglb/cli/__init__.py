@@ -25,6 +25,7 @@ from eglb.cli.report import report_command
 from eglb.cli.reproduce import reproduce_command
 from eglb.cli.scale import scale_command
 from eglb.cli.scenario import scenario_group
+from eglb.cli.serve import serve_command
 from eglb.cli.simulate import simulate_command
 from eglb.cli.solve import solve_command
 from eglb.cli.sweep import sweep_command
@@ -47,6 +48,7 @@ def cli() -> None:
 cli.add_command(solve_command)
 cli.add_command(compare_command)
 cli.add_command(simulate_command)
+cli.add_command(serve_command)
 cli.add_command(sweep_command)
 cli.add_command(reproduce_command)
 cli.add_command(scale_command)
