@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -57,9 +58,15 @@ def router(*tables: WeightTable, distance: Any = None) -> Router:
     return made
 
 
+@cache
+def world10() -> eglb.Scenario:
+    """Read once."""
+    return eglb.load("world10")
+
+
 def world10_table(version: int = 1) -> WeightTable:
     """Every gateway of world10 in equal parts to what it reaches."""
-    fleet = eglb.load("world10")
+    fleet = world10()
     reach = np.zeros((len(fleet.gateways), len(fleet.regions)), bool)
     reach[fleet.reach_gateway, fleet.reach_region] = True
     return WeightTable(
@@ -77,7 +84,7 @@ def world10_table(version: int = 1) -> WeightTable:
 
 def world10_desk(**options: Any) -> Desk:
     """Ten minutes into the first slot of world10, with a table."""
-    fleet = eglb.load("world10")
+    fleet = world10()
     desk = Desk(fleet, Router.of(fleet), Stopped(fleet.times[0] + np.timedelta64(600, "s")), **options)
     desk.router.publish(world10_table())
     return desk
