@@ -105,8 +105,8 @@ class RunningCertificate:
         return Standing(objective, best.bound + self._extra)
 
     def take_over(self, slot: int, load: Array) -> Generator[Broadcast, Sequence[Any], Standing]:
-        """Take note at once of all slots of the period up to `slot`, which were served with `load` (N, S); the
-        standing after them.
+        """Take note at once of all slots of the period up to `slot`, which were served with `load` (N, S);
+        the standing after them.
         """
         slots = np.arange(self._first, slot + 1)
         _, value = yield Broadcast(

@@ -98,8 +98,8 @@ class Bookkeeper:
         return self.series.priced(self.ledger.footprints())
 
     def resume(self, now: int, tables: Mapping[int, WeightTable]) -> None:
-        """Know again what was known of the slots before `now` when they were planned, from the store; `tables`
-        by slot. Meters are read again by `close`.
+        """Know again what was known of the slots before `now` when they were planned, from the store;
+        `tables` by slot. Meters are read again by `close`.
         """
         series, first = self.series, self.periods.of(now)[0]
         first = max(0, first - round(_REMEMBERED_H * 3600.0 / self.periods.slot_seconds))

@@ -1,4 +1,4 @@
-"""Where a service stands against the best plan of what has been: told some time after the slots were served."""
+"""Where a service stands against the best plan of what has been, told once slots have been metered."""
 
 from __future__ import annotations
 
