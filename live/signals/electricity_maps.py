@@ -94,10 +94,9 @@ class ElectricityMaps(Zone, Source):
         if place.kind == "price":
             rows = await self.ask(f"price-day-ahead/{self.endpoint}", transport)
             return [self._price(row, place) for row in _read(rows) if row.value is not None]
-        params = [("emissionFactorType", self.emission_factor_type)]
-        if self.disable_estimations:
-            params.append(("disableEstimations", "true"))
-        rows = await self.ask(f"carbon-intensity/{self.endpoint}", transport, *params)
+        measured = (("disableEstimations", "true"),) if self.disable_estimations else ()
+        factors = ("emissionFactorType", self.emission_factor_type)
+        rows = await self.ask(f"carbon-intensity/{self.endpoint}", transport, factors, *measured)
         return [self._carbon(row, place) for row in _read(rows) if row.carbonIntensity is not None]
 
     def _price(self, row: _Row, place: Place) -> Point:

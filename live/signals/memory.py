@@ -31,7 +31,9 @@ class Memory:
             del self._hours[hour]
 
     def hold(self, point: Point, now: np.datetime64) -> None:
-        """What was taken for the hour of `now`, though it may be of an hour before."""
+        """What was taken for `now`: it may be of an hour before, or of the next minutes."""
+        if self._last is None or point.at >= self._last.at:
+            self._last = point
         self._hours.setdefault(now.astype(_HOUR), point)
 
     def stand_in(

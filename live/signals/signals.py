@@ -131,7 +131,7 @@ class Signals:
         else:
             first = min(point.at for point in scaled)
             raise RefusedError(f"{source.name}: the answer is of {first}Z, which is still to come")
-        age_s = max(0.0, float((now - chosen.at) / np.timedelta64(1, "s")))
+        age_s = _age_s(chosen.at, now)
         if age_s > source.max_age_s:
             raise RefusedError(f"{source.name}: the answer is of {chosen.at}Z, {age_s / 3600.0:.1f} h old")
         each.memory.hold(chosen, now)
@@ -150,7 +150,7 @@ class Signals:
         if found is None:
             return Reading(float("nan"), place.unit, None, source.name, None, None, False, problem)
         fallback, value, at = found
-        age_s = None if at is None else float((now - at) / np.timedelta64(1, "s"))
+        age_s = None if at is None else _age_s(at, now)
         return Reading(value, place.unit, at, source.name, age_s, fallback, False, problem)
 
     def _count(self, each: Wired, outcome: Outcome) -> bool:
@@ -163,6 +163,10 @@ class Signals:
     def _said(self, text: str) -> str:
         assert self._transport is not None
         return self._transport.scrub(text)
+
+
+def _age_s(at: np.datetime64, now: np.datetime64) -> float:
+    return max(0.0, float((now - at) / np.timedelta64(1, "s")))
 
 
 def _check_value(value: float, place: Place, source: Source) -> None:

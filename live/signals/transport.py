@@ -132,10 +132,10 @@ class Transport:
         # Packed answers are not asked for: their size would be known only when unpacked.
         headers = {"Accept-Encoding": "identity", "User-Agent": "eglb", **dict(query.headers)}
         headers |= {name: secret.get_secret_value() for name, secret in query.secret_headers}
-        shown = [*query.params, *((name, key.get_secret_value()) for name, key in query.secret_params)]
+        params = dict(query.params) | {name: key.get_secret_value() for name, key in query.secret_params}
         url = httpx.URL(query.url)
-        if shown:
-            url = url.copy_merge_params(shown)
+        if params:
+            url = url.copy_merge_params(params)
         async with self._client.stream("GET", url, headers=headers, auth=auth) as answer:
             _look_at(answer, query.host)
             body = bytearray()

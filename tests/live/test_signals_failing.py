@@ -16,6 +16,8 @@ from http_shelf import Answer, busy_once, cut_short_once, send, serving, silent
 from signal_servers import CARBON_PATH, NOW, SECRET, answer, carbon, fleet, of_type, open_meteo, opened
 
 from eglb.live.signals import Reading, Signals, open_signals
+from eglb.live.signals.electricity_maps import ElectricityMaps
+from eglb.live.signals.reading import Point
 from eglb.live.signals.source import secret
 from eglb.sims.problems import InputError
 
@@ -160,14 +162,14 @@ def test_all_of_a_slot_are_read_before_its_deadline(tmp_path: Path) -> None:
         found = signals.read_all(NOW, 1.0)
         took = time.monotonic() - began
         late = {region for (_, region, outcome) in signals.counts if outcome == "late"}
-        shelf.files["mumbai"] = answer({"v": 8})
-        again = signals.read_all(NOW, 1.0)
+        shelf.files.update(dict.fromkeys(fleet().regions, answer({"v": 8})))
+        again = signals.read_all(NOW, 5.0)
     assert 1.0 <= took < 2.5
     assert len(found) == 30
     assert found["price", "tokyo"].value == 7.0
     assert late == set(fleet().regions) - {"tokyo"}
     assert "within the 1 s of a slot" in found["price", "mumbai"].problem
-    assert again["price", "mumbai"].value == 8.0
+    assert [again["price", region].value for region in fleet().regions] == [8.0] * 10
     assert all(np.isfinite(reading.value) for reading in found.values())
 
 
@@ -206,6 +208,30 @@ def test_the_order_of_fallbacks_is_the_settings(tmp_path: Path) -> None:
     assert "404" in nothing.problem
     assert (yesterday.fallback, yesterday.value) == ("same hour yesterday", 0.11)
     assert (last.fallback, last.value, last.age_s) == ("last value", 0.22, 10_800.0)
+
+
+def test_a_forecast_that_starts_in_some_minutes_is_a_last_value(tmp_path: Path) -> None:
+    with serving({CARBON_PATH: carbon(at="2023-07-05T12:05:00Z")}) as shelf:
+        signals = opened(tmp_path, ELECTRICITY_MAPS, shelf)
+        good = signals.read_all(NOW, 5.0)[DE]
+    with signals:
+        bad = signals.read_all(NOW + hour(1), 5.0)[DE]
+    assert (good.ok, good.age_s) == (True, 0.0)
+    assert (bad.fallback, bad.value, bad.age_s) == ("last value", good.value, 3300.0)
+
+
+def test_no_slot_is_lost_to_an_error_that_nobody_foresaw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> list[Point]:
+        raise KeyError(SECRET)
+
+    monkeypatch.setattr(ElectricityMaps, "points", broken)
+    with serving({}) as shelf, opened(tmp_path, ELECTRICITY_MAPS, shelf) as signals:
+        found = signals.read_all(NOW, 5.0)
+        assert signals.counts[*DE, "failed"] == 1
+    assert (found[DE].fallback, found[DE].problem) == ("annual mean", "cannot be read (KeyError)")
+    assert sum(reading.ok for reading in found.values()) == 29
 
 
 def test_a_given_annual_mean_goes_before_the_scenarios(tmp_path: Path) -> None:
