@@ -234,6 +234,16 @@ def test_no_slot_is_lost_to_an_error_that_nobody_foresaw(
     assert sum(reading.ok for reading in found.values()) == 29
 
 
+def test_a_signal_that_is_silenced_is_not_asked(tmp_path: Path) -> None:
+    with serving({CARBON_PATH: carbon()}) as shelf, opened(tmp_path, ELECTRICITY_MAPS, shelf) as signals:
+        signals.silenced = {DE: "rehearsed silence"}
+        silent_one = signals.read_all(NOW, 5.0)[DE]
+        assert shelf.asked == []
+        signals.silenced = {}
+        assert signals.read_all(NOW, 5.0)[DE].ok
+    assert (silent_one.fallback, silent_one.problem) == ("annual mean", "rehearsed silence")
+
+
 def test_a_given_annual_mean_goes_before_the_scenarios(tmp_path: Path) -> None:
     toml = ELECTRICITY_MAPS + 'fallback = ["annual mean"]\nannual_mean = 0.5\n'
     with serving({CARBON_PATH: carbon()}) as shelf, opened(tmp_path, toml, shelf) as signals:
