@@ -6,6 +6,7 @@ import time
 from functools import cache
 from typing import Any
 
+import httpx
 import numpy as np
 
 import eglb
@@ -15,6 +16,10 @@ from eglb.live.weights import WeightTable
 
 START = np.datetime64("2023-07-01T00:00:00", "s")
 TOKEN = "correct horse battery staple"
+
+# Reading certificates, which nothing here needs, takes longer than most tests; and the next server may have
+# the port of the last.
+HTTP = httpx.Client(verify=False, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 class Stopped:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from live_desks import TOKEN, Stopped, wait_for, world10, world10_desk, world10_table
+from live_desks import HTTP, TOKEN, Stopped, wait_for, world10, world10_desk, world10_table
 
 from eglb.live.api import make_app
 from eglb.live.desk import Desk
@@ -52,7 +52,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
     app = make_app(desk, token=TOKEN, hosts=names_of("127.0.0.1"), most_polls=2)
     with (
         serving(app, "127.0.0.1", 0, closing=desk.router.close) as url,
-        httpx.Client(base_url=url) as client,
+        httpx.Client(base_url=url, verify=False) as client,
     ):
         yield Service(desk, client)
     assert desk.store is not None
@@ -100,21 +100,21 @@ class TestRoute:
         desk = Desk(fleet, Router.of(fleet), Stopped(fleet.times[0]))
         with serving(make_app(desk), "127.0.0.1", 0) as url:
             for path in ("/v1/route?gateway=gw-tokyo", "/v1/weights", "/v1/plan"):
-                answer = httpx.get(url + path)
+                answer = HTTP.get(url + path)
                 assert (answer.status_code, answer.json()["detail"]) == (
                     503,
                     "there is no table of weights yet",
                 )
-            assert httpx.get(f"{url}/readyz").status_code == 503
-            assert httpx.get(f"{url}/healthz").json() == {"status": "ok"}
-            assert httpx.get(f"{url}/v1/state").json()["table"] is None
+            assert HTTP.get(f"{url}/readyz").status_code == 503
+            assert HTTP.get(f"{url}/healthz").json() == {"status": "ok"}
+            assert HTTP.get(f"{url}/v1/state").json()["table"] is None
 
 
 class TestWeights:
     def wait(self, service: Service, etag: str, seconds: float) -> httpx.Response:
         headers = {"if-none-match": etag}
         # A client of its own: one that waits would hold up the others of a pool that is full.
-        return httpx.get(
+        return HTTP.get(
             f"{service.client.base_url}/v1/weights?wait={seconds:g}", headers=headers, timeout=seconds + 5.0
         )
 
@@ -169,7 +169,7 @@ class TestWeights:
         def give_up() -> None:
             headers = {"if-none-match": etag}
             with pytest.raises(httpx.ReadTimeout):
-                httpx.get(f"{service.client.base_url}/v1/weights?wait=60", headers=headers, timeout=1.5)
+                HTTP.get(f"{service.client.base_url}/v1/weights?wait=60", headers=headers, timeout=1.5)
 
         gone = [threading.Thread(target=give_up) for _ in range(2)]
         for thread in gone:
@@ -187,9 +187,9 @@ class TestWeights:
         desk = world10_desk()
         with ThreadPoolExecutor(1) as pool:
             with serving(make_app(desk), "127.0.0.1", 0, closing=desk.router.close) as url:
-                etag = httpx.get(f"{url}/v1/weights").headers["etag"]
+                etag = HTTP.get(f"{url}/v1/weights").headers["etag"]
                 headers = {"if-none-match": etag}
-                waiting = pool.submit(httpx.get, f"{url}/v1/weights?wait=60", headers=headers, timeout=60.0)
+                waiting = pool.submit(HTTP.get, f"{url}/v1/weights?wait=60", headers=headers, timeout=60.0)
                 time.sleep(0.2)
                 begun = time.monotonic()
             assert time.monotonic() - begun < 5.0
@@ -250,9 +250,9 @@ class TestMeters:
         desk = world10_desk()
         with serving(make_app(desk, token=TOKEN), "127.0.0.1", 0) as url:
             row = {"slot": SLOT, "region": "virginia", "energy_mwh": 1.0}
-            answer = httpx.post(f"{url}/v1/meter", json=row, headers=WRITER)
+            answer = HTTP.post(f"{url}/v1/meter", json=row, headers=WRITER)
             assert (answer.status_code, answer.json()["detail"]) == (503, "this service keeps no books")
-            assert httpx.get(f"{url}/metrics").status_code == 404
+            assert HTTP.get(f"{url}/metrics").status_code == 404
 
 
 WRITER_JSON = {**WRITER, "content-type": "application/json"}
@@ -339,13 +339,13 @@ class TestState:
         desk = world10_desk(store=store, monitor=Monitor(ledger, weight))
         with serving(make_app(desk, token=TOKEN), "127.0.0.1", 0) as url:
             row = {"slot": SLOT, "region": "virginia", "energy_mwh": 1.0, "footprints": {"water": 3.0}}
-            assert httpx.post(f"{url}/v1/meter", json=row, headers=WRITER).json() == {"values": 2}
-            httpx.get(f"{url}/v1/route?gateway=gw-tokyo&session=a")
-            state = httpx.get(f"{url}/v1/state").json()
+            assert HTTP.post(f"{url}/v1/meter", json=row, headers=WRITER).json() == {"values": 2}
+            HTTP.get(f"{url}/v1/route?gateway=gw-tokyo&session=a")
+            state = HTTP.get(f"{url}/v1/state").json()
             virginia = next(each for each in state["regions"] if each["name"] == "virginia")
             assert virginia["metered"]["water"] == 3.0
             assert state["footprints"]["water"]["worst_region"] == "virginia"
-            figures = httpx.get(f"{url}/metrics").text
+            figures = HTTP.get(f"{url}/metrics").text
             where = desk.router.route("gw-tokyo", "a").region
             routed = f'eglb_routed_requests_total{{gateway="gw-tokyo",region="{where}"}} 1.0'
             assert routed in figures
