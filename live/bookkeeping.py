@@ -55,7 +55,9 @@ class Bookkeeper:
         """Slots whose baseline is in the store already."""
         scenario = series.parts.scenario
         self.kinds = tuple(kind.name for kind in scenario.footprints)
-        weight = np.stack([kind.region_weight for kind in scenario.footprints], axis=1)
+        weight = np.ones((len(scenario.regions), len(self.kinds)))
+        for k, kind in enumerate(scenario.footprints):
+            weight[:, k] = kind.region_weight
         self.ledger = self._ledger(0)
         self.monitor = Monitor(self.ledger, weight)
 

@@ -84,10 +84,7 @@ class Rehearsal:
         self, scenario: Scenario, events: Sequence[RegionDown | DeadSignal | WrongEstimate] = ()
     ) -> None:
         self.scenario = scenario
-        self._intensity = np.stack(
-            [scenario.intensity_per_mw_slot(kind) for kind in scenario.footprints] or [scenario.price[:0]],
-            axis=1,
-        )
+        self._intensity = [scenario.intensity_per_mw_slot(kind) for kind in scenario.footprints]
         self._price = scenario.price_per_mw_slot()
         self._timed = [self._place(event) for event in events]
 
@@ -139,7 +136,7 @@ class Rehearsal:
                 "energy_mwh": load[i] * fleet.pue[i] * fleet.slot_hours,
                 "cost_usd": load[i] * self._price[i, slot],
                 "footprints": {
-                    kind.name: load[i] * self._intensity[i, k, slot]
+                    kind.name: load[i] * self._intensity[k][i, slot]
                     for k, kind in enumerate(fleet.footprints)
                 },
             }
