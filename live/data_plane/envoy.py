@@ -1,8 +1,8 @@
 """Envoy: shares as weighted clusters, in a file of routes that Envoy watches.
 
-Each region is a cluster, and the listener of each gateway finds its route by name in ``routes.json``: route
-discovery from a file. Envoy takes one that was moved there, whole or not at all, and draws a region for each
-request at random.
+Each region is a cluster, and the listener of each gateway finds its route in a file of its own, one a file as
+Envoy wants it. It takes what was moved there, whole or not at all, and draws a region for each request at
+random.
 
 Documentation: envoyproxy.io, "Dynamic from filesystem"; config.route.v3.WeightedCluster, whose field
 ``total_weight`` is deprecated: the weights' own sum counts, here always `UNITS`.
@@ -44,36 +44,49 @@ class Envoy(DataPlane):
 
     def __init__(self, settings: DataPlaneSettings, own: EnvoySettings) -> None:
         self._settings, self._own = settings, own
-        self._routes = own.folder / "routes.json"
 
     def starting_files(self) -> dict[Path, str]:
         even = even_parts(self._settings.gateways, self._settings.regions, UNITS)
         return {
             self._own.folder / "envoy.yaml": yaml.safe_dump(self._configuration(), sort_keys=False),
-            self._routes: _routes(even)[0],
+            **self._routes(even)[0],
         }
 
     def enforce(self, table: WeightTable) -> bool:
-        text, version = _routes(parts(table, UNITS))
-        if self._in_force() == {version}:
+        files, wanted = self._routes(parts(table, UNITS))
+        if self._in_force() == wanted:
             return False
         try:
-            write_aside(self._routes, text)
+            for path, text in files.items():
+                write_aside(path, text)
         except OSError as error:
-            raise PlaneError(f"{self._routes}: {error.strerror}") from None
+            raise PlaneError(f"{error.filename}: {error.strerror}") from None
         if ask(self._own.admin, "/ready") is None:
             raise PlaneError(f"is to start with the weights, but does not answer at {self._own.admin} now")
-        if not seen(lambda: self._in_force() == {version}):
+        if not seen(lambda: self._in_force() == wanted):
             raise PlaneError(f"does not take the weights within {PATIENCE_S:g} s; its log says why")
         return True
 
-    def _in_force(self) -> set[str]:
-        """Versions of the routes in use, of all gateways."""
+    def _in_force(self) -> list[str]:
+        """Versions of the routes in use, of all gateways, sorted."""
         answer = ask(self._own.admin, "/config_dump?resource=dynamic_route_configs&mask=version_info")
         try:
-            return {config["version_info"] for config in json.loads(answer or b"{}")["configs"]}
+            return sorted(config["version_info"] for config in json.loads(answer or b"{}")["configs"])
         except (ValueError, KeyError):
-            return set()
+            return []
+
+    def _file(self, gateway: str) -> Path:
+        return self._own.folder / f"routes-{label(gateway)}.json"
+
+    def _routes(self, shares: Mapping[str, Mapping[str, int]]) -> tuple[dict[Path, str], list[str]]:
+        """The files of routes, and the versions that Envoy tells them by: it counts only what has changed."""
+        files, versions = {}, []
+        for gateway, row in shares.items():
+            resource = _resource(gateway, row)
+            versions.append(fingerprint(json.dumps(resource)))
+            document = {"version_info": versions[-1], "resources": [resource]}
+            files[self._file(gateway)] = json.dumps(document, indent=1) + "\n"
+        return files, sorted(versions)
 
     def _configuration(self) -> dict[str, Any]:
         settings = self._settings
@@ -87,7 +100,7 @@ class Envoy(DataPlane):
         }
 
     def _listener(self, name: str, port: int) -> dict[str, Any]:
-        watched = {"resource_api_version": "V3", "path_config_source": {"path": str(self._routes)}}
+        watched = {"resource_api_version": "V3", "path_config_source": {"path": str(self._file(name))}}
         manager = {
             "@type": _TYPES + _CONNECTIONS,
             "stat_prefix": label(name),
@@ -117,29 +130,21 @@ def _address(host: str, port: int) -> dict[str, Any]:
     return {"socket_address": {"address": host, "port_value": port}}
 
 
-def _routes(shares: Mapping[str, Mapping[str, int]]) -> tuple[str, str]:
-    """The file of routes, and the version that Envoy tells it by."""
-    resources = [
-        {
-            "@type": _TYPES + "config.route.v3.RouteConfiguration",
-            "name": label(gateway),
-            "virtual_hosts": [
-                {"name": label(gateway), "domains": ["*"], "routes": [_route(row)]},
-            ],
-        }
-        for gateway, row in shares.items()
-    ]
-    version = fingerprint(json.dumps(resources))
-    return json.dumps({"version_info": version, "resources": resources}, indent=1) + "\n", version
-
-
-def _route(row: Mapping[str, int]) -> dict[str, Any]:
+def _resource(gateway: str, row: Mapping[str, int]) -> dict[str, Any]:
     clusters = [{"name": label(region), "weight": part} for region, part in row.items()]
+    route = {
+        "weighted_clusters": {"clusters": clusters},
+        "timeout": "60s",
+        "retry_policy": {"retry_on": "connect-failure,refused-stream", "num_retries": 2},
+    }
     return {
-        "match": {"prefix": "/"},
-        "route": {
-            "weighted_clusters": {"clusters": clusters},
-            "timeout": "60s",
-            "retry_policy": {"retry_on": "connect-failure,refused-stream", "num_retries": 2},
-        },
+        "@type": _TYPES + "config.route.v3.RouteConfiguration",
+        "name": label(gateway),
+        "virtual_hosts": [
+            {
+                "name": label(gateway),
+                "domains": ["*"],
+                "routes": [{"match": {"prefix": "/"}, "route": route}],
+            }
+        ],
     }

@@ -59,6 +59,8 @@ class HaProxy(DataPlane):
             commands = list(_commands(before, wanted))
             said = [line for chunk in _chunks(commands) for line in self._tell(chunk).splitlines() if line]
             after, text = self._look() if commands else (before, "")
+        except ConnectionResetError:  # as it answers commands that it does not allow
+            raise PlaneError(f"at {self._own.socket}: breaks off; is it of level admin?") from None
         except OSError as error:
             raise PlaneError(f"at {self._own.socket}: {error.strerror or error}") from None
         if wrong := [*_differences(after, wanted)]:
@@ -99,13 +101,13 @@ class HaProxy(DataPlane):
     def _tell(self, line: str) -> str:
         """The answer to a line of commands; a connection each, so that a reload goes unnoticed."""
         place = self._own.socket
-        if self._is_here:
-            opened = socket.socket(socket.AF_UNIX)
-            opened.settimeout(PATIENCE_S)
-            opened.connect(place)
-        else:
-            opened = socket.create_connection(host_port(place), PATIENCE_S)
-        with opened as connection:
+        here = self._is_here
+        with (
+            socket.socket(socket.AF_UNIX) if here else socket.create_connection(host_port(place), PATIENCE_S)
+        ) as connection:
+            if here:
+                connection.settimeout(PATIENCE_S)
+                connection.connect(place)
             connection.sendall(line.encode() + b"\n")
             return b"".join(iter(lambda: connection.recv(65536), b"")).decode(errors="replace")
 

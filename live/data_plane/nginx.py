@@ -9,6 +9,7 @@ Documentation: nginx.org, ngx_http_split_clients_module; "Controlling nginx" (si
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,6 +30,8 @@ from eglb.live.weights import WeightTable
 
 UNITS = 10_000
 """Percentages have two decimals."""
+_CHANGE_OF_GUARD_S = 0.2
+"""After a reload new workers serve beside the old ones for 100 ms, before those are told to go."""
 
 
 class Nginx(DataPlane):
@@ -64,7 +67,7 @@ class Nginx(DataPlane):
             raise PlaneError(f"does not take the weights, and keeps those before: {said}")
         if said := self._run("-s", "reload"):
             raise PlaneError(f"is to start with the weights, but cannot be told now: {said}")
-        if not seen(lambda: self._in_force() == mark):
+        if not seen(lambda: self._in_force() == mark, _CHANGE_OF_GUARD_S):
             raise PlaneError(f"does not have the weights within {PATIENCE_S:g} s, says {self._own.status}")
         return True
 
@@ -85,7 +88,10 @@ class Nginx(DataPlane):
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             return str(error)
-        return " ".join(done.stderr.split()) or "it fails" if done.returncode else ""
+        if not done.returncode:
+            return ""
+        errors = re.findall(r"\[(?:error|crit|alert|emerg)\] (?:\d+#\d+: )?(.*)", done.stderr)
+        return "; ".join(errors) or f"exit code {done.returncode}"
 
     def _configuration(self) -> Iterator[str]:
         settings, folder = self._settings, self._own.folder

@@ -130,11 +130,15 @@ def ask(address: str, path: str) -> bytes | None:
         connection.close()
 
 
-def seen(there: Callable[[], bool]) -> bool:
-    """Look until something is there; False once patience ends."""
-    last = time.monotonic() + PATIENCE_S
-    while not there():
-        if time.monotonic() > last:
+def seen(there: Callable[[], bool], steadily_s: float = 0.0) -> bool:
+    """Look until something was there at every look for so long; False once patience ends."""
+    since = begun = time.monotonic()
+    while True:
+        now = time.monotonic()
+        if not there():
+            since = time.monotonic()
+        elif now - since >= steadily_s:
+            return True
+        if now - begun > PATIENCE_S:
             return False
         time.sleep(_LOOK_EVERY_S)
-    return True

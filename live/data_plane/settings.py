@@ -67,17 +67,17 @@ def _key(text: str) -> str:
 _Place = Annotated[Path, BeforeValidator(_place)]
 _Host = Annotated[str, AfterValidator(_host)]
 _Address = Annotated[str, AfterValidator(_address)]
-_Port = Annotated[int, Field(ge=1, le=65535)]
-_STRICT: dict[str, Any] = {"strict": True, "extra": "forbid"}
+_Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
+_CLOSED: dict[str, Any] = {"extra": "forbid"}
 
 
 @dataclass(frozen=True)
 class HaProxySettings:
-    """``[haproxy]``: the folder of its files; its runtime socket, a path or ``host:port``; a path of URLs that a
-    region answers with 2xx or 3xx while it is well, without which it is while it takes connections.
+    """``[haproxy]``: the folder of its files; its runtime socket, a path or ``host:port``; the path of a URL
+    that a region answers with 2xx or 3xx while it is well, else it need only take connections.
     """
 
-    __pydantic_config__: ClassVar = _STRICT
+    __pydantic_config__: ClassVar = _CLOSED
 
     folder: _Place
     socket: Annotated[str, AfterValidator(_socket)]
@@ -88,7 +88,7 @@ class HaProxySettings:
 class NginxSettings:
     """``[nginx]``: the folder of its files; where it says what it routes by; what of a request is hashed."""
 
-    __pydantic_config__: ClassVar = _STRICT
+    __pydantic_config__: ClassVar = _CLOSED
 
     folder: _Place
     status: _Address
@@ -99,7 +99,7 @@ class NginxSettings:
 class EnvoySettings:
     """``[envoy]``: the folder of its files, and its administration address."""
 
-    __pydantic_config__: ClassVar = _STRICT
+    __pydantic_config__: ClassVar = _CLOSED
 
     folder: _Place
     admin: _Address
@@ -115,7 +115,7 @@ class DataPlaneSettings:
     listen : the host that those ports are opened on.
     """
 
-    __pydantic_config__: ClassVar = _STRICT
+    __pydantic_config__: ClassVar = _CLOSED
 
     regions: dict[str, _Address]
     gateways: dict[str, _Port]
