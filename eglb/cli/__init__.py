@@ -19,6 +19,7 @@ from eglb import __version__
 from eglb.cli.cluster import cluster_group
 from eglb.cli.compare import compare_command
 from eglb.cli.data import data_group
+from eglb.cli.data_plane import data_plane_command
 from eglb.cli.estimate import estimate_command
 from eglb.cli.explain import explain_command
 from eglb.cli.report import report_command
@@ -58,6 +59,7 @@ cli.add_command(scenario_group)
 cli.add_command(data_group)
 cli.add_command(cluster_group)
 scenario_group.add_command(estimate_command)
+scenario_group.add_command(data_plane_command)
 
 
 _arrived: set[int] = set()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from proxies import HOUSE, find, serving, short_folder, table
 
-import eglb
+from eglb import load
 from eglb.live.data_plane.keeping import read_data_planes, routed, write_starting_files
 from eglb.live.data_plane.plane import apportion
 from eglb.live.router import Router
 from eglb.sims.problems import InputError
 
-WORLD = eglb.load("world10")
+WORLD = load("world10")
 
 
 def example() -> str:
@@ -175,3 +177,17 @@ def test_planes_go_around_whom_the_router_goes_around() -> None:
     found = routed(router.view)
     assert found.share.tolist() == [[0.0, 0.6, 0.4], [1.0, 0.0, 0.0]]
     assert found.capacity.tolist() == [0.0, 2.0, 2.0]
+
+
+def test_the_command_writes_what_to_start_with_or_says_what_is_wrong(eglb: Callable[..., Any]) -> None:
+    with short_folder() as folder:
+        path = whole(folder)
+        ran = eglb("scenario", "data-plane", "world10", path, "--json")
+        assert ran.code == 0
+        files = ran.json()["files"]
+        assert sorted(files) == ["Envoy", "HAProxy", "NGINX"]
+        assert all(Path(name).is_file() for names in files.values() for name in names)
+        path.write_text(path.read_text().replace("[nginx]", "[ngnix]"))
+        ran = eglb("scenario", "data-plane", "world10", path)
+        assert ran.code == 2
+        assert "ngnix: unknown; did you mean nginx?" in ran.err
