@@ -69,6 +69,14 @@ class Certifying:
         _, standing = self._standings[max(self._standings)]
         return standing, _gap(standing)
 
+    @property
+    def total_gap(self) -> float | None:
+        """Of all periods together; None before the first slot was metered."""
+        found = [standing for _, standing in self._standings.values()]
+        if not found:
+            return None
+        return _gap(Standing(sum(each.objective for each in found), sum(each.lower_bound for each in found)))
+
     def _ask(self, settled: list[Settled], last: int) -> None:
         begun, slot = self._series.begun, settled[-1].slot
         nothing = NoForecast()

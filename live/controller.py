@@ -145,6 +145,11 @@ class Controller:
         """Where the newest period stands, and its certified gap; None before the first slot was metered."""
         return self._certifying.latest
 
+    @property
+    def total_gap(self) -> float | None:
+        """Certified gap of all periods together; None before the first slot was metered."""
+        return self._certifying.total_gap
+
     def stop(self) -> None:
         """End the loop, from any thread, in the middle of a slot."""
         self._stop.set()

@@ -158,13 +158,18 @@ def read_events(path: Path, scenario: Scenario) -> list[RegionDown | DeadSignal 
     """
     try:
         document = tomllib.loads(path.read_text("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path}: {error.strerror if isinstance(error, OSError) else error}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path}: is not valid TOML: {error}") from None
     problems = [f"{path}: {key} is not read here, only [[event]] is" for key in document if key != "event"]
     try:
         events = _EVENTS.validate_python(document.get("event", []))
     except ValidationError as error:
         for each in error.errors(include_url=False):
+            if not each["loc"]:
+                problems.append(f"{path}: event is not a list of tables, [[event]]")
+                continue
             number, *keys = each["loc"]
             name = next((str(key) for key in reversed(keys) if isinstance(key, str)), "what")
             problems.append(

@@ -114,10 +114,8 @@ class Service:
             "tables": dict(self.controller.tables),
             "seconds_to_table": {"median": float(np.median(waited)), "max": float(waited.max())},
             "seconds_plan": {"median": float(np.median(planned)), "max": float(planned.max())},
-            "running_gap": served[-1].gap if served else None,
+            "running_gap": self.controller.total_gap,
         }
-        if (latest := self.controller.latest) is not None:
-            found["running_gap"] = latest[1]
         if self.rehearsal is not None:
             found |= self._audit(self.rehearsal.scenario)
         return plain(found)
