@@ -59,7 +59,7 @@ def routed(view: View) -> WeightTable:
 
     A gateway that nobody up is in reach of keeps its shares; its requests fail at the proxy.
     """
-    share = np.where(view.share.any(1)[:, None], view.share, view.table.share)
+    share = np.where((view.share > 0.0).any(1, keepdims=True), view.share, view.table.share)
     up = [name not in view.down for name in view.table.regions]
     return replace(view.table, share=share, capacity=np.where(up, view.table.capacity, 0.0))
 

@@ -55,8 +55,9 @@ class DataPlane(ABC):
     def apply(self, table: WeightTable) -> Applied:
         """Make the proxy route by a table. A proxy that is away or refuses is a problem, not an error."""
         begun = time.perf_counter()
+        problems: tuple[str, ...] = ()
         try:
-            changed, problems = self.enforce(table), ()
+            changed = self.enforce(table)
         except PlaneError as error:
             changed, problems = True, tuple(f"{self.name}: {problem}" for problem in error.problems)
         return Applied(time.perf_counter() - begun, problems, changed)

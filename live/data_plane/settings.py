@@ -209,7 +209,7 @@ def _unnamed(given: object, table: str, known: Sequence[str]) -> list[str]:
 
 def _clashes(settings: DataPlaneSettings) -> Iterator[str]:
     """What is right by itself, but not beside the rest."""
-    if settings.haproxy is settings.nginx is settings.envoy is None:
+    if not (settings.haproxy or settings.nginx or settings.envoy):
         yield "there is none of the tables haproxy, nginx, envoy"
     for table, names in (("regions", settings.regions), ("gateways", settings.gateways)):
         labels = Counter(label(name).lower() for name in names)
