@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 import shutil
 import signal
 import socket
@@ -35,21 +36,15 @@ def find(proxy: str) -> str | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of this machine that nobody listens on."""
-    with _many(count) as sockets:
-        return [each.getsockname()[1] for each in sockets]
-
-
-@contextmanager
-def _many(count: int) -> Iterator[list[socket.socket]]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        yield sockets
-    finally:
-        for each in sockets:
-            each.close()
+    """Ports of this machine that nobody listens on, and below those that it gives to clients."""
+    found = []
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 100 + count):
+        with socket.socket() as tried, suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            break
+    return found
 
 
 class _Region(asyncio.Protocol):

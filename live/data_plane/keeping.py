@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Condition, Thread
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,8 +15,10 @@ from eglb.live.data_plane.haproxy import HaProxy
 from eglb.live.data_plane.nginx import Nginx
 from eglb.live.data_plane.plane import Applied, DataPlane, write_aside
 from eglb.live.data_plane.settings import DataPlaneSettings, read_settings
-from eglb.live.router import View
 from eglb.live.weights import WeightTable
+
+if TYPE_CHECKING:
+    from eglb.live.router import View
 
 Report = Callable[[DataPlane, WeightTable, Applied], None]
 
