@@ -27,6 +27,8 @@ from eglb.live.router import Decision, Router, UnknownName, Unroutable, View
 from eglb.live.security import SAFE, Answer, App, Guard, Receive, Scope, Send, json_answer, problem
 from eglb.live.store import StoreError
 
+Responses = dict[int | str, dict[str, Any]]
+
 _PROBLEMS_SHOWN = 20
 _LONGEST_SESSION = 256
 _TYPES = {"css": "text/css", "js": "text/javascript", "html": "text/html", "svg": "image/svg+xml"}
@@ -41,7 +43,7 @@ def make_app(
     read_only: bool = False,
     weights_origins: Sequence[str] = (),
     most_polls: int = 64,
-) -> App:
+) -> Guard:
     """The ASGI application of a service.
 
     Parameters
@@ -71,7 +73,9 @@ def make_app(
     app.add_exception_handler(HTTPException, _http_failed)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _broken)
-    return Guard(_allowing(app, weights_origins), token, hosts, QuickRoute(desk.router))
+    return Guard(
+        _allowing(app, weights_origins), token, hosts, QuickRoute(desk.router), let_go=desk.router.close
+    )
 
 
 class QuickRoute:
@@ -181,7 +185,7 @@ def _weights(view: View, gateway: str | None) -> dict[str, Any]:
     }
 
 
-def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def _errors(*statuses: int) -> Responses:
     said = {
         400: "The body is no JSON.",
         401: "The bearer token is missing or wrong.",
@@ -246,7 +250,7 @@ def _process(desk: Desk) -> APIRouter:
         """The process answers."""
         return JSONResponse({"status": "ok"})
 
-    unready = {503: {"model": m.Ready, "description": "Not at present."}}
+    unready: Responses = {503: {"model": m.Ready, "description": "Not at present."}}
 
     @api.get("/readyz", responses={200: {"model": m.Ready}, **_errors(422), **unready})
     async def readyz(query: Annotated[m.NoQuery, Query()]) -> Response:
@@ -320,7 +324,9 @@ def _reading(desk: Desk) -> APIRouter:
         """What happened, the newest first."""
         return JSONResponse(desk.events(query.limit))
 
-    text = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Figures."}}
+    text: Responses = {
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Figures."}
+    }
 
     @api.get("/metrics", response_class=Response, responses={**text, **_errors(404, 422)})
     def metrics(query: Annotated[m.NoQuery, Query()]) -> Response:
@@ -360,7 +366,7 @@ def _allowing(app: App, origins: Sequence[str]) -> App:
     if not origins:
         return app
     allowing = CORSMiddleware(
-        app,  # type: ignore[arg-type]
+        app,
         allow_origins=origins,
         allow_methods=["GET"],
         allow_headers=["If-None-Match"],

@@ -127,8 +127,8 @@ class Desk:
         return [
             {
                 **asdict(event),
-                "at": f"{event.at}Z",
-                "until": None if event.until is None else f"{event.until}Z",
+                "at": _utc(event.at),
+                "until": None if event.until is None else _utc(event.until),
             }
             for event in found
         ]
@@ -187,7 +187,7 @@ class Desk:
         watched = {} if self.monitor is None else self.monitor.summary()
         state: dict[str, Any] = {
             "scenario": self.scenario.name,
-            "now_utc": f"{np.datetime64(self.clock.now(), 's')}Z",
+            "now_utc": _utc(self.clock.now()),
             "speed": float(self.clock.speed),
             "policy": None,
             "slot": None,
@@ -202,7 +202,7 @@ class Desk:
         }
         if view is not None:
             table = view.table
-            state["slot"] = {"start_utc": f"{table.start}Z", "seconds": table.seconds}
+            state["slot"] = {"start_utc": _utc(table.start), "seconds": table.seconds}
             state["table"] = self._heading(table)
             state["flows"] = _flows(table, view.share)
         state |= {name: watched[name] for name in ("solves", "alerts") if name in watched}
@@ -241,7 +241,7 @@ class Desk:
         self, shown: Mapping[str, Any], watched: Sequence[Mapping[str, Any]]
     ) -> list[dict[str, Any]]:
         scenario, view, down = self.scenario, self.router.view, self.router.down()
-        rows = {
+        rows: dict[str, dict[str, Any]] = {
             name: {
                 "name": name,
                 "lat": float(scenario.region_lat[i]),
@@ -288,14 +288,14 @@ class Desk:
 
     def _decisions(self) -> list[dict[str, Any]]:
         """The last ones, at the time of the service."""
-        now, ours = np.datetime64(self.clock.now(), "ms"), time.time()
+        now, ours = self.clock.now().astype("datetime64[ms]"), time.time()
         speed = self.clock.speed if math.isfinite(self.clock.speed) else 0.0
         found = []
         for at, decision in self.router.last():
             ago = np.timedelta64(round(1e3 * (ours - at) * speed), "ms")
             found.append(
                 {
-                    "utc": f"{np.datetime64(now - ago, 's')}Z",
+                    "utc": _utc(now - ago),
                     "gateway": decision.gateway,
                     "region": decision.region,
                     "why": decision.why,
@@ -356,7 +356,7 @@ class Desk:
 
     def _late(self, table: WeightTable) -> float:
         """Seconds since the end of its slot; below zero in it."""
-        passed = np.datetime64(self.clock.now(), "ms") - np.datetime64(table.start, "ms")
+        passed = self.clock.now() - table.start
         return float(passed / np.timedelta64(1, "s")) - table.seconds
 
 
@@ -368,6 +368,10 @@ def _flows(table: WeightTable, share: Array) -> list[dict[str, Any]]:
     ]
 
 
+def _utc(moment: np.datetime64) -> str:
+    return f"{moment.astype('datetime64[s]')}Z"
+
+
 def _plain(value: Any) -> Any:
     """As JSON knows it: numbers of numpy as numbers, what is not finite as null."""
     if isinstance(value, Mapping):
@@ -377,7 +381,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
     if isinstance(value, np.datetime64):
-        return f"{np.datetime64(value, 's')}Z"
+        return _utc(value)
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

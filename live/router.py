@@ -123,8 +123,8 @@ class _Decisions(dict[int, Decision]):
     def __missing__(self, index: int) -> Decision:
         region, version = self._table.regions[index], self._table.version
         said = {"gateway": self._gateway, "region": region, "version": version, "why": self._why}
-        made = Decision(**said, body=json.dumps(said).encode(), index=index)
-        return self.setdefault(index, made)
+        body = json.dumps(said).encode()
+        return self.setdefault(index, Decision(self._gateway, region, version, self._why, body, index))
 
 
 class _Row:

@@ -58,6 +58,7 @@ class Guard:
     app : behind it. token : None refuses all writing.
     hosts : names the service goes by, without port; None allows any.
     quick : gives the whole answer to a GET that is nothing special, or None.
+    let_go : ends the waiting of requests that wait for something, when the server is about to end.
     most_body : bytes. body_within : seconds.
     """
 
@@ -66,13 +67,14 @@ class Guard:
         app: App,
         token: str | None,
         hosts: Iterable[str] | None,
-        quick: Callable[[Scope], Answer | None],
+        quick: Callable[[Scope], Answer | None] = lambda scope: None,
+        let_go: Callable[[], None] = lambda: None,
         most_body: int = 1 << 20,
         body_within: float = 10.0,
     ) -> None:
         if token is not None and not token:
             raise ValueError("the token is empty: anybody could write")
-        self._app, self._quick = app, quick
+        self._app, self._quick, self.let_go = app, quick, let_go
         self._token = None if token is None else token.encode()
         self._hosts = None if hosts is None else frozenset(name.lower().encode() for name in hosts)
         self._most_body, self._body_within = most_body, body_within

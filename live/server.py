@@ -7,14 +7,14 @@ import logging
 import socket
 import threading
 from asyncio import TimerHandle, Transport
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from eglb.live.security import LOOPBACK, App
+from eglb.live.security import LOOPBACK, App, Guard
 from eglb.sims.problems import InputError
 
 MOST_CONNECTIONS = 2000
@@ -84,12 +84,8 @@ def names_of(host: str) -> tuple[str, ...] | None:
 
 
 @contextmanager
-def serving(app: App, host: str, port: int, closing: Callable[[], None] = lambda: None) -> Iterator[str]:
+def serving(app: App, host: str, port: int) -> Iterator[str]:
     """An application answers while this lasts; its URL.
-
-    Parameters
-    ----------
-    closing : called first of all at the end, so that requests that wait are let go.
 
     Raises
     ------
@@ -118,7 +114,8 @@ def serving(app: App, host: str, port: int, closing: Callable[[], None] = lambda
         try:
             yield _url(listener.getsockname())
         finally:
-            closing()
+            if isinstance(app, Guard):
+                app.let_go()
             server.should_exit = True
             thread.join(_START_S)
 

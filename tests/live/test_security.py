@@ -116,7 +116,7 @@ class TestBodies:
         assert HTTP.get(f"{url}/healthz").status_code == 200
 
     def test_that_come_too_slowly_are_not_waited_for(self) -> None:
-        guard = Guard(make_app(world10_desk(), token=TOKEN), TOKEN, None, lambda _: None, body_within=0.3)
+        guard = Guard(make_app(world10_desk(), token=TOKEN), TOKEN, None, body_within=0.3)
         with serving(guard, "127.0.0.1", 0) as url:
             head = f"POST /v1/meter HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {TOKEN}\r\n"
             begun = time.monotonic()
