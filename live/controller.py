@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from eglb.agents.forecasting import Forecaster
 from eglb.agents.timeline import Timeline
+from eglb.coordinator.fleet import FleetError
 from eglb.coordinator.hourly import Hour, Policy
 from eglb.coordinator.running_certificate import Standing
 from eglb.live.bookkeeping import Bookkeeper, Settled
@@ -39,6 +41,8 @@ Array = np.ndarray
 PLAN, LAST_PLAN, NEAREST = "plan", "last plan", "nearest"
 _FEWEST_UP = 0.5
 """Of the regions; with fewer nothing is optimised."""
+_WARM_S, _LOOK_S = 60.0, 0.25
+"""How long agents may take to be there for the first time, and how often they are looked for."""
 _SIGNALS_SHARE = 0.25
 """Of the time until a decision is late, that signals may take."""
 
@@ -175,8 +179,8 @@ class Controller:
                 self._show(slot - 1)
 
     def warm_up(self, policy: Policy) -> None:
-        """Decide once in vain, by a `policy` of its own, so that all that is loaded or compiled at first use is
-        there when a slot begins.
+        """Decide in vain, by a `policy` of its own, until all agents are there: what is loaded or compiled at
+        first use is so before a slot begins.
         """
         series, at = self.series, self.series.begun
         price, intensity = series.per_mw({}, at - 1)
@@ -184,8 +188,13 @@ class Controller:
         capacity = series.planned[:, at]
         unmet = self._projection.nearest(demand, capacity).unmet
         series.enter(at, Slot(price, intensity, capacity, demand - unmet))
-        hour = self._hour(0)
-        self._planner.plan(hour, self._timeline(0, hour), policy).result()
+        hour, until = self._hour(0), time.monotonic() + _WARM_S
+        while True:
+            with suppress(FleetError):  # who is missing may be there when it counts
+                self._planner.plan(hour, self._timeline(0, hour), policy).result()
+            if not self._planner.lost or time.monotonic() > until:
+                return
+            self._wake.wait(_LOOK_S)
 
     def resume(self) -> int:
         """Take up what the store knows and serve the last table; the slot to go on with."""
@@ -285,6 +294,8 @@ class Controller:
         if (error := future.exception()) is not None:
             return self._fall_back(slot, f"not decided: {error or type(error).__name__}")
         self._mark(self._clock.now())
+        if self._deaf:
+            return self._fall_back(slot, "")
         share = self.series.share_of(future.result())
         routed = self._projection.near(share, self._demand, self._capacity(slot))
         self._last_share = share
@@ -292,6 +303,9 @@ class Controller:
 
     def _fall_back(self, slot: int, why: str) -> tuple[Routed, str, str]:
         capacity = self._capacity(slot)
+        if self._deaf:
+            why = f"{len(self._planner.lost)} of {len(self.router.regions)} agents do not answer"
+            return self._projection.nearest(self._demand, capacity), NEAREST, why
         if self._last_share is None:
             return self._projection.nearest(self._demand, capacity), NEAREST, why
         return self._projection.near(self._last_share, self._demand, capacity), LAST_PLAN, why
@@ -356,11 +370,21 @@ class Controller:
         self.tables[source] = self.tables.get(source, 0) + 1
 
     def _mark(self, now: np.datetime64) -> None:
-        """Tell the router who is out, by what is known here; it knows by itself what was reported to it."""
+        """Tell the router who is out, by what is known here; it knows by itself what was reported to it.
+
+        A region whose agent is lost is taken to be out. Where most agents are, it is the way to them that is,
+        and nothing is said of their regions.
+        """
         rehearsed = {} if self._rehearsal is None else self._rehearsal.regions_down(now)
-        for by, down in (("agents", self._planner.lost), ("rehearsal", rehearsed)):
+        lost = {} if self._deaf else self._planner.lost
+        for by, down in (("agents", lost), ("rehearsal", rehearsed)):
             for region in self.series.parts.scenario.regions:
                 self.router.mark(region, region not in down, down.get(region, ""), by=by)
+
+    @property
+    def _deaf(self) -> bool:
+        """Whether most agents are lost."""
+        return len(self._planner.lost) > (1.0 - _FEWEST_UP) * len(self.router.regions)
 
     def _down(self) -> dict[str, str]:
         return self.router.down()

@@ -306,3 +306,29 @@ def test_what_can_be_wrong_with_events(store: Store, text: str, message: str) ->
     with pytest.raises(InputError) as caught, service(store, load(SMALL), text):
         pass
     assert message in str(caught.value)
+
+
+def test_with_most_agents_out_of_reach_regions_are_not_given_up(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet, mute = load(SMALL).window(0, 8), list[int]()
+    with service(store, fleet, regions_per_actor=1, deadline=0.05) as (run, served):
+
+        def watch(each: Served) -> None:
+            served.append(each)
+            mute[:] = {1: [0, 1, 2], 3: [4], 5: []}.get(each.slot, mute)
+
+        transport = run.controller._planner._agents.transport
+        answer = transport._answer  # type: ignore[attr-defined]
+        monkeypatch.setattr(
+            transport,
+            "_answer",
+            lambda h, data: TimeoutError("no way there") if h in mute else answer(h, data),
+        )
+        run.controller._on_slot = watch
+        run.controller.run()
+    assert [each.source for each in served[:4]] == ["plan", "plan", "nearest", "nearest"]
+    assert served[2].note == "3 of 5 agents do not answer" and served[2].up == 5
+    assert (tables(store)[2].capacity > 0.0).all()
+    back = [each for each in served[4:] if each.source == "plan"]
+    assert back and served[-1].source == "plan" and served[-1].up == 5

@@ -1,0 +1,185 @@
+"""``eglb serve`` as users start, ask, interrupt and kill it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from eglb.live.store import Store
+from eglb.sims.catalog import load
+from eglb.sims.simulation import simulate
+
+FLEET = "synthetic:4x24,seed=2"
+
+
+class Serving:
+    """A service in a process of its own, and a client that routes all the time."""
+
+    def __init__(self, folder: Path, *options: object) -> None:
+        command = ["serve", FLEET, "--address", "inprocess", "--listen", "127.0.0.1:0", "--json"]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "eglb", *command, *map(str, options)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+            env={**os.environ, "EGLB_TOKEN": "secret-of-the-test"},
+        )
+        assert self.process.stderr is not None
+        self.said: list[str] = []
+        self.url = ""
+        while not self.url:
+            line = self.process.stderr.readline()
+            assert line, self.process.communicate()
+            self.said.append(line)
+            if "http://" in line:
+                self.url = line.split()[-1]
+        self._reader = threading.Thread(target=self._listen, daemon=True)
+        self._reader.start()
+        self.client = httpx.Client(base_url=self.url, timeout=20.0)
+
+    def _listen(self) -> None:
+        assert self.process.stderr is not None
+        self.said += self.process.stderr
+
+    def weights(self) -> httpx.Response:
+        return self.client.get("/v1/weights")
+
+    def finish(self) -> tuple[int, str]:
+        code = self.process.wait(60.0)
+        self._reader.join(10.0)
+        assert "Traceback" not in "".join(self.said), "".join(self.said)
+        assert self.process.stdout is not None
+        self.client.close()
+        return code, self.process.stdout.read()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Serving]]:
+    running: list[Serving] = []
+
+    def start(*options: object) -> Serving:
+        running.append(Serving(tmp_path, *options))
+        return running[-1]
+
+    yield start
+    for each in running:
+        each.client.close()
+        if each.process.poll() is None:
+            each.process.kill()
+            each.process.wait()
+        for stream in (each.process.stdout, each.process.stderr):
+            if stream is not None:
+                each._reader.join(10.0)
+                stream.close()
+
+
+def wait_for(met: Callable[[], Any], patience_s: float = 60.0) -> Any:
+    deadline = time.monotonic() + patience_s
+    while not (found := met()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found
+
+
+def version_of(response: httpx.Response) -> int:
+    return int(response.json()["version"]) if response.status_code == 200 else 0
+
+
+def test_killed_it_starts_again_in_the_slot_it_should_be_in_with_the_last_table(
+    serve: Callable[..., Serving], tmp_path: Path
+) -> None:
+    options = ("--speed", 3600, "--store", tmp_path / "books.db")
+    first = serve(*options)
+    wait_for(lambda: version_of(first.weights()) >= 5)
+    routes = [first.client.get("/v1/route", params={"gateway": "g0"}).status_code for _ in range(50)]
+    assert set(routes) == {200}
+    first.process.send_signal(signal.SIGKILL)
+    first.process.wait()
+    killed = time.monotonic()
+    books = Store(tmp_path / "books.db")
+    last = books.last_table()
+    assert last is not None
+    began = time.monotonic()
+    second = serve(*options)
+    again = wait_for(lambda: version_of(second.weights()))
+    down_s = time.monotonic() - killed
+    assert again >= last.version
+    assert second.client.get("/v1/route", params={"gateway": "g1"}).status_code == 200
+    table = wait_for(lambda: (t := books.last_table()) is not None and t.version > last.version and t)
+    passed = (table.start - last.start).astype(int) / 3600
+    assert began - killed <= passed <= down_s + 40.0, "the clock went on meanwhile"
+    state = second.client.get("/v1/state").json()
+    assert state["slot"]["of"] == 24 and state["policy"] == "soft"
+    code, out = second.finish()
+    assert code == 0
+    found = json.loads(out)
+    assert found["resumed"] and found["slots_metered"] == 24
+    expected = simulate(load(FLEET), "soft", offline=False).objective
+    # For some slots an old table was all there was.
+    assert found["objective"] == pytest.approx(expected, rel=0.1)
+    books.close()
+
+
+def test_interrupted_it_ends_well_and_says_what_it_did(serve: Callable[..., Serving], tmp_path: Path) -> None:
+    service = serve("--speed", 1800, "--out", tmp_path / "out", "--policy", "eg")
+    wait_for(lambda: version_of(service.weights()) >= 2)
+    assert wait_for(lambda: service.client.get("/readyz").status_code == 200)
+    row = {"slot": "2024-01-01T00:00:00Z", "region": "r0", "energy_mwh": 1.0}
+    assert service.client.post("/v1/meter", json=row).status_code == 401
+    bearer = {"authorization": "Bearer secret-of-the-test"}
+    down = {"region": "r1", "healthy": False, "why": "maintenance"}
+    assert service.client.post("/v1/health", json=down, headers=bearer).status_code == 200
+    moved = wait_for(
+        lambda: (t := service.client.get("/v1/plan").json()) and t["regions"][1]["capacity_mw"] == 0.0 and t
+    )
+    assert moved["table"]["source"] in ("plan", "last plan")
+    assert all(flow["region"] != "r1" for flow in moved["flows"])
+    service.process.send_signal(signal.SIGINT)
+    code, out = service.finish()
+    assert code == 0
+    found = json.loads(out)
+    assert found["status"] == "stopped" and found["policy"] == "eg"
+    written = tmp_path / "out"
+    assert json.loads((written / "run.json").read_text()) == found
+    assert len((written / "rounds.jsonl").read_text().splitlines()) == found["slots"]
+    assert (written / "books" / "tables.parquet").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--policy", "sofd"), "policy 'sofd' is not known"),
+        (("--listen", "nowhere"), "--listen nowhere: is not HOST:PORT"),
+        (("--speed", "0"), "'0' is not a number above 0"),
+        (("--solve-deadline", "2"), "'2' is more than 1"),
+        (("--start", "2025-01-01"), "is not in synthetic"),
+        (("--slots", "99"), "has 24 slots from"),
+        (("--until", "3", "--slots", "2"), "only one of them can be the end"),
+        (("--token-env", "NO_SUCH_TOKEN"), "--token-env NO_SUCH_TOKEN: there is no such"),
+        (("--meters", "posted"), "needs a period: month"),
+        (("--meters", "posted", "--slots", "3", "--forecast", "perfect"), "it is for rehearsals"),
+        (("--store", "mysql://x/y"), "store"),
+    ],
+)
+def test_what_can_be_wrong(
+    capsys: pytest.CaptureFixture[str], options: tuple[str, ...], message: str
+) -> None:
+    from eglb import cli
+
+    given = ["serve", FLEET, "--address", "inprocess", "--listen", "127.0.0.1:0", *options]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(given)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err.replace("\n", " ")
