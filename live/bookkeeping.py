@@ -125,8 +125,8 @@ class Bookkeeper:
         estimate, baseline = (self.ledger.account(what)[:, :, 0] for what in ("estimate", "baseline"))
         for slot in np.flatnonzero(np.isfinite(estimate).all(1)).tolist():
             self._recorded[start + slot] = estimate[slot]
-        known = np.flatnonzero(np.isfinite(baseline).all(1)).tolist()
-        self._told_before = {*range(start), *(start + slot for slot in known)}
+        told = np.flatnonzero(np.isfinite(baseline).all(1)).tolist()
+        self._told_before = {*range(start), *(start + slot for slot in told)}
 
     def _served(self, slot: int, told: Quantities, share: Array) -> tuple[Array, Array, Array]:
         """Demand (J,), load (N,) and metered footprints (N, K), NaN where no meter has spoken."""

@@ -56,7 +56,7 @@ class Certifying:
             try:
                 standing = future.result()
             except Exception as error:  # a service goes on without a certificate
-                self.problem = f"{error or type(error).__name__}"
+                self.problem = str(error) or type(error).__name__
                 continue
             self._standings[self._periods.of(slot)[0]] = slot, standing
             self.history.append((self._periods.time(slot), _gap(standing)))

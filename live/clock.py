@@ -26,7 +26,7 @@ class Clock:
     """
 
     def __init__(self, start: np.datetime64, speed: float = 1.0, origin: float | None = None) -> None:
-        self.start = np.datetime64(start, "ms")
+        self.start = start.astype("datetime64[ms]")
         self.speed = speed
         self.origin = time.time() if origin is None else origin
         self._reached = self.start
@@ -40,7 +40,7 @@ class Clock:
 
     def wait_until(self, moment: np.datetime64, wake: threading.Event) -> bool:
         """Wait until `moment`, or until `wake` is set; whether it is that time."""
-        moment = np.datetime64(moment, "ms")
+        moment = moment.astype("datetime64[ms]")
         if math.isinf(self.speed):
             if not wake.is_set():
                 self._reached = max(self._reached, moment)

@@ -292,7 +292,7 @@ class Controller:
     def _take(self, slot: int, future: Future[Array]) -> tuple[Routed, str, str]:
         """The plan that was decided, on what is up now."""
         if (error := future.exception()) is not None:
-            return self._fall_back(slot, f"not decided: {error or type(error).__name__}")
+            return self._fall_back(slot, f"not decided: {str(error) or type(error).__name__}")
         self._mark(self._clock.now())
         if self._deaf:
             return self._fall_back(slot, "")

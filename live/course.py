@@ -17,11 +17,11 @@ class Course:
 
     def turn(self, since: np.datetime64, share: Array) -> None:
         """Requests go by `share` from now on."""
-        self._turns.append((np.datetime64(since, "ms"), share))
+        self._turns.append((since.astype("datetime64[ms]"), share))
 
     def mean(self, start: np.datetime64, end: np.datetime64) -> Array:
         """(J, N) the mean over time; before the first turn its shares count."""
-        start, end = np.datetime64(start, "ms"), np.datetime64(end, "ms")
+        start, end = start.astype("datetime64[ms]"), end.astype("datetime64[ms]")
         total = np.zeros_like(self._turns[0][1])
         times = [time for time, _ in self._turns]
         for q, (_, share) in enumerate(self._turns):

@@ -56,10 +56,14 @@ class Periods:
 
     def slot_at(self, time: np.datetime64) -> int:
         """The slot that `time` is in."""
-        passed_s = (np.datetime64(time, "ms") - np.datetime64(self.first, "ms")) / np.timedelta64(1, "s")
+        passed_s = (time.astype("datetime64[ms]") - self.first.astype("datetime64[ms]")) / np.timedelta64(
+            1, "s"
+        )
         return int(passed_s // self.slot_seconds)
 
     def _at(self, time: np.datetime64) -> int:
         """The first slot that starts at `time` or later."""
-        passed_s = (np.datetime64(time, "s") - np.datetime64(self.first, "s")) / np.timedelta64(1, "s")
+        passed_s = (time.astype("datetime64[s]") - self.first.astype("datetime64[s]")) / np.timedelta64(
+            1, "s"
+        )
         return int(-(-passed_s // self.slot_seconds))

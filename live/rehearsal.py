@@ -180,10 +180,10 @@ def read_events(path: Path, scenario: Scenario) -> list[RegionDown | DeadSignal 
     for number, event in enumerate(events, 1):
         named = {"region": scenario.regions, "kind": kinds[isinstance(event, WrongEstimate) :]}
         for key, among in named.items():
-            name = getattr(event, key, None)
-            if name is not None:
+            wanted = getattr(event, key, None)
+            if wanted is not None:
                 try:
-                    find_name(key, name, among)
+                    find_name(key, wanted, among)
                 except InputError as error:
                     problems.append(f"{path}: event {number}, {key}: {error}")
         try:

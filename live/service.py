@@ -132,7 +132,7 @@ class Service:
             return {}
         whole = recorded.window(0, count)
         load = load[:, :count]
-        spans = []
+        spans: list[tuple[int, int]] = []
         while (first := spans[-1][1] + 1 if spans else 0) < count:
             spans.append((first, min(periods.of(first)[1], count - 1)))
         objective = math.fsum(
@@ -157,7 +157,7 @@ def open_service(
     wanted: Wanted,
     store: Store,
     history: Scenario | None = None,
-    front: Callable[[Desk], AbstractContextManager[None]] = nullcontext,
+    front: Callable[[Desk], AbstractContextManager[None]] = lambda desk: nullcontext(),
     on_slot: Callable[[Served], None] = lambda served: None,
 ) -> Iterator[Service]:
     """Put a service together; it goes on where the store left off, if it knows one of this fleet.
@@ -250,18 +250,19 @@ def _time(scenario: Scenario, wanted: Wanted, store: Store) -> tuple[Clock, Peri
         if math.isinf(speed) and last is not None:
             start = last.start
         return Clock(start, speed, told["origin"]), periods, True
+    slots = wanted.slots
     if wanted.recorded:
         start = scenario.times[0] if wanted.start is None else wanted.start
         left = scenario.slots - int((start - scenario.times[0]) / np.timedelta64(round(step_s), "s"))
-        slots = left if wanted.slots is None else wanted.slots
+        slots = left if slots is None else slots
         if not 0 < slots <= left <= scenario.slots:
             raise InputError(f"{scenario.name} has {left} slots from {start}Z on, not {slots}")
         first = start
     else:
         start = np.datetime64(round(time.time() * 1e3), "ms") if wanted.start is None else wanted.start
         grid = Periods(scenario.times[0], step_s, "month", None)
-        first, slots = grid.time(grid.slot_at(start)), wanted.slots
-    periods = Periods(np.datetime64(first, "s"), step_s, wanted.period, slots)
+        first = grid.time(grid.slot_at(start))
+    periods = Periods(first.astype("datetime64[s]"), step_s, wanted.period, slots)
     return Clock(start, wanted.speed), periods, False
 
 
