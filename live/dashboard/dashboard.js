@@ -24,6 +24,7 @@ let timer = 0;
 let asking = false;
 
 const sum = (values) => values.filter(known).reduce((a, b) => a + b, 0);
+const length = (seconds) => (seconds % 3600 ? `${number(seconds / 60, 0)} min` : `${number(seconds / 3600, 0)} h`);
 const title = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** How far the worst region is from the baseline's, such as −12.3 %. */
@@ -43,7 +44,7 @@ function header(state) {
   document.title = `${scenario}, eglb live`;
   say(find("now"), `${moment(utc(now), { seconds: true })} UTC`);
   const count = slot?.number ? `slot ${slot.number}${slot.of ? ` of ${slot.of}` : ""}, ` : "";
-  say(find("slot"), slot ? `· ${count}${age(slot.seconds)} each` : "· no slot yet");
+  say(find("slot"), slot ? `· ${count}${length(slot.seconds)} each` : "· no slot yet");
   say(find("speed"), speed === 1 ? "" : `· clock ${speed === null ? "as fast as it goes" : `${number(speed, 0)} × real time`}`);
   find("passed").value = slot ? Math.min(Math.max((utc(now) - utc(slot.start_utc)) / 1e3 / slot.seconds, 0), 1) : 0;
 }
@@ -147,15 +148,15 @@ function regions(state) {
     ? "Drift is metered over estimated footprint of the last day; 1 is a right estimate."
     : "No meters yet: footprints are estimates.");
   const most = Math.max(...state.regions.map((each) => each.share ?? 0), 1e-9);
-  const head = [["Region"], ["State"], ["Planned share", "of all load"], ["Load", "MW"], ["Capacity", "MW"],
+  const head = [["Region"], ["State", "", "words"], ["Planned share", "of all load"], ["Load", "MW"], ["Capacity", "MW"],
     ["Price", "USD/MWh"], ...kinds.flatMap(([kind, { unit: name }]) => [
       [`${title(kind)} metered`, unit(name)], ["estimated", unit(name)], ["drift", "×"]])];
   table(find("regions"), head, state.regions.map((each) => ({
     key: each.name,
     cells: [
       each.name,
-      each.healthy ? { text: "✓ up", mark: "good" }
-        : { text: `✕ down${each.why ? `: ${each.why}` : ""}`, mark: "bad words", title: each.why },
+      each.healthy ? { text: "✓ up", mark: "good words" }
+        : { text: "✕ down", mark: "bad words", title: each.why },
       { text: percent(each.share), bar: known(each.share) ? each.share / most : 0 },
       { text: number(each.load_mw), bar: each.capacity_mw > 0 ? each.load_mw / each.capacity_mw : 0 },
       number(each.capacity_mw),
@@ -182,21 +183,20 @@ function signalTable(signals) {
     return `${kind} from ${named.size > 2 ? `${named.size} sources` : [...named].join(" and ")}`;
   });
   say(find("signals-note"), signals.length
-    ? `Values of the slot with their age, and what stands in for an answer (▲); ${sources.join(", ")}.`
+    ? `What the slot is planned by: ${sources.join(", ")}.`
     : "No signals have been read yet.");
   const head = [["Region"], ...kinds.flatMap((kind) => [
-    [title(kind), unit(signals.find((each) => each.kind === kind).unit)], ["age"], ["answer"]])];
+    [title(kind), unit(signals.find((each) => each.kind === kind).unit)], ["age", "or what stands in", "words"]])];
   table(find("signals"), head, places.map((place) => ({
     key: place,
     cells: [place, ...kinds.flatMap((kind) => {
       const each = by.get(`${kind}\n${place}`);
-      if (!each) return [NOTHING, NOTHING, NOTHING];
+      if (!each) return [NOTHING, NOTHING];
       const { value, old, fresh, fallback, source, problem } = each;
       return [
         { text: number(value), title: source },
-        age(old),
-        fresh ? { text: "✓", mark: "good", title: source }
-          : { text: `▲ ${fallback ?? "none"}`, mark: "warn", title: problem },
+        fresh ? { text: `✓ ${age(old)}`, mark: "answer words", title: source }
+          : { text: `▲ ${fallback ?? "nothing"}${old === null ? "" : `, ${age(old)}`}`, mark: "answer words warn", title: problem },
       ];
     })],
   })), "no signals yet");
@@ -206,8 +206,8 @@ function planning(state) {
   const { table: heading, slot, solves } = state;
   say(find("table-note"), heading ? `Version ${heading.version} of the slot of ${
     moment(utc(slot.start_utc))}: ${heading.source}${heading.note ? `; ${heading.note}` : ""}.` : "There is no table yet.");
-  solveBars(find("solve-bars"), solves);
-  table(find("solves"), [["Slot, UTC"], ["Solved in", "s"], ["Allowed", "s"], ["Weights from"], ["Why"]],
+  say(find("solve-most"), solves.length ? `highest bar ${number(solveBars(find("solve-bars"), solves), 2)} s` : "");
+  table(find("solves"), [["Slot, UTC"], ["Solved in", "s", "number"], ["Allowed", "s", "number"], ["Weights from"], ["Why"]],
     solves.slice(-SHOWN.solves).reverse().map((each) => ({
       key: each.slot_utc,
       cells: [
@@ -259,9 +259,9 @@ async function settle(state) {
   fleet = now;
 }
 
-function link(kind, text) {
+function link(kind, text, title = "") {
   const node = find("link");
-  set(node, { "data-link": kind });
+  set(node, { "data-link": kind, title });
   say(node.firstElementChild, text);
   document.body.classList.toggle("gone", kind === "gone");
 }
@@ -279,8 +279,8 @@ async function poll() {
     link("live", "live");
   } catch {
     wait = Math.min(wait * 1.5, SLOWEST);
-    const since = heard === null ? "" : ` since ${moment(heard, { seconds: true }).slice(11)} UTC; shown is what it last said`;
-    link("gone", `no answer from the service${since}`);
+    const since = heard === null ? "" : ` since ${moment(heard, { seconds: true }).slice(11)} UTC`;
+    link("gone", `no answer${since}`, "Shown is what the service said last; it is asked again every few seconds.");
     state = null;
   } finally {
     asking = false;

@@ -1,6 +1,6 @@
 // Lines over time, and bars of the last solves.
 
-import { NOTHING, draw, known, make, moment, number, say, set, utc } from "./parts.js";
+import { draw, known, make, moment, number, say, set, speak, utc } from "./parts.js";
 
 const HEIGHT = 190;
 const EDGE = { left: 46, right: 12, top: 10, bottom: 24 };
@@ -55,6 +55,7 @@ export class Lines {
       event.preventDefault();
       const last = this.rows.length - 1;
       this.read(Math.min(Math.max((this.at ?? last) + step, 0), last));
+      speak(this.readout.textContent);
     });
   }
 
@@ -122,18 +123,18 @@ export class Lines {
   }
 
   marks(y, most, bottom) {
-    const nodes = rounds(most, 3).flatMap((value) => [
+    const nodes = rounds(most, 4).flatMap((value) => [
       draw("line", { x1: EDGE.left, x2: this.width - EDGE.right, y1: y(value), y2: y(value) }),
       Object.assign(draw("text", { x: EDGE.left - 7, y: y(value) + 4, "text-anchor": "end" }),
         { textContent: this.axis(value) }),
     ]);
     const [first, last] = this.span;
-    const room = Math.max(2, Math.floor((this.width - EDGE.left) / 90));
+    const room = Math.max(2, Math.floor((this.width - EDGE.left) / 105));
     const step = STEPS.find((each) => (last - first) / each <= room) ?? STEPS.at(-1);
     for (let time = Math.ceil(first / step) * step; time <= last; time += step) {
       const x = this.x(time);
       const text = moment(time, { year: false });
-      const anchor = x > this.width - 40 ? "end" : x < EDGE.left + 20 ? "start" : "middle";
+      const anchor = x > this.width - 40 ? "end" : "middle";
       nodes.push(draw("line", { x1: x, x2: x, y1: bottom, y2: bottom + 4 }),
         Object.assign(draw("text", { x, y: HEIGHT - 5, "text-anchor": anchor }),
           { textContent: step < 24 * HOUR ? text : text.slice(0, 5) }));
@@ -142,7 +143,7 @@ export class Lines {
   }
 }
 
-/** Seconds of the last solves, as bars that say by colour and notches where the weights came from. */
+/** Seconds of the last solves, as bars that say by colour and notches where weights came from; the most of them. */
 export function solveBars(place, solves) {
   const [height, width] = [72, place.clientWidth];
   const svg = place.firstChild ?? place.appendChild(draw("svg", { width: "100%", height }));
@@ -158,6 +159,6 @@ export function solveBars(place, solves) {
     const cut = Array.from({ length: notches }, (_, k) => `M${x} ${height - 3 - 4 * k}h${pitch * 0.75}`).join("");
     return notches ? [bar, draw("path", { class: "notch", d: cut })] : [bar];
   }));
-  const slowest = shown.length ? `${number(most)} s` : NOTHING;
-  set(place, { "aria-label": `Seconds of the last ${shown.length} solves, ${slowest} at most; the table has the last.` });
+  set(place, { "aria-label": `Seconds of the last ${shown.length} solves, ${number(most, 2)} at most; the table has the last.` });
+  return most;
 }

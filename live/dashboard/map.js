@@ -1,6 +1,6 @@
 // The map: land in dots, regions with their load, gateways, and what they send each other.
 
-import { NOTHING, draw, find, keep, known, number, percent, say, set } from "./parts.js";
+import { NOTHING, draw, find, keep, known, number, percent, say, set, speak } from "./parts.js";
 
 const FLOWS = 120;
 const HERE_DEGREES = 0.5;
@@ -17,12 +17,13 @@ export class WorldMap {
     this.place = place;
     this.state = null;
     this.chosen = null;
+    this.capacity = new Map();
     this.land = draw("path", { class: "land" });
     this.flows = draw("g");
     this.gateways = draw("g");
     this.regions = draw("g");
     this.names = draw("g", { class: "names" });
-    this.svg = draw("svg", { width: "100%" }, this.land, this.flows, this.gateways, this.regions, this.names);
+    this.svg = draw("svg", { width: "100%" }, this.land, this.flows, this.regions, this.gateways, this.names);
     place.append(this.svg);
     new ResizeObserver(() => this.draw()).observe(place);
     place.addEventListener("pointermove", (event) => this.choose(this.nearest(event.offsetX, event.offsetY)));
@@ -37,11 +38,14 @@ export class WorldMap {
       const at = places.findIndex(({ name, what }) => this.chosen === `${what} ${name}`);
       const next = at < 0 ? (step > 0 ? 0 : places.length - 1) : (at + step + places.length) % places.length;
       this.choose(`${places[next].what} ${places[next].name}`);
+      speak(find("map-readout").textContent);
     });
   }
 
   /** Where this fleet is, and what land there is: `view` is west, east, south, north, `columns` dots across. */
   on({ view, columns, land }) {
+    this.capacity.clear();
+    this.chosen = null;
     this.view = view;
     const [west, east] = view;
     set(this.land, {
@@ -53,6 +57,8 @@ export class WorldMap {
 
   show(state) {
     this.state = state;
+    // A region that is down has no capacity; its circle stays as large as it was.
+    for (const { name, capacity_mw: mw } of state.regions) if (mw > 0) this.capacity.set(name, mw);
     this.draw();
   }
 
@@ -96,7 +102,7 @@ export class WorldMap {
     set(this.land, { transform: `scale(${this.scale.toFixed(5)}) translate(${-west} ${north})` });
     if (!this.state) return;
     const { regions, gateways } = this.state;
-    this.largest = Math.max(...regions.map((each) => each.capacity_mw ?? 0), 1e-9);
+    this.largest = Math.max(...this.capacity.values(), 1e-9);
     this.most = Math.min(Math.max(width * Math.min(0.022, 0.13 / Math.sqrt(regions.length)), 5), 26);
     this.drawFlows(width);
     keep(this.gateways, gateways, (each) => each.name, () => draw("path", { class: "gateway" }), (node, each) => {
@@ -113,13 +119,17 @@ export class WorldMap {
     this.tell();
   }
 
+  room(each) {
+    return this.radius(this.capacity.get(each.name) ?? this.largest / 3);
+  }
+
   radius(mw) {
     return this.most * Math.sqrt(Math.max(mw ?? 0, 0) / this.largest);
   }
 
   drawRegion(node, each) {
     const [x, y] = this.at(each).map((value) => value.toFixed(1));
-    const room = Math.max(this.radius(each.capacity_mw), 4);
+    const room = Math.max(this.room(each), 4);
     set(node, { transform: `translate(${x} ${y})` });
     node.classList.toggle("chosen", this.chosen === `region ${each.name}`);
     const [outer, inner, cross] = node.childNodes;
@@ -161,14 +171,14 @@ export class WorldMap {
     const size = width < 500 ? 9.5 : 11.5;
     const blocked = regions.map((each) => {
       const [x, y] = this.at(each);
-      const room = this.radius(each.capacity_mw);
+      const room = this.room(each);
       return [x - room, y - room, x + room, y + room];
     });
     const placed = [];
-    for (const each of [...regions].sort((a, b) => (b.capacity_mw ?? 0) - (a.capacity_mw ?? 0))) {
+    for (const each of [...regions].sort((a, b) => this.room(b) - this.room(a))) {
       const [x, y] = this.at(each);
-      const wide = each.name.length * size * 0.58;
-      const room = Math.max(this.radius(each.capacity_mw), 4) + 3;
+      const wide = each.name.length * size * 0.64;
+      const room = Math.max(this.room(each), 4) + 3;
       for (const [right, down, anchor] of SIDES) {
         const px = x + right * room;
         const py = y + down * (room + (right ? 0 : size * 0.5));

@@ -10,6 +10,7 @@ export const known = (value) => typeof value === "number" && Number.isFinite(val
 /** About four digits: 0.123, 12.34, 1,234, 12.34 M. */
 export function number(value, digits = null) {
   if (!known(value)) return NOTHING;
+  if (value === 0 && digits === null) return "0";
   const size = Math.abs(value);
   if (digits === null) {
     for (const [power, letter] of [[1e12, " T"], [1e9, " G"], [1e6, " M"]]) {
@@ -44,6 +45,9 @@ export const find = (id) => document.getElementById(id);
 export function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
+
+/** To who listens to the page: only what was asked for, not what changes by itself. */
+export const speak = (text) => say(find("spoken"), text);
 
 export function set(node, attributes) {
   for (const [name, value] of Object.entries(attributes)) {
@@ -84,13 +88,17 @@ export function keep(parent, items, key, create, update) {
 }
 
 /**
- * Rows of cells below a head. A head is [text, text below] and a cell a text, or {text, mark, bar, title}: a
- * `mark` names a class, a `bar` is a part of its width.
+ * Rows of cells below a head. A head is [text, text below, mark] and a cell a text, or
+ * {text, mark, bar, title}: a `mark` names a class, a `bar` is a part of its width.
  */
 export function table(node, head, rows, empty) {
   if (!node.tHead) node.append(make("thead", {}, make("tr")), make("tbody"));
   keep(node.tHead.rows[0], head, (_, index) => index, () => make("th", { scope: "col" }, make("span"), make("small")),
-    (cell, [text, below]) => { say(cell.firstChild, text); say(cell.lastChild, below ?? ""); });
+    (cell, [text, below = "", mark = ""]) => {
+      say(cell.firstChild, text);
+      say(cell.lastChild, below);
+      set(cell, { class: mark });
+    });
   const shown = rows.length ? rows : [{ key: "", cells: [{ text: empty, mark: "empty" }] }];
   keep(node.tBodies[0], shown, (row) => row.key, () => make("tr"), (line, row) => {
     keep(line, row.cells, (_, index) => index,
