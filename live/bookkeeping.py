@@ -51,6 +51,7 @@ class Bookkeeper:
         self._projection = projection
         self._patience = patience
         self._recorded: dict[int, Array] = {}
+        self._no_baseline: list[int] = []
         self._told_before: set[int] = set()
         """Slots whose baseline is in the store already."""
         scenario = series.parts.scenario
@@ -94,6 +95,16 @@ class Bookkeeper:
             if slot == self.settled and (complete or now - slot > self._patience):
                 done.append(self._settle(slot, demand, load, footprint))
         return done
+
+    def write_up(self) -> None:
+        """Account settled slots by the baseline too: what no plan waits for."""
+        series = self.series
+        while self._no_baseline:
+            at = series.begun + (slot := self._no_baseline.pop(0))
+            demand = series.demand[:, at]
+            nearest = self._projection.nearest(demand, series.capacity[:, at])
+            load = (demand - nearest.unmet) @ nearest.share
+            self._write("baseline", slot, load, series.metered[:, :, at])
 
     def footprint(self) -> Array:
         """(N, K') region-weighted of the priced kinds, of the period so far."""
@@ -164,8 +175,7 @@ class Bookkeeper:
         self._recorded.pop(slot, None)
         intensity = series.metered[:, :, at]
         if slot not in self._told_before:
-            nearest = self._projection.nearest(demand, series.capacity[:, at])
-            self._write("baseline", slot, (demand - nearest.unmet) @ nearest.share, intensity)
+            self._no_baseline.append(slot)
         return Settled(slot, load, series.priced(intensity * load[:, None]))
 
     def _write(self, what: str, slot: int, load: Array, intensity: Array) -> None:

@@ -175,6 +175,7 @@ class Controller:
                     slot = max(slot + 1, self.periods.slot_at(self._clock.now()))
             if not self._stop.is_set():
                 self._close(self.periods.slots or slot)
+                self.books.write_up()
                 self._certifying.gather(wait=True)
                 self._show(slot - 1)
 
@@ -231,6 +232,8 @@ class Controller:
         planned_s = time.perf_counter() - planned_at
         self._publish(slot, routed, source, note)
         self.seconds_to_table.append(late_s + time.perf_counter() - began)
+        self._keep_signals(start, known)
+        self.books.write_up()
         self.books.monitor.solved(Solve(f"{start}Z", planned_s, min(allowed_s, 1e9), source, note))
         self._certifying.gather(wait=False)
         self._show(slot)
@@ -249,10 +252,9 @@ class Controller:
         outlook = self._forecasts.outlooks.each_gateway
         ahead = np.empty((len(self._demand), 0)) if outlook is None else outlook[:, at:]
         self._demand = series.foretell_demand(at, self._forecasts.demand, ahead)
-        self._keep_signals(start, price, intensity)
         return Slot(price, intensity, self._capacity(slot), self._demand)
 
-    def _keep_signals(self, start: np.datetime64, price: Array, intensity: Array) -> None:
+    def _keep_signals(self, start: np.datetime64, known: Slot) -> None:
         rows = [
             {
                 "kind": kind,
@@ -265,7 +267,7 @@ class Controller:
                 "problem": reading.problem or None,
             }
             for (kind, region), reading in self._readings.items()
-            if np.isfinite(value := self.series.signal(kind, region, price, intensity))
+            if np.isfinite(value := self.series.signal(kind, region, known.price, known.intensity))
         ]
         self._store.save_signals(start, rows)
 
