@@ -248,15 +248,15 @@ def _routing(desk: Desk, polls: Polls) -> APIRouter:
 def _process(desk: Desk) -> APIRouter:
     api = APIRouter(tags=["process"])
 
-    @api.get("/healthz", responses={200: {"model": m.Alive}, **_errors(422)})
-    async def healthz(query: Annotated[m.NoQuery, Query()]) -> Response:
+    @api.get("/healthz", responses={200: {"model": m.Alive}, **_errors()})
+    async def healthz() -> Response:
         """The process answers."""
         return JSONResponse({"status": "ok"})
 
     unready: Responses = {503: {"model": m.Ready, "description": "Not at present."}}
 
-    @api.get("/readyz", responses={200: {"model": m.Ready}, **_errors(422), **unready})
-    async def readyz(query: Annotated[m.NoQuery, Query()]) -> Response:
+    @api.get("/readyz", responses={200: {"model": m.Ready}, **_errors(), **unready})
+    async def readyz() -> Response:
         """Requests are routed by a table that is feasible and of now."""
         ready, problems = desk.ready()
         return JSONResponse({"ready": ready, "problems": problems}, 200 if ready else 503)
@@ -270,7 +270,7 @@ def _writing(desk: Desk) -> APIRouter:
     refusals = _errors(400, 401, 403, 404, 408, 413, 422, 503)
 
     @api.post("/v1/meter", responses={200: {"model": m.Metered}, **refusals, **_errors(409)})
-    def meter(rows: Annotated[m.Meters, Body()], query: Annotated[m.NoQuery, Query()]) -> Response:
+    def meter(rows: Annotated[m.Meters, Body()]) -> Response:
         """What was metered, one row or many; the same slot and place again replaces what was said before."""
         plain = []
         for row in rows if isinstance(rows, list) else [rows]:
@@ -283,7 +283,7 @@ def _writing(desk: Desk) -> APIRouter:
         return JSONResponse({"values": desk.meter(plain)})
 
     @api.post("/v1/health", responses={200: {"model": m.Reported}, **refusals})
-    def health(report: m.HealthReport, query: Annotated[m.NoQuery, Query()]) -> Response:
+    def health(report: m.HealthReport) -> Response:
         """A region is up, or down: then nothing is sent there from now on."""
         changed = desk.health(report.region, report.healthy, report.why)
         down = desk.router.down()
@@ -302,8 +302,8 @@ def _writing(desk: Desk) -> APIRouter:
 def _reading(desk: Desk) -> APIRouter:
     api = APIRouter(tags=["state"])
 
-    @api.get("/v1/plan", responses={200: {"model": m.Plan}, **_errors(422, 503)})
-    def plan(query: Annotated[m.NoQuery, Query()]) -> Response:
+    @api.get("/v1/plan", responses={200: {"model": m.Plan}, **_errors(503)})
+    def plan() -> Response:
         """The table in force, in MW."""
         found = desk.plan()
         if found is None:
@@ -317,8 +317,8 @@ def _reading(desk: Desk) -> APIRouter:
             raise HTTPException(404, "name a region or a gateway, one of them")
         return JSONResponse(desk.explain(query.region, query.gateway))
 
-    @api.get("/v1/state", responses={200: {"model": m.State}, **_errors(422)})
-    def state(query: Annotated[m.NoQuery, Query()]) -> Response:
+    @api.get("/v1/state", responses={200: {"model": m.State}, **_errors()})
+    def state() -> Response:
         """All that the dashboard shows."""
         return JSONResponse(desk.state())
 
@@ -331,8 +331,8 @@ def _reading(desk: Desk) -> APIRouter:
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Figures."}
     }
 
-    @api.get("/metrics", response_class=Response, responses={**text, **_errors(404, 422)})
-    def metrics(query: Annotated[m.NoQuery, Query()]) -> Response:
+    @api.get("/metrics", response_class=Response, responses={**text, **_errors(404)})
+    def metrics() -> Response:
         """For Prometheus."""
         if desk.metrics is None:
             raise HTTPException(404, "this service keeps no books, and has no metrics")

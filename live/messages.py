@@ -66,10 +66,6 @@ class EventsQuery(_Asked):
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
 
 
-class NoQuery(_Asked):
-    """Nothing can be asked for."""
-
-
 class RegionMeter(_Asked):
     """What a region used and emitted in a slot."""
 
