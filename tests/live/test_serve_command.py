@@ -120,8 +120,8 @@ def test_killed_it_starts_again_in_the_slot_it_should_be_in_with_the_last_table(
     table = wait_for(lambda: (t := books.last_table()) is not None and t.version > last.version and t)
     passed = (table.start - last.start).astype(int) / 3600
     assert began - killed <= passed <= down_s + 40.0, "the clock went on meanwhile"
-    state = second.client.get("/v1/state").json()
-    assert state["slot"]["of"] == 24 and state["policy"] == "soft"
+    slot = wait_for(lambda: (s := second.client.get("/v1/state").json()["slot"]).get("of") and s)
+    assert slot["of"] == 24
     code, out = second.finish()
     assert code == 0
     found = json.loads(out)
@@ -133,7 +133,14 @@ def test_killed_it_starts_again_in_the_slot_it_should_be_in_with_the_last_table(
 
 
 def test_interrupted_it_ends_well_and_says_what_it_did(serve: Callable[..., Serving], tmp_path: Path) -> None:
-    service = serve("--speed", 1800, "--out", tmp_path / "out", "--policy", "eg")
+    planes = tmp_path / "planes.toml"
+    (tmp_path / "envoy").mkdir()
+    regions = "".join(f'r{i} = "127.0.0.1:{9001 + i}"\n' for i in range(4))
+    gateways = "".join(f"g{j} = {9101 + j}\n" for j in range(4))
+    planes.write_text(
+        f'[regions]\n{regions}[gateways]\n{gateways}[envoy]\nfolder = "envoy"\nadmin = "127.0.0.1:1"\n'
+    )
+    service = serve("--speed", 1800, "--out", tmp_path / "out", "--policy", "eg", "--data-plane", planes)
     wait_for(lambda: version_of(service.weights()) >= 2)
     assert wait_for(lambda: service.client.get("/readyz").status_code == 200)
     row = {"slot": "2024-01-01T00:00:00Z", "region": "r0", "energy_mwh": 1.0}
@@ -146,6 +153,9 @@ def test_interrupted_it_ends_well_and_says_what_it_did(serve: Callable[..., Serv
     )
     assert moved["table"]["source"] in ("plan", "last plan")
     assert all(flow["region"] != "r1" for flow in moved["flows"])
+    routes = wait_for(lambda: [path.read_text() for path in (tmp_path / "envoy").glob("*g0*")])
+    assert "weight" in routes[0]
+    wait_for(lambda: not any("r1" in path.read_text() for path in (tmp_path / "envoy").glob("*g0*")))
     service.process.send_signal(signal.SIGINT)
     code, out = service.finish()
     assert code == 0
