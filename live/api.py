@@ -7,7 +7,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from importlib import resources
 from typing import Annotated, Any
 from urllib.parse import unquote_plus, urlencode
 
@@ -23,18 +22,15 @@ from starlette.middleware.cors import CORSMiddleware
 from eglb import __version__
 from eglb.live import messages as m
 from eglb.live.desk import Desk, NoBooks
+from eglb.live.pages import pages
 from eglb.live.router import Decision, Router, UnknownName, Unroutable, View
 from eglb.live.security import SAFE, Answer, App, Guard, Receive, Scope, Send, json_answer, problem
 from eglb.live.store import StoreError
-from eglb.sims.scenario import Scenario
-from eglb.sims.world_map import land_dots
 
 Responses = dict[int | str, dict[str, Any]]
 
 _PROBLEMS_SHOWN = 20
 _LONGEST_SESSION = 256
-_MAP_COLUMNS = 180
-_TYPES = {"css": "text/css", "js": "text/javascript", "html": "text/html", "svg": "image/svg+xml"}
 _STATUS = {UnknownName: 404, Unroutable: 503, NoBooks: 503, StoreError: 503}
 
 
@@ -70,7 +66,7 @@ def make_app(
     if not read_only:
         app.include_router(_writing(desk))
         app.include_router(_reading(desk))
-        app.include_router(_pages(desk))
+        app.include_router(pages(desk.scenario))
     for kind in _STATUS:
         app.add_exception_handler(kind, _failed)
     app.add_exception_handler(HTTPException, _http_failed)
@@ -341,38 +337,6 @@ def _reading(desk: Desk) -> APIRouter:
         )
 
     return api
-
-
-def _pages(desk: Desk) -> APIRouter:
-    """The dashboard: the files that are there when the service starts, by their names, and no others; and the
-    land on the map of the fleet.
-    """
-    api = APIRouter(include_in_schema=False)
-    folder = resources.files("eglb.live").joinpath("dashboard")
-    pages = {
-        path.name: (path.read_bytes(), _TYPES[path.name.rpartition(".")[2]])
-        for path in folder.iterdir()
-        if path.name.rpartition(".")[2] in _TYPES
-    }
-    pages["map.json"] = _map(desk.scenario), "application/json"
-
-    @api.get("/")
-    @api.get("/{name}")
-    async def page(name: str = "index.html") -> Response:
-        if name not in pages:
-            raise HTTPException(404, "there is no such page")
-        body, kind = pages[name]
-        return Response(body, media_type=kind)
-
-    return api
-
-
-def _map(fleet: Scenario) -> bytes:
-    """West, east, south and north of it in degrees, and longitude and latitude of its dots of land."""
-    lat = np.concatenate([fleet.region_lat, fleet.gateway_lat])
-    lon = np.concatenate([fleet.region_lon, fleet.gateway_lon])
-    view, dots = land_dots(lat, lon, _MAP_COLUMNS)
-    return json.dumps({"view": view, "columns": _MAP_COLUMNS, "land": dots.round(2).tolist()}).encode()
 
 
 def _allowing(app: App, origins: Sequence[str]) -> App:

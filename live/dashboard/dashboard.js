@@ -1,7 +1,7 @@
 // Asks the service how it stands, about once a second, and shows it.
 
 import { Lines, solveBars } from "./lines.js";
-import { WorldMap } from "./map.js";
+import { WorldMap, over } from "./map.js";
 import {
   NOTHING, age, find, keep, known, make, moment, number, percent, say, set, table, unit, utc,
 } from "./parts.js";
@@ -24,7 +24,7 @@ let timer = 0;
 let asking = false;
 
 const sum = (values) => values.filter(known).reduce((a, b) => a + b, 0);
-const length = (seconds) => (seconds % 3600 ? `${number(seconds / 60, 0)} min` : `${number(seconds / 3600, 0)} h`);
+const hours = (seconds) => (seconds % 3600 ? `${number(seconds / 60, 0)} min` : `${number(seconds / 3600, 0)} h`);
 const title = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** How far the worst region is from the baseline's, such as −12.3 %. */
@@ -44,9 +44,11 @@ function header(state) {
   document.title = `${scenario}, eglb live`;
   say(find("now"), `${moment(utc(now), { seconds: true })} UTC`);
   const count = slot?.number ? `slot ${slot.number}${slot.of ? ` of ${slot.of}` : ""}, ` : "";
-  say(find("slot"), slot ? `· ${count}${length(slot.seconds)} each` : "· no slot yet");
-  say(find("speed"), speed === 1 ? "" : `· clock ${speed === null ? "as fast as it goes" : `${number(speed, 0)} × real time`}`);
-  find("passed").value = slot ? Math.min(Math.max((utc(now) - utc(slot.start_utc)) / 1e3 / slot.seconds, 0), 1) : 0;
+  say(find("slot"), slot ? `· ${count}${hours(slot.seconds)} each` : "· no slot yet");
+  const fast = speed === null ? "as fast as it goes" : `${number(speed, speed < 10 ? 2 : 0)} × real time`;
+  say(find("speed"), speed === 1 ? "" : `· clock ${fast}`);
+  const passed = slot ? (utc(now) - utc(slot.start_utc)) / 1e3 / slot.seconds : 0;
+  find("passed").value = Math.min(Math.max(passed, 0), 1);
 }
 
 /** Age of a signal now, and whether it is an answer of its own. */
@@ -63,8 +65,8 @@ function tiles(state, signals) {
   const found = [];
   const late = heading && slot && heading.age_s > 2 * slot.seconds;
   const source = heading ? heading.source : "no table yet";
-  const remark = !heading ? "nothing can be routed" : heading.note || `version ${heading.version}, its slot began ${
-    age(heading.age_s)} ago`;
+  const remark = !heading ? "nothing can be routed"
+    : heading.note || `version ${heading.version}, its slot began ${age(heading.age_s)} ago`;
   found.push(["Routed by", source, late ? `older than a slot: ${remark}` : remark,
     !heading || late ? "bad" : source === "plan" ? "good" : "warn"]);
   for (const [kind, { unit: name, worst, worst_region: who, baseline_worst: baseline }] of
@@ -77,11 +79,13 @@ function tiles(state, signals) {
     certificate ? "at most, above the best plan of what has been" : "none until a slot is metered", ""]);
   const down = regions.filter((each) => !each.healthy);
   found.push(["Regions up", `${regions.length - down.length} of ${regions.length}`,
-    down.length ? `down: ${down.map((each) => each.name).join(", ")}` : "all of them", down.length ? "bad" : "good"]);
+    down.length ? `down: ${down.map((each) => each.name).join(", ")}` : "all of them",
+    down.length ? "bad" : "good"]);
   const fresh = signals.filter((each) => each.fresh).length;
   const oldest = Math.max(...signals.map((each) => each.old).filter(known));
   found.push(["Signals that answer", signals.length ? `${fresh} of ${signals.length}` : NOTHING,
-    signals.length ? `oldest value ${age(oldest)}` : "no signals yet", fresh < signals.length ? "warn" : signals.length ? "good" : ""]);
+    signals.length ? `oldest value ${age(oldest)}` : "no signals yet",
+    fresh < signals.length ? "warn" : signals.length ? "good" : ""]);
   const critical = alerts.filter((each) => each.level === "critical").length;
   found.push(["Alerts", String(alerts.length), alerts.length ? `${critical} critical` : "all is well",
     critical ? "bad" : alerts.length ? "warn" : "good"]);
@@ -123,8 +127,8 @@ function lines(state) {
       figures.set(kind, new Lines(place, {
         colour: `c${index % COLOURS + 1}`,
         names: ["worst region", "baseline's worst region"],
-        told: ([worst, baseline]) => `${number(worst)} ${unit(name)}, baseline ${number(baseline)} ${unit(name)}; ${
-          versus(against(worst, baseline))}`,
+        told: ([worst, baseline]) => `${number(worst)} ${unit(name)}, baseline ${number(baseline)} ${unit(name)}; `
+          + versus(against(worst, baseline)),
       }));
     }
     figures.get(kind).show(`${title(kind)} of the worst region, ${unit(name)}`, history ?? [], "nothing served yet");
@@ -148,8 +152,8 @@ function regions(state) {
     ? "Drift is metered over estimated footprint of the last day; 1 is a right estimate."
     : "No meters yet: footprints are estimates.");
   const most = Math.max(...state.regions.map((each) => each.share ?? 0), 1e-9);
-  const head = [["Region"], ["State", "", "words"], ["Planned share", "of all load"], ["Load", "MW"], ["Capacity", "MW"],
-    ["Price", "USD/MWh"], ...kinds.flatMap(([kind, { unit: name }]) => [
+  const head = [["Region"], ["State", "", "words"], ["Planned share", "of all load"],
+    ["Load", "MW"], ["Capacity", "MW"], ["Price", "USD/MWh"], ...kinds.flatMap(([kind, { unit: name }]) => [
       [`${title(kind)} metered`, unit(name)], ["estimated", unit(name)], ["drift", "×"]])];
   table(find("regions"), head, state.regions.map((each) => ({
     key: each.name,
@@ -158,7 +162,10 @@ function regions(state) {
       each.healthy ? { text: "✓ up", mark: "good words" }
         : { text: "✕ down", mark: "bad words", title: each.why },
       { text: percent(each.share), bar: known(each.share) ? each.share / most : 0 },
-      { text: number(each.load_mw), bar: each.capacity_mw > 0 ? each.load_mw / each.capacity_mw : 0 },
+      {
+        text: `${number(each.load_mw)}${over(each) ? " ▲" : ""}`, mark: over(each) ? "bad" : "",
+        bar: each.capacity_mw > 0 ? each.load_mw / each.capacity_mw : 0,
+      },
       number(each.capacity_mw),
       number(each.price, 2),
       ...kinds.flatMap(([kind]) => {
@@ -193,10 +200,11 @@ function signalTable(signals) {
       const each = by.get(`${kind}\n${place}`);
       if (!each) return [NOTHING, NOTHING];
       const { value, old, fresh, fallback, source, problem } = each;
+      const instead = `▲ ${fallback ?? "nothing"}${old === null ? "" : `, ${age(old)}`}`;
       return [
         { text: number(value), title: source },
         fresh ? { text: `✓ ${age(old)}`, mark: "answer words", title: source }
-          : { text: `▲ ${fallback ?? "nothing"}${old === null ? "" : `, ${age(old)}`}`, mark: "answer words warn", title: problem },
+          : { text: instead, mark: "answer words warn", title: problem },
       ];
     })],
   })), "no signals yet");
@@ -204,10 +212,13 @@ function signalTable(signals) {
 
 function planning(state) {
   const { table: heading, slot, solves } = state;
-  say(find("table-note"), heading ? `Version ${heading.version} of the slot of ${
-    moment(utc(slot.start_utc))}: ${heading.source}${heading.note ? `; ${heading.note}` : ""}.` : "There is no table yet.");
+  const note = heading?.note ? `; ${heading.note}` : "";
+  say(find("table-note"), heading
+    ? `Version ${heading.version} of the slot of ${moment(utc(slot.start_utc))}: ${heading.source}${note}.`
+    : "There is no table yet.");
   say(find("solve-most"), solves.length ? `highest bar ${number(solveBars(find("solve-bars"), solves), 2)} s` : "");
-  table(find("solves"), [["Slot, UTC"], ["Solved in", "s", "number"], ["Allowed", "s", "number"], ["Weights from"], ["Why"]],
+  table(find("solves"), [
+    ["Slot, UTC"], ["Solved in", "s", "number"], ["Allowed", "s", "number"], ["Weights from"], ["Why"]],
     solves.slice(-SHOWN.solves).reverse().map((each) => ({
       key: each.slot_utc,
       cells: [

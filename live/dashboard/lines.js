@@ -43,7 +43,8 @@ export class Lines {
       this.grid, ...[...this.lines].reverse(), this.cursor, ...[...this.ends].reverse(), this.empty);
     this.frame = make("div", { class: "draw", tabindex: 0, role: "img" }, this.svg);
     this.readout = make("p", { class: "readout numbers" });
-    this.figure = make("figure", {}, this.caption, make("ul", { class: "legend" }, ...items), this.frame, this.readout);
+    this.figure = make("figure", {}, this.caption, make("ul", { class: "legend" }, ...items), this.frame,
+      this.readout);
     place.append(this.figure);
     new ResizeObserver(() => this.draw()).observe(this.frame);
     this.frame.addEventListener("pointermove", (event) => this.read(this.nearest(event.offsetX)));
@@ -143,7 +144,7 @@ export class Lines {
   }
 }
 
-/** Seconds of the last solves, as bars that say by colour and notches where weights came from; the most of them. */
+/** Seconds of the last solves as bars that say where weights came from; the most of them. */
 export function solveBars(place, solves) {
   const [height, width] = [72, place.clientWidth];
   const svg = place.firstChild ?? place.appendChild(draw("svg", { width: "100%", height }));
@@ -159,6 +160,7 @@ export function solveBars(place, solves) {
     const cut = Array.from({ length: notches }, (_, k) => `M${x} ${height - 3 - 4 * k}h${pitch * 0.75}`).join("");
     return notches ? [bar, draw("path", { class: "notch", d: cut })] : [bar];
   }));
-  set(place, { "aria-label": `Seconds of the last ${shown.length} solves, ${number(most, 2)} at most; the table has the last.` });
+  const label = `Seconds of the last ${shown.length} solves, ${number(most, 2)} at most; the table has the last.`;
+  set(place, { "aria-label": label });
   return most;
 }

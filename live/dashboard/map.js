@@ -12,6 +12,9 @@ const SIDES = [
 
 const overlap = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
 
+/** More is sent to it than it has room for. */
+export const over = ({ load_mw: load, capacity_mw: capacity }) => load > capacity * (1 + 1e-6);
+
 export class WorldMap {
   constructor(place) {
     this.place = place;
@@ -107,7 +110,7 @@ export class WorldMap {
     this.drawFlows(width);
     keep(this.gateways, gateways, (each) => each.name, () => draw("path", { class: "gateway" }), (node, each) => {
       const [x, y] = this.at(each);
-      const half = Math.min(Math.max(width / 200, 3), 5);
+      const half = Math.min(Math.max(width / 200, 3), 5) * (gateways.length > 40 ? 0.6 : 1);
       set(node, { d: `M${x} ${y - half}L${x + half} ${y}L${x} ${y + half}L${x - half} ${y}Z` });
       node.classList.toggle("chosen", this.chosen === `gateway ${each.name}`);
     });
@@ -133,8 +136,8 @@ export class WorldMap {
     set(node, { transform: `translate(${x} ${y})` });
     node.classList.toggle("chosen", this.chosen === `region ${each.name}`);
     const [outer, inner, cross] = node.childNodes;
-    set(outer, { r: room.toFixed(2), class: each.healthy ? "room" : "room down" });
-    set(inner, { r: each.healthy ? this.radius(each.load_mw).toFixed(2) : 0 });
+    set(outer, { r: room.toFixed(2), class: `room${each.healthy ? "" : " down"}${over(each) ? " over" : ""}` });
+    set(inner, { r: each.healthy ? Math.min(this.radius(each.load_mw), room).toFixed(2) : 0 });
     const arm = Math.min(room * 0.55, 6).toFixed(1);
     set(cross, { d: each.healthy ? "" : `M-${arm} -${arm}L${arm} ${arm}M${arm} -${arm}L-${arm} ${arm}` });
   }
@@ -185,7 +188,8 @@ export class WorldMap {
         const left = anchor === "start" ? px : anchor === "end" ? px - wide : px - wide / 2;
         const box = [left, py - size * 0.55, left + wide, py + size * 0.55];
         const inside = box[0] >= 0 && box[1] >= 0 && box[2] <= width && box[3] <= this.height;
-        if (!inside || [...blocked, ...placed.map((other) => other.box)].some((other) => overlap(box, other))) continue;
+        const taken = [...blocked, ...placed.map((other) => other.box)];
+        if (!inside || taken.some((other) => overlap(box, other))) continue;
         placed.push({ name: each.name, x: px, y: py + size * 0.35, anchor, box });
         break;
       }
@@ -200,7 +204,8 @@ export class WorldMap {
     const { regions, gateways, flows } = this.state;
     const up = regions.filter((each) => each.healthy).length;
     const demand = gateways.map((each) => each.demand_mw).filter(known).reduce((a, b) => a + b, 0);
-    const whole = `${up} of ${regions.length} regions up, ${number(demand)} MW asked for at ${gateways.length} gateways.`;
+    const whole = `${up} of ${regions.length} regions up, `
+      + `${number(demand)} MW asked for at ${gateways.length} gateways.`;
     set(this.place, { "aria-label": `Map. ${whole} Arrow keys go from place to place.` });
     const readout = find("map-readout");
     const chosen = this.places().find(({ what, name }) => this.chosen === `${what} ${name}`);
@@ -212,7 +217,7 @@ export class WorldMap {
       return say(readout, `${chosen.name}: ${number(chosen.demand_mw)} MW asked for; to, MW: ${ends}`);
     }
     const { name, healthy, why, load_mw: load, capacity_mw: capacity, share, price } = chosen;
-    const how = healthy ? "up" : `down${why ? `, ${why}` : ""}`;
+    const how = healthy ? (over(chosen) ? "up, overloaded" : "up") : `down${why ? `, ${why}` : ""}`;
     return say(readout, `${name}: ${how}, ${number(load)} of ${number(capacity)} MW, ${percent(share)} of all load, `
       + `${number(price)} USD/MWh; from, MW: ${ends}`);
   }
