@@ -17,7 +17,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-MOST_ROWS = 10_000
+MOST_ROWS = 5_000
 LONGEST_POLL_S = 60.0
 
 
