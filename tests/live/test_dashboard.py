@@ -237,6 +237,24 @@ def test_nothing_in_it_is_inline_or_from_elsewhere(ran: Service) -> None:
         ), path
 
 
+def test_the_map_has_the_fleet_and_the_land_on_it(ran: Service) -> None:
+    fleet = ran.scenario
+    with served(ran) as url:
+        found = HTTP.get(f"{url}/map.json").json()
+    west, east, south, north = found["view"]
+    assert all(west < lon < east for lon in [*fleet.region_lon, *fleet.gateway_lon])
+    assert all(south < lat < north for lat in [*fleet.region_lat, *fleet.gateway_lat])
+
+    def land(lat: float, lon: float) -> bool:
+        step = (east - west) / found["columns"]
+        return any(abs(x - lon) <= step / 2 and abs(y - lat) <= step / 2 for x, y in found["land"])
+
+    assert land(48.0, 11.0)  # Munich
+    assert land(-25.0, 133.0)  # Alice Springs
+    assert not land(30.0, -45.0)
+    assert not land(-30.0, 80.0)
+
+
 def test_its_colours_are_those_of_the_report() -> None:
     def tokens(path: str) -> list[str]:
         return re.findall(
