@@ -12,6 +12,7 @@ import pytest
 
 from eglb.agents import forecasting
 from eglb.agents.forecasting import (
+    Corrected,
     Forecaster,
     NoForecast,
     NoisyOutlook,
@@ -49,6 +50,19 @@ def test_persistence_repeats_the_last_period() -> None:
     # Less than a week: the last day; less than a day: the present value.
     assert Persistence(168).predict(past_of(values[:, :100]), 1).tolist() == [[76.0]]
     assert Persistence(24).predict(past_of(values[:, :5]), 2).tolist() == [[4.0, 4.0]]
+
+
+def test_yesterday_corrected_by_how_today_compares() -> None:
+    hours = np.arange(48.0)
+    day = 5.0 + np.sin(2.0 * np.pi * hours / 24.0)
+    values = np.stack([np.where(hours < 24, day, 1.2 * day), np.where(hours < 24, day, 9.0 * day), 0.0 * day])
+    foretold = Corrected().predict(past_of(values[:, :40]), 3)
+    np.testing.assert_allclose(foretold[0], 1.2 * day[40:43])
+    np.testing.assert_allclose(foretold[1], 2.0 * values[1, 16:19], err_msg="at most twice")
+    assert not foretold[2].any()
+    # A day and the slots to compare are needed; until then it is yesterday, or the present.
+    np.testing.assert_array_equal(Corrected().predict(past_of(values[:, :26]), 2), values[:, 2:4])
+    np.testing.assert_array_equal(Corrected().predict(past_of(values[:, :5]), 1), values[:, 4:5])
 
 
 def test_outlook_is_believed_and_nothing_is_foretold_by_none() -> None:

@@ -15,6 +15,7 @@ from eglb.coordinator.fleet import Fleet, group_regions, seat
 from eglb.coordinator.hourly import DemandSeries, Hour
 from eglb.coordinator.hourly_control import decide_with_whoever_is_there, drive
 from eglb.coordinator.market import Market
+from eglb.coordinator.running_certificate import RunningCertificate
 from eglb.coordinator.transport import Arrival, InProcess, Line, Wait
 from eglb.sims.estimates import EstimateError
 from eglb.sims.forecasts import parse_forecast
@@ -153,3 +154,19 @@ def test_renewed_data_reach_agents_now_and_when_they_start_afresh() -> None:
 def renew(line: Mute, timeline: Timeline) -> None:
     holdings: Sequence[Timeline] = group_regions(timeline, 1)  # type: ignore[assignment]
     line.renew(holdings)
+
+
+@pytest.mark.parametrize("slots", [1, 4, 10])
+def test_a_certificate_that_takes_over_is_as_sound_as_one_that_was_there(slots: int) -> None:
+    with fleet("cost") as (agents, _, market, _, demand, distance):
+        loads = []
+        there, taken = RunningCertificate(market, demand), RunningCertificate(market, demand)
+        for slot in range(slots):
+            now = replace(hour(market, demand, distance, np.zeros((market.regions, market.kinds))), now=slot)
+            now = replace(now, market=market.over(demand.at(slot, np.array([slot]))))
+            loads.append(now.market.load(drive(parse_policy("cost").decide(now), agents)[None])[0])
+            expected = drive(there.record(slot, loads[-1], slot + 1 == slots), agents)
+        found = drive(taken.take_over(slots - 1, np.stack(loads, axis=1)), agents)
+        assert found.objective == pytest.approx(expected.objective, rel=1e-12)
+        assert found.lower_bound <= found.objective * (1 + 1e-12)
+        assert found.lower_bound == pytest.approx(expected.lower_bound, rel=1e-3)
