@@ -12,12 +12,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
-from eglb.agents.forecasting import Forecaster
 from eglb.agents.timeline import Timeline
 from eglb.coordinator.fleet import FleetError
 from eglb.coordinator.hourly import Hour, Policy
@@ -27,6 +24,8 @@ from eglb.live.certifying import Certifying
 from eglb.live.clock import Clock
 from eglb.live.course import Course
 from eglb.live.desk import Desk
+from eglb.live.display import certificate_shown, kept_signals, prices_shown, signal_rows
+from eglb.live.known import Forecasts, Served, SignalReader
 from eglb.live.monitor import Solve
 from eglb.live.planner import Planner
 from eglb.live.projection import Projection, Routed
@@ -45,57 +44,6 @@ _WARM_S, _LOOK_S = 60.0, 0.25
 """How long agents may take to be there for the first time, and how often they are looked for."""
 _SIGNALS_SHARE = 0.25
 """Of the time until a decision is late, that signals may take."""
-
-
-class SignalReader(Protocol):
-    """Who tells prices and footprints; see `eglb.live.signals.Signals`."""
-
-    silenced: dict[tuple[str, str], str]
-
-    def read_all(self, now: np.datetime64, deadline_s: float) -> dict[tuple[str, str], Reading]: ...
-
-
-@dataclass(frozen=True, eq=False)
-class Outlooks:
-    """What an outside source says of all slots, history included, for forecasters that read one: `regions`
-    (N, 1 + K, T), `gateways` (T, G) merged and `each_gateway` (J, T).
-    """
-
-    regions: Array | None = None
-    gateways: Array | None = None
-    each_gateway: Array | None = None
-
-
-@dataclass(frozen=True)
-class Forecasts:
-    """`signals` foretells price, footprints and demand of the slots to come; `demand` that of the present
-    one.
-    """
-
-    signals: Forecaster
-    demand: Forecaster
-    outlooks: Outlooks
-
-
-@dataclass(frozen=True)
-class Served:
-    """How a slot was served.
-
-    `source` and `note` are its table's. `seconds` from the start of the slot to its first table and
-    `seconds_plan` of the decision are real ones. `objective`, `lower_bound` and `gap` are of the period so
-    far, as metered, and None while nothing is.
-    """
-
-    slot: int
-    time_utc: str
-    source: str
-    note: str
-    seconds: float
-    seconds_plan: float
-    up: int
-    objective: float | None
-    lower_bound: float | None
-    gap: float | None
 
 
 class Controller:
@@ -232,7 +180,7 @@ class Controller:
         planned_s = time.perf_counter() - planned_at
         self._publish(slot, routed, source, note)
         self.seconds_to_table.append(late_s + time.perf_counter() - began)
-        self._keep_signals(start, known)
+        self._store.save_signals(start, kept_signals(self._readings, self.series, start, known))
         self.books.write_up()
         self.books.monitor.solved(Solve(f"{start}Z", planned_s, min(allowed_s, 1e9), source, note))
         self._certifying.gather(wait=False)
@@ -253,23 +201,6 @@ class Controller:
         ahead = np.empty((len(self._demand), 0)) if outlook is None else outlook[:, at:]
         self._demand = series.foretell_demand(at, self._forecasts.demand, ahead)
         return Slot(price, intensity, self._capacity(slot), self._demand)
-
-    def _keep_signals(self, start: np.datetime64, known: Slot) -> None:
-        rows = [
-            {
-                "kind": kind,
-                "region": region,
-                "value": value,
-                "unit": reading.unit,
-                "at": start if reading.at_utc is None else reading.at_utc,
-                "source": reading.source[:200],
-                "fallback": reading.fallback,
-                "problem": reading.problem or None,
-            }
-            for (kind, region), reading in self._readings.items()
-            if np.isfinite(value := self.series.signal(kind, region, known.price, known.intensity))
-        ]
-        self._store.save_signals(start, rows)
 
     def _decide(self, slot: int, known: Slot, allowed_s: float) -> tuple[Routed, str, str]:
         """Shares for a slot, where they come from and why."""
@@ -463,38 +394,14 @@ class Controller:
 
     def _show(self, slot: int) -> None:
         """Lay open where the service stands."""
-        start, price = self.periods.time(slot), self.series.price[:, self.series.begun + slot]
-        signals = [
-            {
-                "name": kind,
-                "kind": kind,
-                "region": region,
-                "value": reading.value,
-                "unit": reading.unit,
-                "age_s": 0.0 if reading.age_s is None else reading.age_s,
-                "source": reading.source,
-                "fallback": reading.fallback,
-                "ok": reading.ok,
-                "problem": reading.problem,
-            }
-            for (kind, region), reading in self._readings.items()
-        ]
-        latest = self._certifying.latest
-        certificate = latest and {
-            "objective": latest[0].objective,
-            "lower_bound": latest[0].lower_bound,
-            "gap": latest[1],
-            "history": [[f"{time}Z", gap] for time, gap in self._certifying.history],
-        }
-        fleet = self.series.parts.scenario
-        paid = fleet.pue * fleet.slot_hours
+        signals = signal_rows(self._readings)
         self.desk.show(
             slot={"number": slot + 1, "of": self.periods.slots},
-            certificate=certificate,
+            certificate=certificate_shown(self._certifying),
             signals=signals,
-            regions={name: {"price": price[i] / paid[i]} for i, name in enumerate(fleet.regions)},
+            regions=prices_shown(self.series, slot),
         )
-        self.books.monitor.look(start, signals, self._down())
+        self.books.monitor.look(self.periods.time(slot), signals, self._down())
 
     def _passed(self, slot: int) -> float:
         """Real seconds since the start of a slot."""

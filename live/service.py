@@ -15,8 +15,9 @@ import numpy as np
 
 from eglb.live.bookkeeping import Bookkeeper
 from eglb.live.clock import Clock
-from eglb.live.controller import Controller, Forecasts, Outlooks, Served
+from eglb.live.controller import Controller
 from eglb.live.desk import Desk
+from eglb.live.known import Forecasts, Outlooks, Served
 from eglb.live.periods import Periods
 from eglb.live.planner import Planner
 from eglb.live.projection import Projection

@@ -17,8 +17,9 @@ import click
 from eglb.cli import options, streams
 
 if TYPE_CHECKING:
-    from eglb.live.controller import Controller, Served
+    from eglb.live.controller import Controller
     from eglb.live.desk import Desk
+    from eglb.live.known import Served
     from eglb.sims.scenario import Scenario
 
 _TOKEN = "EGLB_TOKEN"

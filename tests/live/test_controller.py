@@ -15,7 +15,7 @@ import pytest
 from eglb.coordinator.hourly import Exchange, Hour, Policy
 from eglb.coordinator.policies.soft import Soft
 from eglb.live import service as live_service
-from eglb.live.controller import Served
+from eglb.live.known import Served
 from eglb.live.service import Service, Wanted, open_service
 from eglb.live.store import Store
 from eglb.live.weights import WeightTable

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eglb.live.controller import Served
+from eglb.live.known import Served
 from eglb.live.service import Wanted, open_service
 from eglb.live.store import Store
 from eglb.sims.catalog import load
