@@ -95,23 +95,27 @@ class Persistence(Forecaster):
 
 @dataclass(frozen=True)
 class Corrected(Forecaster):
-    """The same hour yesterday, times how the last `recent` slots compare with yesterday's.
+    """The present value, times how much the same hours of the last `days` were above or below the present one,
+    to the power of `trust`: 0 is the present value, 1 the usual course of a day from there.
 
-    With less past than that, as `Persistence`. The correction is at most a factor of two.
+    The factor is at most two. With fewer days of past, as many as there are; with none, the present value.
     """
 
     hours: float = 24.0
-    recent: int = 3
+    days: int = 14
+    trust: float = 0.5
 
     def predict(self, past: Past, slots: int) -> Array:
-        foretold = Persistence(24.0, self.hours).predict(past, slots)
-        day, known = round(24.0 / past.slot_hours), past.values.shape[1]
-        if known < day + self.recent:
-            return foretold
-        now = past.values[:, known - self.recent :].sum(1)
-        then = past.values[:, known - day - self.recent : known - day].sum(1)
-        ratio = np.divide(now, then, out=np.ones_like(now), where=then > 0.0)
-        return foretold * np.clip(ratio, 0.5, 2.0)[:, None]
+        values, known = past.values, past.values.shape[1]
+        day = round(24.0 / past.slot_hours)
+        whole = min(self.days, (known - 1) // day)
+        if whole < 1:
+            return np.repeat(values[:, -1:], slots, axis=1)
+        ago = day * np.arange(1, whole + 1)[:, None]
+        usual = values[:, known + np.arange(slots) % day - ago].mean(1)
+        then = values[:, known - 1 - ago].mean(1)
+        growth = np.divide(usual, then, out=np.ones_like(usual), where=then > 0.0)
+        return np.asarray(values[:, -1:] * np.clip(growth, 0.5, 2.0) ** self.trust)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from contextlib import suppress
 
 import numpy as np
 
+from eglb.agents.forecasting import NoForecast
 from eglb.agents.timeline import Timeline
 from eglb.coordinator.fleet import FleetError
 from eglb.coordinator.hourly import Hour, Policy
@@ -133,7 +134,7 @@ class Controller:
         """
         series, at = self.series, self.series.begun
         price, intensity = series.per_mw({}, at - 1)
-        demand = series.foretell_demand(at, self._forecasts.demand, np.empty((len(self._demand), 0)))
+        demand = series.foretell_demand(at, NoForecast(), np.empty((len(self._demand), 0)))
         capacity = series.planned[:, at]
         unmet = self._projection.nearest(demand, capacity).unmet
         series.enter(at, Slot(price, intensity, capacity, demand - unmet))

@@ -61,8 +61,8 @@ def _last_week(hours: float = 168.0) -> Forecast:
     return Forecast(Persistence(168, hours))
 
 
-def _corrected(hours: float = 24.0, recent: int = 3) -> Forecast:
-    return Forecast(Corrected(hours, recent))
+def _corrected(hours: float = 24.0, days: int = 14, trust: float = 0.5) -> Forecast:
+    return Forecast(Corrected(hours, days, trust))
 
 
 def _perfect(hours: float = math.inf) -> Forecast:
@@ -110,7 +110,7 @@ FORECAST_MEANING = {
     "none": "nothing is foretold (default)",
     "yesterday": "the same hour yesterday; hours=24",
     "last-week": "the same hour last week; hours=168",
-    "corrected": "the same hour yesterday, times how the last hours compare; hours=24, recent=3",
+    "corrected": "the present and the usual course of a day from it; hours=24, days=14, trust=0.5",
     "perfect": "the truth, so many hours ahead; hours=inf",
     "noisy": "the truth with log-normal errors, correlated along lead time; sd=0.2, hours=24, seed=0",
     "learned": "gradient boosting trained on past weeks only; hours=24",

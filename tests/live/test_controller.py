@@ -79,6 +79,14 @@ def test_a_rehearsal_is_worth_what_simulate_says(store: Store) -> None:
     assert len(tables(store)) == 36
 
 
+def test_history_is_learned_from_as_by_simulate(store: Store) -> None:
+    fleet = load(SMALL)
+    expected = simulate(fleet.window(36, 12), "soft", history=fleet.window(0, 36), offline=False)
+    with service(store, fleet, start=fleet.times[36], demand_forecast="perfect") as (run, _):
+        run.controller.run()
+    assert run.summary()["objective"] == pytest.approx(expected.objective, rel=1e-6)
+
+
 def test_demand_that_is_only_foretold_costs_less_than_a_percent(store: Store) -> None:
     world10 = load("world10").window(0, 72)
     expected = simulate(world10.window(24, 48), "soft", history=world10.window(0, 24), offline=False)
