@@ -95,8 +95,8 @@ class Persistence(Forecaster):
 
 @dataclass(frozen=True)
 class Corrected(Forecaster):
-    """The present value, times how much the same hours of the last `days` were above or below the present one,
-    to the power of `trust`: 0 is the present value, 1 the usual course of a day from there.
+    """The present value, times what the hours to come usually are of the present one, by the last `days`, to
+    the power of `trust`: 0 is the present value, 1 the usual course of a day from there.
 
     The factor is at most two. With fewer days of past, as many as there are; with none, the present value.
     """
