@@ -322,8 +322,9 @@ def left_behind(place: str, files_before: dict[str, str], segments: set[str]) ->
 
 
 def kinds(files: dict[str, str]) -> Counter[str]:
-    """What descriptors lead to, by name: sockets without their numbers, logs without their folders."""
-    return Counter(Path(path).name.split(":[")[0] for path in files.values())
+    """What descriptors lead to, by name: sockets without their numbers, logs without their folders, deleted or not."""
+    names = (Path(path).name.removesuffix(" (deleted)") for path in files.values())
+    return Counter(name.split(":[")[0] for name in names)
 
 
 def endure_alone(place: str, algorithm: str, smoke: bool) -> Endured:

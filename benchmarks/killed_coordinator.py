@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import random
 import re
 import shutil
@@ -56,8 +57,10 @@ def kill_once(algorithm: str, every: int, seed: int, folder: Path) -> dict[str, 
     done = max([*told(line), *told(process.stderr.read())])
     process.wait()
     with resume_checkpoint(kept) as found:
-        assert found.skipped == () and found.kept is not None
-        kept_round, kept_gap = found.kept.round, found.kept.incumbent.gap
+        assert found.skipped == ()
+        kept_round, kept_gap = 0, math.inf  # killed before the first checkpoint
+        if found.kept is not None:
+            kept_round, kept_gap = found.kept.round, found.kept.incumbent.gap
     size = sum(path.stat().st_size for path in kept.iterdir())
     again = command("solve", "--resume", str(kept), "--address", "inprocess", "--out", str(results), "--json")
     out, err = again.communicate()
