@@ -322,7 +322,7 @@ def left_behind(place: str, files_before: dict[str, str], segments: set[str]) ->
 
 
 def kinds(files: dict[str, str]) -> Counter[str]:
-    """What descriptors lead to, by name: sockets without their numbers, logs without their folders, deleted or not."""
+    """What descriptors lead to, by name: sockets without numbers, logs without folders, deleted or not."""
     names = (Path(path).name.removesuffix(" (deleted)") for path in files.values())
     return Counter(name.split(":[")[0] for name in names)
 
