@@ -26,7 +26,7 @@ demo: setup
 	@echo "open build/demo/report.html in a browser"
 
 test: lint types data-plane
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 setup: $(VENV)/.installed
 
@@ -67,7 +67,7 @@ $(VENV)/.locked: requirements.lock
 $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 	$(PIP) install --no-cache-dir --no-deps --no-build-isolation -e .
 	@# Compiles the numeric kernels, for a minute; later imports find them compiled.
-	$(BIN)/python -c 'import eglb.agents.kernels, eglb.coordinator.newton'
+	$(BIN)/python -c 'import eglb.agents.kernels, eglb.coordinator.newton, eglb.live.draws'
 	@touch $@
 
 # The checkout maps agents/ to eglb.agents, which type checkers cannot see in place: they read an installed copy.

@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eglb.agents.region import Array, Memory, Region, Request
-from eglb.agents.wire import Message, in_single_precision, per_region, shared
+from eglb.agents.wire import Message, in_single_precision, per_region, scalar, shared
 
 _BOUNDARY = 0.99
 _SLACK_FLOOR = 1e-3
 """Of the first slack where capacity is small or none, in units of load; the same whoever shares the host."""
+_LEAST_UNIT = float(np.finfo(float).tiny)
 _TINY = 1e-30
 """Least slack and price, so that their quotients stay finite in a run that has stalled."""
 _NEAR_FLOOR = 0.15
@@ -79,10 +80,10 @@ class BarrierStep(Request):
     """
 
     number: int
-    centring: float
-    price_unit: float
-    load_unit: float
-    footprint_unit: Array = shared("kind")
+    centring: float = scalar(at_least=0.0)
+    price_unit: float = scalar(at_least=_LEAST_UNIT)
+    load_unit: float = scalar(at_least=_LEAST_UNIT)
+    footprint_unit: Array = shared("kind", at_least=_LEAST_UNIT)
     level: Array = per_region("kind")
     level_move: Array = per_region("kind")
     load: Array = per_region("slot")

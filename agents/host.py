@@ -91,13 +91,14 @@ class RegionHost:
         if not isinstance(request, Request):
             raise _Refused(f"{type(request).__name__} is not a request")
         assert self._holding is not None
-        self._shown = request.show(self._holding) or self._shown
-        if self._shown is None:
+        shown = request.show(self._holding) or self._shown
+        if shown is None:
             raise MemoryLost
-        regions, kinds, slots = self._shown.intensity.shape
+        regions, kinds, slots = shown.intensity.shape
         if problem := find_problem(request, {"region": regions, "kind": kinds, "slot": slots}):
             raise _Refused(f"was sent {problem}")
-        return request.answer(self._shown, self._memory)
+        self._shown = shown
+        return request.answer(shown, self._memory)
 
     def peak_rss_mb(self) -> float:
         """Largest resident memory of this process so far."""

@@ -34,7 +34,7 @@ def proximal_load(
 ) -> tuple[Array, Array]:
     """See `eglb.agents.proximal.proximal_load`."""
     multiplier = np.array(guess, dtype=float, order="C")
-    load = np.empty_like(region.price)
+    load = np.empty(region.price.shape)
     rows = (center, target, step, slack, region.price, region.capacity, region.intensity, multiplier, load)
     in_shards(_solve, _EVALUATIONS * region.intensity.size, tuple(map(np.ascontiguousarray, rows)))
     return load, multiplier

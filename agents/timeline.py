@@ -65,7 +65,9 @@ class Timeline(Holding):
             price[:, ahead], intensity[:, :, ahead] = foretold[:, 0], foretold[:, 1:]
             # Capacity is the operator's own plan: it is known ahead.
             capacity[:, ahead] = self.metered.capacity[:, slot[ahead]]
-        return Region(self.names, price * weight, capacity, intensity * weight, carried)
+        # Slots that are picked out come with the regions' axis innermost, which compiled code does not take.
+        price, intensity = np.ascontiguousarray(price * weight), np.ascontiguousarray(intensity * weight)
+        return Region(self.names, price, np.ascontiguousarray(capacity), intensity, carried)
 
     def _intensity(self, slot: Array, settled: int) -> Array:
         """(n, K, S): metered where it is, else as estimated."""
@@ -132,6 +134,9 @@ class Look(Request):
 
     def show(self, holding: Holding) -> Region:
         if isinstance(holding, Timeline):
+            slots = holding.metered.price.shape[1]
+            if not (0 <= self.now < slots and ((self.slot >= 0) & (self.slot < slots)).all()):
+                raise ValueError(f"asked about other slots than its {slots}")
             return holding.at(self.now, self.settled, self.slot, self.weight, self.carried)
         if isinstance(holding, Region) and not holding.capacity.any():
             # Who stands in for an agent that is lost: nothing can be taken at any moment, what was caused

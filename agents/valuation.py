@@ -44,10 +44,18 @@ class Introduce(Request):
     large: bool = False
 
     def answer(self, region: Region, memory: Memory) -> Profile:
+        first = np.concatenate([[0], np.cumsum(self.degree)]).astype(np.int64)
+        at = np.searchsorted(self.gateway, self.reach)
+        # Compiled code goes by these without looking.
+        if (
+            (self.degree > len(self.reach)).any()
+            or first[-1] != len(self.reach)
+            or (self.gateway.take(at, mode="clip") != self.reach).any()
+        ):
+            raise ValueError("reach does not agree with degrees and gateways")
         memory.notes.clear()
         memory.large = self.large
-        first = np.concatenate([[0], np.cumsum(self.degree)]).astype(np.int64)
-        memory.notes["gateways"] = (first, np.searchsorted(self.gateway, self.reach), self.demand)
+        memory.notes["gateways"] = (first, at, self.demand)
         return Profile(
             price_scale=np.abs(region.price).mean(1),
             price_spread=region.price.std(1),
@@ -59,14 +67,14 @@ class Introduce(Request):
 class Accepted(Message):
     """Answer to `Offer`: the part (n, T) MW of the offered load that the region can carry."""
 
-    load: Array = per_region("slot", at_least=0.0)
+    load: Array = per_region("slot", at_least=0.0, at_most="load")
 
 
 @dataclass(frozen=True, eq=False)
 class Offer(Request):
     """Would you carry `load` (N, T) MW? Discloses capacity only where the offer exceeds it."""
 
-    load: Array = per_region("slot", single=True)
+    load: Array = per_region("slot", at_least=0.0, single=True)
 
     def answer(self, region: Region, memory: Memory) -> Accepted:
         return Accepted(load=np.minimum(self.load, region.capacity))
@@ -126,6 +134,9 @@ class Bound(Request):
     def answer(self, region: Region, memory: Memory) -> BoundTerm:
         if "gateways" not in memory.notes:
             raise MemoryLost
+        demand = memory.notes["gateways"][-1]
+        if self.demand_price.shape != demand.shape:
+            raise ValueError(f"prices of shape {self.demand_price.shape} for demand of shape {demand.shape}")
         cost = region.marginal_cost(self.equity_price)
         fill = knapsack
         if memory.large:

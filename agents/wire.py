@@ -15,12 +15,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Self, get_type_hints
 
 import msgpack
 import numpy as np
 
 _KINDS: dict[str, type[Message]] = {}
+_SCALAR_TYPES: dict[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (float, int), str: (str,)}
 _NUMBER_TYPE = re.compile(r"[<|][fiub][1248]")
 _WIDEST = 200
 """Messages in one encoding, fields of a message, axes of an array."""
@@ -36,16 +37,28 @@ class Numbers:
     ----------
     axes : the names of its axes. at_least : no number is less, and all are finite.
     single : it may arrive rounded: it travels in single precision, and is double again on arrival.
+    at_most : of an answer, the field of the request that no number exceeds.
     """
 
     axes: tuple[str, ...]
     at_least: float
     single: bool
+    at_most: str | None = None
 
 
-def per_region(*axes: str, at_least: float = -np.inf, single: bool = False) -> Any:
+@dataclass(frozen=True)
+class Scalar:
+    """What a field holds that is no array: a text, a truth, or a finite number of at least `at_least`."""
+
+    types: tuple[type, ...]
+    at_least: float
+
+
+def per_region(
+    *axes: str, at_least: float = -np.inf, single: bool = False, at_most: str | None = None
+) -> Any:
     """An array field whose leading axis runs over regions, and the further ones over `axes`."""
-    return field(metadata={"numbers": Numbers(("region", *axes), at_least, single)})
+    return field(metadata={"numbers": Numbers(("region", *axes), at_least, single, at_most)})
 
 
 def per_edge(*axes: str, at_least: float = -np.inf) -> Any:
@@ -61,6 +74,11 @@ def per_gateway(*axes: str, at_least: float = -np.inf) -> Any:
 def shared(*axes: str, at_least: float = -np.inf) -> Any:
     """An array field that is the same for everyone."""
     return field(metadata={"numbers": Numbers(axes, at_least, False)})
+
+
+def scalar(at_least: float) -> Any:
+    """A field of one number."""
+    return field(metadata={"at_least": at_least})
 
 
 def in_single_precision(values: np.ndarray) -> np.ndarray:
@@ -84,7 +102,21 @@ class Message:
     @cache
     def numbers(cls) -> Mapping[str, Numbers]:
         """Array field -> what it holds, in order."""
-        return MappingProxyType({f.name: f.metadata["numbers"] for f in fields(cls) if f.metadata})
+        held = {f.name: f.metadata.get("numbers") for f in fields(cls)}
+        return MappingProxyType({name: numbers for name, numbers in held.items() if numbers is not None})
+
+    @classmethod
+    @cache
+    def scalars(cls) -> Mapping[str, Scalar]:
+        """Every other field -> what it holds, in order."""
+        types = get_type_hints(cls)
+        return MappingProxyType(
+            {
+                f.name: Scalar(_SCALAR_TYPES[types[f.name]], f.metadata.get("at_least", -np.inf))
+                for f in fields(cls)
+                if "numbers" not in f.metadata
+            }
+        )
 
     @classmethod
     @cache
@@ -234,11 +266,11 @@ def _message(kind: Any, values: Any) -> Message:
     # Bytes would be quoted in the reason, at four times their size and more.
     if not isinstance(kind, str):
         raise TypeError("a kind that is not text")
-    singles = _KINDS[kind].singles()
+    singles, scalars = _KINDS[kind].singles(), _KINDS[kind].scalars()
     for name, value in values.items():
         if not isinstance(name, str):
             raise TypeError("a name that is not text")
-        if isinstance(value, list):
+        if isinstance(value, list) and name not in scalars:
             dtype, shape, raw = value
             # `encode` sends number types only; numpy would evaluate others as expressions.
             if not _NUMBER_TYPE.fullmatch(dtype):
@@ -250,6 +282,6 @@ def _message(kind: Any, values: Any) -> Message:
                 array = array.astype(float)
                 array.setflags(write=False)
             values[name] = array
-        elif not isinstance(value, (int, float, str)):
+        elif name not in scalars or type(value) not in scalars[name].types:
             raise TypeError(f"{kind}.{name} is a {type(value).__name__}")
     return _KINDS[kind](**values)

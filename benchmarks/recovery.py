@@ -212,7 +212,8 @@ def write(folder: Path, rows: list[dict[str, Any]], lines: list[list[str]]) -> N
     assert __doc__ is not None
     method = __doc__.split("\n\n", 2)[2].replace(" `--smoke` strikes twice: seconds long.", "").strip()
     method = method.replace("`DEADLINE_S`", f"{DEADLINE_S:g} s")
-    text = [f"# {__doc__.splitlines()[0]}", method, "\n".join(table), f"Median / worst. `{call}`"]
+    busy = f"At the end {os.getloadavg()[2]:.0f} processes wanted {os.cpu_count()} cores."
+    text = [f"# {__doc__.splitlines()[0]}", method, "\n".join(table), f"Median / worst. `{call}` {busy}"]
     (folder / "recovery.md").write_text("\n\n".join(text) + "\n")
 
 

@@ -95,7 +95,7 @@ class Delta(Recorder):
             h: self._rounded(h, data, ProximalStep, "load_center", np.rint) for h, data in payloads.items()
         }
         arrivals = dict(self.inner.call({h: data for h, (data, _) in sent.items()}, wait, probes))
-        back = {h: self._rounded(h, arrivals[h], Proposal, "load", np.floor) for h in payloads}  # type: ignore
+        back = {h: self._rounded(h, arrivals[h], Proposal, "load", np.floor) for h in payloads}
         self.exchanges.append(
             (list(payloads), [size for _, size in sent.values()], [size for _, size in back.values()])
         )

@@ -275,5 +275,7 @@ def penalty_factor(primal: Array, dual: Array, step: Array) -> Array:
     def lean(square: Array) -> Array:
         return (1.0 - _BALANCE_LEAN) * square + _BALANCE_LEAN * (square / step).mean(0) * step
 
-    ratio = np.sqrt(lean(primal) / np.maximum(lean(dual), 1e-300))
+    apart, moved = lean(primal), lean(dual)
+    # Where nothing moved, far beyond what is clipped, and finite.
+    ratio = np.sqrt(apart / np.maximum(moved, np.maximum(1e-30 * apart, 1e-300)))
     return np.clip(ratio**_BALANCE_POWER, 1.0 / _BALANCE_MOST, _BALANCE_MOST)

@@ -121,6 +121,16 @@ class Incumbent:
             self.bound, self.demand_price, self.equity_price = bound, demand_price, equity_price
         return better
 
+    def start_at(self, route: Array | None, equity_prices: Array) -> WarmStart | None:
+        """Where another algorithm can start: at these prices, at `route` (T, E) and with what else was
+        remembered; None as long as there are no prices or no route.
+        """
+        if route is None or self.demand_price is None or self.equity_price is None:
+            return None
+        return WarmStart(
+            route, self.demand_price, self.equity_price, np.ones(len(route), bool), equity_prices
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class WarmStart:

@@ -269,7 +269,7 @@ class Fleet:
         # A host whose memory was in doubt was asked twice in one round, the second time with the opening.
         asked = next((a for a in sent.asked[host] if a.count == len(replies)), sent.asked[host][-1])
         try:
-            check_replies(asked.before + asked.own, replies, len(at.names), self._sizes)
+            check_replies(asked.before + asked.own, replies, at.regions, self._sizes)
         except ValueError as error:
             members.mistaken(host, str(error))
             members.reject(host, "wrong")

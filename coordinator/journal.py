@@ -2,9 +2,8 @@
 
 A record is a file of its own, `state-ROUND.msgpack`: a magic word, the format's version, the round, the
 length of what was written, a BLAKE2b checksum of all this, and what was written. It is written beside its
-place, flushed to the disk and
-renamed, so that under its name it is whole or absent; the last two are kept. What is torn or changed all the
-same is detected on reading, and the record before it is used.
+place, flushed to the disk and renamed, so that under its name it is whole or absent; the last two are kept.
+What is torn or changed all the same is detected on reading, and the record before it is used.
 
 One coordinator at a time: the folder is locked while a `Journal` of it is open, and the lock dies with its
 process.

@@ -41,7 +41,8 @@ class Relay(Algorithm):
         action = self._running.step(heard)
         if isinstance(action, Broadcast) or self.incumbent.gap <= self.gap or self._second is None:
             return action
-        self._running = self._second(self.market, self.gap, self._reached())
+        start = self.incumbent.start_at(self.incumbent.route, self._running.remembered_equity_prices())
+        self._running = self._second(self.market, self.gap, start)
         self._running.incumbent = self.incumbent
         self._second = None
         return self._running.start()
@@ -55,16 +56,3 @@ class Relay(Algorithm):
 
     def remembered_equity_prices(self) -> Array:
         return self._running.remembered_equity_prices()
-
-    def _reached(self) -> WarmStart | None:
-        """The incumbent as a place to start from."""
-        best, m = self.incumbent, self.market
-        if best.route is None or best.demand_price is None or best.equity_price is None:
-            return None
-        return WarmStart(
-            route=best.route,
-            demand_price=best.demand_price,
-            equity_price=best.equity_price,
-            known=np.ones(m.slots, bool),
-            equity_prices=self._running.remembered_equity_prices(),
-        )

@@ -57,8 +57,7 @@ class Reroute(Algorithm):
     def start(self) -> Broadcast:
         m = self.market
         first = m.spread() if self._before.route is None else self._before.route
-        everything = np.zeros((m.slots, m.regions))
-        np.add.at(everything.T, m.edge_region, m.demand.T[m.edge_gateway])
+        everything = m.load(np.ascontiguousarray(m.demand[:, m.edge_gateway]))
         offer = Offer(load=_MARGIN * everything.T)
         return Broadcast((self.introduce(m.load(first)), offer), opening=True)
 
@@ -70,7 +69,8 @@ class Reroute(Algorithm):
         # A copy: what agents sent is read-only, which a transpose of one row would keep.
         route = self._move(np.array(accepted.load.T, order="C"))
         market = self.market.over(self.market.demand - self.unmet) if self.unmet.any() else self.market
-        self._next = self._method(market, self.gap, self._reached(route))
+        start = self._before.start_at(route.copy(), self._equity_prices)
+        self._next = self._method(market, self.gap, start)
         self.incumbent = self._next.incumbent
         bound = self._before
         if self._keep_bound and not self.unmet.any() and bound.demand_price is not None:
@@ -97,15 +97,3 @@ class Reroute(Algorithm):
             factor = np.divide(wanted, served, out=np.zeros_like(served), where=served > 0.0)
             route *= factor[:, m.edge_gateway]
         return route
-
-    def _reached(self, route: Array) -> WarmStart | None:
-        best, m = self._before, self.market
-        if best.demand_price is None or best.equity_price is None:
-            return None
-        return WarmStart(
-            route=route.copy(),
-            demand_price=best.demand_price,
-            equity_price=best.equity_price,
-            known=np.ones(m.slots, bool),
-            equity_prices=self._equity_prices,
-        )

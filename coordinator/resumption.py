@@ -36,7 +36,7 @@ class Kept:
         start from beside them.
     closed : (N,) regions that took no part. meets_all : whether the incumbent meets all demand.
     drained : regions taken out on purpose. events, rejected : what `Membership` noted, by field.
-    trace : what the caller tells of every round, plain values.
+    trace : what the caller tells of every round, as columns: one array (rounds,) for each name.
     state : what the run goes on from to the same iterates; None if agents know what it does not.
     """
 
@@ -49,7 +49,7 @@ class Kept:
     drained: list[str]
     events: list[tuple[int, str, tuple[str, ...], str]]
     rejected: list[tuple[str, str, int]]
-    trace: list[dict[str, Any]]
+    trace: dict[str, Array]
     state: Sequence[bytes] | None
 
     @property
@@ -66,11 +66,12 @@ _KINDS = {
     "equity_prices": np.ndarray,
     "closed": np.ndarray,
     "meets_all": bool,
-    **dict.fromkeys(("drained", "events", "rejected", "trace"), list),
+    **dict.fromkeys(("drained", "events", "rejected"), list),
+    "trace": dict,
 }
 
 
-def keep(run: Run, trace: Sequence[Mapping[str, Any]]) -> Kept:
+def keep(run: Run, trace: Mapping[str, Array]) -> Kept:
     """What another coordinator needs to go on with `run`, between two exchanges."""
     fleet, members = run.fleet, run.fleet.membership
     incumbent, closed, meets_all = run.best
@@ -91,7 +92,7 @@ def keep(run: Run, trace: Sequence[Mapping[str, Any]]) -> Kept:
         drained=[name for name, out in zip(members.names, members.drained, strict=True) if out],
         events=[(e.round, e.what, e.regions, e.reason) for e in members.events],
         rejected=[(*about, count) for about, count in members.rejected.items()],
-        trace=[dict(row) for row in trace],
+        trace=dict(trace),
         state=state,
     )
 

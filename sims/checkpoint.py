@@ -13,9 +13,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from eglb.coordinator.run import Run
 
 _OPTIONS, _SCENARIO = "options.json", "scenario"
+_COLUMNS = [column.name for column in fields(RoundRecord)]
 
 
 _STRICT = {"strict": True, "extra": "forbid", "allow_inf_nan": False}
@@ -115,7 +116,7 @@ class Checkpoint:
     @property
     def trace(self) -> list[RoundRecord]:
         """The rounds up to `kept`."""
-        return [] if self.kept is None else [RoundRecord(**row) for row in self.kept.trace]
+        return [] if self.kept is None else _rows(self.kept.trace)
 
     def go_on(self, market: Market, fleet: Fleet, method: Method, options: SolveOptions) -> Run:
         """The run that was kept, wanted with `options` now."""
@@ -127,7 +128,7 @@ class Checkpoint:
         """Keep `run`, if that is due or it was the `last` round; see `Journal.write`."""
         round = run.fleet.traffic.rounds
         if self.journal.due(round) or last:
-            self.journal.write(round, pack(keep(run, [asdict(row) for row in trace]), self.fingerprint))
+            self.journal.write(round, pack(keep(run, _columns(trace)), self.fingerprint))
 
 
 @contextmanager
@@ -234,11 +235,18 @@ def in_use(
 
 def _unpack(data: bytes, fingerprint: str) -> Kept:
     kept = unpack(data, fingerprint)
-    try:
-        [RoundRecord(**row) for row in kept.trace]
-    except TypeError:
-        raise ValueError("of another version: its rounds are told otherwise") from None
+    if list(kept.trace) != _COLUMNS or not all(isinstance(c, np.ndarray) for c in kept.trace.values()):
+        raise ValueError("of another version: its rounds are told otherwise")
     return kept
+
+
+def _columns(trace: Sequence[RoundRecord]) -> dict[str, np.ndarray]:
+    """Many small objects less to keep than rows."""
+    return {name: np.array([getattr(row, name) for row in trace]) for name in _COLUMNS}
+
+
+def _rows(columns: Mapping[str, np.ndarray]) -> list[RoundRecord]:
+    return [RoundRecord(*row) for row in zip(*(columns[name].tolist() for name in _COLUMNS), strict=True)]
 
 
 def fingerprint_of(scenario: Scenario) -> str:

@@ -45,11 +45,17 @@ def _started_here(pid: int, marker: str) -> bool:
         return False
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For ``--dist loadgroup``: a file stays with one worker, and so do all tests that start a cluster."""
+    """For ``--dist loadgroup``: a file stays with one worker, and so do all tests that start a cluster.
+
+    These come first, then the files with slow tests: the short ones level out the workers.
+    """
+    clusters = {item for item in items if item.get_closest_marker("cluster")}
+    slow_files = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item not in clusters, item.path not in slow_files))
     for item in items:
-        group = "cluster" if item.get_closest_marker("cluster") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group("cluster" if item in clusters else str(item.path)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -73,11 +79,19 @@ def no_cluster_process_left() -> Iterator[None]:
     pytest.fail("the tests left cluster processes behind:\n" + "\n".join(f"{p} {w}" for p, w in left.items()))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def cluster_processes_started() -> Callable[[], dict[int, str]]:
-    """Call it for the Ray processes that this test session has started and that still run."""
+    """Call it for the Ray processes that were started since the test began and that still run.
+
+    Those are meant that carry the mark of this test session.
+    """
     marker = f"EGLB_TEST_SESSION={os.getpid()}"
-    return lambda: {pid: w for pid, w in _cluster_processes().items() if _started_here(pid, marker)}
+    before = _cluster_processes().keys()
+    return lambda: {
+        pid: words
+        for pid, words in _cluster_processes().items()
+        if pid not in before and _started_here(pid, marker)
+    }
 
 
 @pytest.fixture(scope="session")

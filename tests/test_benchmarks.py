@@ -8,10 +8,17 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARKS = sorted((Path(__file__).parent.parent / "benchmarks").glob("*.py"))
+pytestmark = pytest.mark.slow
+
+BENCHMARKS = [
+    pytest.param(
+        path, id=path.stem, marks=[pytest.mark.cluster] if "import ray\n" in path.read_text() else []
+    )
+    for path in sorted((Path(__file__).parent.parent / "benchmarks").glob("*.py"))
+]
 
 
-@pytest.mark.parametrize("script", BENCHMARKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("script", BENCHMARKS)
 def test_smoke_mode_runs_and_prints_rows(script: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(script), "--smoke"],

@@ -6,6 +6,7 @@ over all sets of gateways, the optimum is a general linear solver's, the bound i
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +16,7 @@ import numpy as np
 from small_fleets import optimum
 
 from eglb.agents.host import RoundNumber
-from eglb.agents.wire import Message, decode, encode
+from eglb.agents.wire import Fault, Message, decode, encode
 from eglb.coordinator.algorithm import Broadcast, Round
 from eglb.coordinator.fleet import Fleet
 from eglb.coordinator.run import Run
@@ -33,7 +34,9 @@ _USD = 1e-9
 _SOLVER = 1e-7
 """The same for the general solver's optimum."""
 _ANSWERS_KEPT = 64
-_LONGEST_PAUSE = 1.0
+_FORGOTTEN_OR_OVER = re.compile(r"restarted and lost its memory|round \d+ is over")
+CALL_AND_PAUSE = 2.0
+"""By a clock that counts calls and pauses: how much later than its deadline a silent host is given up."""
 _REROUTED_WITHIN = 2
 _ANY_NUMBER = 10**9
 """Of exchanges to the first plan of all, which takes an algorithm what it takes."""
@@ -71,7 +74,9 @@ class Carried(Line):
 
 
 class Genuine(Line):
-    """Innermost: remembers what hosts really answered, and to which round."""
+    """Innermost: remembers what hosts really answered, and to which round. They may refuse what is damaged,
+    is of a round that is over, or rests on what they have forgotten, and nothing else.
+    """
 
     def __init__(self, inner: Transport) -> None:
         super().__init__(inner)
@@ -85,6 +90,9 @@ class Genuine(Line):
             if isinstance(answer, bytes):
                 head, *replies = decode(answer)
                 if isinstance(head, RoundNumber):
+                    for reply in replies:
+                        if isinstance(reply, Fault) and not _FORGOTTEN_OR_OVER.fullmatch(reply.reason):
+                            raise Broken(f"host {h} refused what it was sent undamaged: {reply.reason}")
                     self._given.setdefault(h, deque(maxlen=_ANSWERS_KEPT)).append((head.number, replies))
         return arrived
 
@@ -117,6 +125,7 @@ class Model:
         fleet: HeardFleet,
         carried: Carried,
         genuine: Genuine,
+        tolerance: float,
     ) -> None:
         self._host_of = {at.start: h for h, at in enumerate(fleet.membership.hosts)}
         self._parts = parts
@@ -124,6 +133,7 @@ class Model:
         self._fleet = fleet
         self._carried = carried
         self._genuine = genuine
+        self._tolerance = tolerance
         self._since_change = -_ANY_NUMBER
         self._published: tuple[object, ...] = ()
         self.plans = 0
@@ -179,11 +189,11 @@ class Model:
                 raise Broken(f"host {host} never answered round {part.number} so ({kinds}), yet it is used")
 
     def _notice(self) -> None:
-        """Silence of a member never lasts longer than its deadline, and a call and a pause more."""
+        """Silence of a member never lasts longer than its deadline and the tolerance."""
         members = self._fleet.membership
         for h in members.active:
             asked = self._carried.asked_at.get(h)
-            if asked is not None and self._carried.now() - asked > members.deadline_s + 1.0 + _LONGEST_PAUSE:
+            if asked is not None and self._carried.now() - asked > members.deadline_s + self._tolerance:
                 raise Broken(f"host {h} is silent since {asked}, it is {self._carried.now()}, not lost")
 
     def _check(self, run: Run) -> None:

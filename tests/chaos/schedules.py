@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from chaos.model import Broken, Carried, Genuine, HeardFleet, Model
+from chaos.model import CALL_AND_PAUSE, Broken, Carried, Genuine, HeardFleet, Model
 from small_fleets import draw_scenario
 
+from eglb.agents.region import Holding
 from eglb.coordinator.admm import Admm
 from eglb.coordinator.dual import LevelBundle
 from eglb.coordinator.fleet import Fleet, FleetError, group_regions, seat
@@ -18,9 +20,9 @@ from eglb.coordinator.relay import Relay
 from eglb.coordinator.reroute import Method
 from eglb.coordinator.run import Outcome, Run
 from eglb.coordinator.subgradient import Subgradient
-from eglb.coordinator.transport import InProcess
+from eglb.coordinator.transport import InProcess, Transport
 from eglb.sims.faults import Bounded, Faults, FaultyLine, Outage
-from eglb.sims.partition import partition
+from eglb.sims.partition import Partition, partition
 from eglb.sims.scenario import Scenario
 
 METHODS: dict[str, Method] = {
@@ -33,9 +35,9 @@ METHODS: dict[str, Method] = {
 GAPS = {"subgradient": (1e-1, 3e-2, 1e-2)}
 _GAPS = (1e-2, 1e-3, 1e-4)
 _QUIET_ROUNDS = 400
-"""For a run to converge in after the faults have ceased; one that does not has `_MOST_ROUNDS`, if it would
-converge without any."""
+"""In which most runs converge once the faults have ceased; those that need more are counted apart."""
 _MOST_ROUNDS = 10_000
+"""Of any run, disturbed or not."""
 
 
 @dataclass(frozen=True)
@@ -131,60 +133,82 @@ class Played:
     counts: Counter[str]
 
 
-def play(schedule: Schedule) -> Played:
-    """Run a schedule in process, the model looking on.
+def play(
+    schedule: Schedule,
+    start: Callable[[Sequence[Holding]], Transport] = InProcess,
+    tolerance_s: float | None = None,
+) -> Played:
+    """Run a schedule, the model looking on.
+
+    Parameters
+    ----------
+    start : makes the transport to the hosts of some holdings; it is closed in the end.
+    tolerance_s : by the clock, how much later than its deadline a silent host may be given up. None where the
+        clock counts calls.
 
     Raises
     ------
     Broken : an invariant does not hold.
     """
-    scenario = schedule.scenario
-    parts = partition(scenario)
+    parts = partition(schedule.scenario)
     hosts = group_regions(parts.region, schedule.per_host)
-    genuine = Genuine(InProcess(hosts))
-    faulty = FaultyLine(genuine, schedule.faults, [host.names for host in hosts])
+    genuine = Genuine(start(hosts))
+    faulty = FaultyLine(genuine, schedule.faults, [host.names for host in hosts], tolerance_s is None)
     carried = Carried(faulty)
-    sizes = {"slot": parts.market.slots, "kind": parts.market.kinds}
-    fleet = HeardFleet(carried, seat(parts.market, hosts), schedule.deadline, sizes=sizes)
+    try:
+        sizes = {"slot": parts.market.slots, "kind": parts.market.kinds}
+        fleet = HeardFleet(carried, seat(parts.market, hosts), schedule.deadline, sizes=sizes)
+        model = Model(parts, fleet, carried, genuine, CALL_AND_PAUSE if tolerance_s is None else tolerance_s)
+        ended = _run(schedule, fleet, model, parts)
+    finally:
+        carried.close()
+    happened = Counter(event.what for event in fleet.membership.events)
+    rejected = Counter(what for (_, what), count in fleet.membership.rejected.items() for _ in range(count))
+    return Played(ended, faulty.counts + happened + rejected + Counter(plans=model.plans))
+
+
+def _run(schedule: Schedule, fleet: HeardFleet, model: Model, parts: Partition) -> str:
+    """How it ended."""
     method = METHODS[schedule.algorithm]
     run = Run(parts.market, fleet, method(parts.market, schedule.gap, None), method)
-    model = Model(parts, fleet, carried, genuine)
     orders = sorted(schedule.orders, key=lambda order: order.round)
+    # The subgradient method makes no promise: its running mean is good by luck, disturbed or not.
+    promised = schedule.algorithm != "subgradient"
+    quiet = schedule.faults.until + _QUIET_ROUNDS
 
     def look(seconds: float) -> None:
         model.look(run)
         while orders and orders[0].round <= fleet.traffic.rounds:
             order = orders.pop(0)
             (fleet.membership.drain if order.drain else fleet.membership.admit)(order.regions)
-        if fleet.traffic.rounds > _MOST_ROUNDS:
+        if fleet.traffic.rounds > 2 * _MOST_ROUNDS:
             raise Broken("goes on for ever")
 
-    ended = "nobody left"
     try:
-        outcome = run.go(max_rounds=schedule.faults.until + _QUIET_ROUNDS, on_round=look)
-        slow = outcome is not Outcome.CONVERGED
-        # The subgradient method makes no promise: its running mean is good by luck, disturbed or not.
-        promised = schedule.algorithm != "subgradient"
-        if slow and promised and _converges_undisturbed(schedule, model.members_problem(run)):
-            outcome = run.go(max_rounds=_MOST_ROUNDS, on_round=look)
-            if outcome is not Outcome.CONVERGED:
-                reached = f"gap {run.incumbent.gap:.2g} after {fleet.traffic.rounds} rounds"
-                raise Broken(f"{outcome.value}: {reached}, where the undisturbed run converges")
-        ended = outcome.value + (" slowly" if slow else "")
+        outcome = run.go(max_rounds=_MOST_ROUNDS if promised else quiet, on_round=look)
     except FleetError:
         if fleet.membership.active:
             raise Broken("gave up, though hosts are left") from None
-    happened = Counter({event.what: 0 for event in fleet.membership.events})
-    happened.update(event.what for event in fleet.membership.events)
-    rejected = Counter(what for (_, what), count in fleet.membership.rejected.items() for _ in range(count))
-    return Played(ended, faulty.counts + happened + rejected + Counter(plans=model.plans))
+        return "nobody left"
+    rounds = fleet.traffic.rounds
+    if outcome is not Outcome.CONVERGED and promised:
+        undisturbed = _rounds_undisturbed(schedule, model.members_problem(run))
+        if undisturbed is not None:
+            reached = f"gap {run.incumbent.gap:.2g} after {rounds} rounds"
+            raise Broken(f"{outcome.value}: {reached}, undisturbed it converges in {undisturbed}")
+    return outcome.value + (" slowly" if rounds > quiet else "")
 
 
-def _converges_undisturbed(schedule: Schedule, problem: Scenario) -> bool:
-    """Whether the same method solves the members' problem when nothing goes wrong."""
+def _rounds_undisturbed(schedule: Schedule, problem: Scenario) -> int | None:
+    """In which the same method solves the members' problem when nothing goes wrong; None if it does not.
+
+    From any start and whatever went wrong before, a method that converges does so once it is left alone, in
+    how many rounds nobody promises. So both runs have the same `_MOST_ROUNDS`, and stall by the same rule.
+    """
     parts = partition(problem)
     hosts = group_regions(parts.region, 1)
     sizes = {"slot": parts.market.slots, "kind": parts.market.kinds}
     fleet = Fleet(InProcess(hosts), seat(parts.market, hosts), sizes=sizes)
     algorithm = METHODS[schedule.algorithm](parts.market, schedule.gap, None)
-    return Run(parts.market, fleet, algorithm, None).go(max_rounds=_QUIET_ROUNDS) is Outcome.CONVERGED
+    outcome = Run(parts.market, fleet, algorithm, None).go(max_rounds=_MOST_ROUNDS)
+    return fleet.traffic.rounds if outcome is Outcome.CONVERGED else None

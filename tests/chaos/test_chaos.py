@@ -8,7 +8,9 @@ What must hold is in `chaos.model`; what a seed makes of a run, in `chaos.schedu
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from eglb.sims.faults import DAMAGE
 ONE = os.environ.get("EGLB_CHAOS_SEED")
 RUNS = int(os.environ.get("EGLB_CHAOS_RUNS", "500"))
 CHUNK = 25
+_OTHERS_S = 60.0 + RUNS
+"""Seconds for other workers to play what is left, at most."""
 CHUNKS = [range(start, min(start + CHUNK, RUNS)) for start in range(0, RUNS, CHUNK)]
 
 
@@ -29,9 +33,12 @@ def replay(seed: int) -> str:
 
 
 @pytest.fixture(scope="session")
-def happened() -> Counter[str]:
-    """What all schedules that this process played came across."""
-    return Counter()
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where every chunk leaves what its schedules came across: one folder for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "chaos"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.mark.skipif(ONE is None, reason="EGLB_CHAOS_SEED names no schedule")
@@ -43,9 +50,10 @@ def test_one_schedule() -> None:
 @pytest.mark.skipif(ONE is not None, reason="EGLB_CHAOS_SEED names the one to run")
 class TestManySchedules:
     @pytest.mark.parametrize("seeds", CHUNKS, ids=lambda seeds: f"{seeds.start}-{seeds.stop - 1}")
-    def test_what_is_published_holds(self, seeds: range, happened: Counter[str]) -> None:
+    def test_what_is_published_holds(self, seeds: range, ledger: Path) -> None:
         files = open_files()
         broken = []
+        happened = Counter[str]()
         for seed in seeds:
             try:
                 played = play(draw_schedule(seed))
@@ -55,14 +63,23 @@ class TestManySchedules:
                 continue
             happened.update(played.counts)
             happened[f"ended {played.ended}"] += 1
+        written = ledger / f"{seeds.start}.tmp"
+        written.write_text(json.dumps(happened))
+        written.rename(written.with_suffix(".json"))
         assert not broken, "\n".join(broken)
         assert open_files() <= files
 
     @pytest.mark.skipif(RUNS < 500, reason="too few to have seen everything")
-    def test_everything_that_can_go_wrong_did(self, happened: Counter[str]) -> None:
-        played_here = sum(count for what, count in happened.items() if what.startswith("ended "))
-        if played_here < RUNS:
-            pytest.skip(f"{played_here} of {RUNS} schedules were played in this process: run it without -n")
+    def test_everything_that_can_go_wrong_did(self, ledger: Path, request: pytest.FixtureRequest) -> None:
+        selected = sum("test_what_is_published_holds" in item.name for item in request.session.items)
+        if selected < len(CHUNKS):
+            pytest.skip(f"{selected} of {len(CHUNKS)} chunks were selected")
+        # A worker plays its tests in order, so that what is missing is being played by the others.
+        deadline = time.monotonic() + _OTHERS_S
+        while len(left := list(ledger.glob("*.json"))) < len(CHUNKS) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert len(left) == len(CHUNKS), "not all schedules were played"
+        happened = sum((Counter(json.loads(path.read_text())) for path in left), Counter[str]())
         print(f"\n{dict(sorted(happened.items()))}")
         faults = {
             "drop",

@@ -244,7 +244,7 @@ WRONG = {
     not_a_number: "BoundTerm.value with numbers that are not finite",
     infinite: "BoundTerm.value with numbers that are not finite",
     one_row_more: "BoundTerm.value not for its 2 regions",
-    scalar: "BoundTerm.value not for its 2 regions",
+    scalar: "BoundTerm.value is a float",
     negative_footprint: "Value.footprint with numbers below 0",
 }
 

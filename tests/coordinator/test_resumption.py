@@ -64,7 +64,7 @@ def run_and_keep(name: str, seed: int, max_rounds: int) -> tuple[Partition, Outc
     run = Run(parts.market, fleet_of(parts), method(parts.market, GAP, None), method)
     data: list[bytes] = []
     outcome, trace = follow(
-        run, max_rounds, lambda: data.append(b"".join(pack(keep(run, [{"n": 1.0}]), "it")))
+        run, max_rounds, lambda: data.append(b"".join(pack(keep(run, {"n": np.ones(1)}), "it")))
     )
     return parts, outcome, trace, [unpack(each, "it") for each in data]
 
@@ -100,7 +100,7 @@ def test_the_coordinator_s_own_part_is_exact_to_the_bit(name: str) -> None:
     run.action = run.algorithm.start()
     steps = 0
     while run.action is not None and run.algorithm.resumable:
-        kept = unpack(b"".join(pack(keep(run, []), "")), "")
+        kept = unpack(b"".join(pack(keep(run, {}), "")), "")
         copy = go_on(kept, parts.market, fleet_of(parts), method, GAP, True)
         assert copy.action is not None
         heard = fleet.exchange(run.action)
@@ -165,7 +165,7 @@ def test_killed_again_before_it_has_a_plan_nothing_is_lost() -> None:
     parts, _, _, kept = run_and_keep("newton", 3, 200)
     before = kept[-2].incumbent
     run = go_on(kept[-2], parts.market, fleet_of(parts), METHODS["newton"], GAP, True)
-    again = unpack(b"".join(pack(keep(run, []), "")), "")
+    again = unpack(b"".join(pack(keep(run, {}), "")), "")
     assert (again.incumbent.objective, again.incumbent.bound) == (before.objective, before.bound)
     assert again.meets_all and not again.closed.any()
 
@@ -183,7 +183,7 @@ def test_drained_regions_stay_drained_and_history_is_told_again() -> None:
 
     follow(run, 25, drain_once)
     assert run.closed[0]
-    kept = unpack(b"".join(pack(keep(run, []), "")), "")
+    kept = unpack(b"".join(pack(keep(run, {}), "")), "")
     other = fleet_of(parts)
     again = go_on(kept, parts.market, other, Admm, GAP, True)
     assert other.membership.reasons() == {name: "drained"}
@@ -210,7 +210,7 @@ def test_a_region_that_is_back_is_planned_for_again() -> None:
 
     follow(run, 40, lose_once)
     assert run.closed[0] and run.incumbent.bound > optimum * (1 + 1e-9)  # of a smaller fleet
-    kept = unpack(b"".join(pack(keep(run, []), "")), "")
+    kept = unpack(b"".join(pack(keep(run, {}), "")), "")
     again = go_on(kept, parts.market, fleet_of(parts), Admm, GAP, True)
     assert not again.closed.any()
     last = again.fleet.membership.events[-1]

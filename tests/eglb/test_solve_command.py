@@ -234,14 +234,17 @@ def test_ctrl_c_is_one_line_and_130_and_leaves_no_folder(
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("moment", ["starting", "round"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [("starting", signal.SIGINT), ("starting", signal.SIGTERM), ("round", signal.SIGTERM)],
+)
 def test_an_interrupted_cluster_leaves_no_process(
     fleet_folder: Path,
     moment: str,
     number: int,
     cluster_processes_started: Callable[[], dict[int, str]],
 ) -> None:
+    """The command alone is told, as by a supervisor; a terminal tells all of it (tests/system)."""
     words = ["solve", str(fleet_folder), "--gap", "1e-15", "--algorithm", "subgradient"]
     code, out, err = _interrupted(words, f"subgradient: {moment}", number)
     assert (code, out) == (128 + number, "")

@@ -51,7 +51,7 @@ def kept(rounds: int) -> Kept:
         drained=[],
         events=[],
         rejected=[],
-        trace=[asdict(ROUND)],
+        trace={name: np.array([value]) for name, value in asdict(ROUND).items()},
         state=[b"state"],
     )
 

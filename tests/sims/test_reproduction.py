@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from eglb.sims import reproduction
+from eglb.cli import cli
+from eglb.sims import reproduction, results_folder
 from eglb.sims.problems import InputError
 from eglb.sims.published import FIGURES, FULL, PARTIAL, SOURCES, PublishedFigure
 from eglb.sims.reproduction import BY_AGENTS, CENTRAL, Reproduction, reproduce, runs
@@ -18,20 +22,45 @@ from eglb.sims.tables import as_text
 SPELLING = {"Belguim": "Belgium"}  # as the reference has it
 
 
-@pytest.fixture(scope="module")
-def started() -> list[str]:
-    return []
+@dataclass(frozen=True)
+class Rerun:
+    """The one run for all tests here, by ``eglb reproduce``: what came out, was announced, printed, kept."""
+
+    found: Reproduction
+    started: list[str]
+    out: str
+    err: str
+    folder: Path
 
 
 @pytest.fixture(scope="module")
-def found(data_directory: Path, started: list[str]) -> Iterator[Reproduction]:
-    # `soft` takes seconds a run; its rows are those of simulate, which has tests of its own.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reproduction, "ONLINE", {"eGLB": "dmd"})
-        patch.setattr(reproduction, "CONDITIONS", (("dmd", "none", "iid:sd=0.2"),))
-        run = reproduce(data=data_directory, on_start=started.append)
-        assert runs() == len(started)
-        yield run
+def rerun(data_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Rerun:
+    made: list[Reproduction] = []
+    started: list[str] = []
+
+    def watched(on_start: Callable[[str], None], **options: Any) -> Reproduction:
+        def begin(name: str) -> None:
+            started.append(name)
+            on_start(name)
+
+        made.append(reproduce(on_start=begin, **options))
+        return made[0]
+
+    folder = tmp_path_factory.mktemp("reproduced") / "out"
+    words = ["reproduce", "--data", str(data_directory), "--json", "--out", str(folder)]
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(StringIO()) as out,
+        redirect_stderr(StringIO()) as err,
+    ):
+        patch.setattr(reproduction, "reproduce", watched)
+        assert cli.main(words, standalone_mode=False) == 0
+    return Rerun(made[0], started, out.getvalue(), err.getvalue(), folder)
+
+
+@pytest.fixture(scope="module")
+def found(rerun: Rerun) -> Reproduction:
+    return rerun.found
 
 
 def test_every_printed_figure_is_a_number_with_its_source() -> None:
@@ -58,6 +87,7 @@ def test_a_verdict_goes_by_the_printed_digits(text: str, obtained: float, verdic
     assert reproduction._verdict(private, obtained) == ("same" if verdict == "same" else "not public")
 
 
+@pytest.mark.slow
 def test_all_figures_of_the_notebook_come_out_centrally_and_by_agents(found: Reproduction) -> None:
     mine = [cell for cell in found.cells if cell.figure.source == "notebook"]
     assert len(mine) == sum(f.source == "notebook" for f in FIGURES) + 7
@@ -78,7 +108,7 @@ def test_rows_are_the_known_answers(found: Reproduction, paper10_reference: dict
             known = paper10_reference.get(row.name.removesuffix(", agents"), {})
             expected = known.get(key) or known.get("full")
             if expected is None:
-                assert row.name == "eGLB"
+                assert row.name in reproduction.ONLINE
                 continue
             tolerance = 1e-9 if row.gap is None else 1e-6
             assert row.energy_cost_usd == pytest.approx(expected["energy_cost_usd"], rel=tolerance)
@@ -98,11 +128,11 @@ def test_agents_certify_what_the_central_solver_finds(found: Reproduction) -> No
 
 
 def test_experiments_are_there(found: Reproduction) -> None:
-    assert [(row.policy, row.estimates) for row in found.partial_future] == [
-        ("dmd", "exact"),
-        ("dmd", "iid:sd=0.2"),
-    ]
-    assert all(0.0 < row.above_best < 0.1 for row in found.partial_future)
+    gaps = {(row.policy, row.forecast, row.estimates): row.above_best for row in found.partial_future}
+    nothing_foretold = [(policy, "none", "exact") for policy in reproduction.ONLINE.values()]
+    assert list(gaps) == [*nothing_foretold, *reproduction.CONDITIONS]
+    assert all(0.0 < gap < 0.1 for gap in gaps.values())
+    assert gaps["soft", "none", "exact"] < gaps["dmd", "none", "exact"]
     own = found.sensitivity.own
     assert own is not None
     assert own.energy_usd == pytest.approx(found.row(PARTIAL, CENTRAL).energy_cost_usd, rel=1e-5)
@@ -118,6 +148,22 @@ def test_it_reads_well_in_terminals_and_as_json(found: Reproduction) -> None:
     answer = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert sum(answer["verdicts"].values()) == len(answer["cells"])
     assert answer["cases"][PARTIAL]["cost_of_equity"] == pytest.approx(0.1526, abs=1e-4)
+
+
+def test_the_command_gives_one_object_and_one_folder(rerun: Rerun) -> None:
+    assert "1 of " in rerun.err and len(rerun.started) == runs()
+    answer = json.loads(rerun.out)
+    assert answer["verdicts"]["differs"] == answer["verdicts"]["close"] == 0
+    names = [row["name"] for row in answer["cases"]["paper10"]["policies"]]
+    assert names[:7] == [
+        *("GLB-Nearest", "GLB-Cost", "GLB-Carbon", "GLB-Water", "GLB-C2", "GLB-All"),
+        "eGLB-Off",
+    ]
+    assert names[7:] == ["eGLB-Off, agents", "eGLB", "soft"]
+    stored = results_folder.read(rerun.folder)
+    assert {key: stored.run[key] for key in answer} == answer
+    assert stored.plan is not None and (rerun.folder / "sweep.svg").exists()
+    assert results_folder.read_scenario(rerun.folder).name == "paper10-partial"
 
 
 def test_without_the_series_it_says_how_to_get_them(tmp_path: Path) -> None:

@@ -130,16 +130,6 @@ def test_where_agents_run_changes_nothing() -> None:
     assert alone.actors == len(scenario.regions)
 
 
-@pytest.mark.cluster
-def test_on_ray_actors_as_in_process() -> None:
-    scenario = draw_hours(13, slots=5)
-    here = simulate(scenario, "soft", estimates="drift:sd=0.2")
-    there = simulate(scenario, "soft", estimates="drift:sd=0.2", address="local", regions_per_actor=1)
-    np.testing.assert_array_equal(here.route, there.route)
-    assert here.trace[-1].lower_bound == there.trace[-1].lower_bound
-    assert here.rounds == there.rounds
-
-
 def test_history_is_joined_and_checked() -> None:
     whole = draw_hours(21, slots=60)
     run = simulate(whole.window(48, 12), "soft", history=whole.window(0, 48), certify=False, offline=False)

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from online_instances import draw_hours
 
 from eglb.coordinator.fleet import FleetError
 from eglb.sims.catalog import load
 from eglb.sims.scenario import Scenario
+from eglb.sims.simulation import simulate
 from eglb.sims.solution import Solution
 from eglb.sims.solving import solve
 
@@ -43,6 +45,15 @@ def test_actors_and_one_process_go_the_same_way(
     assert (spread.bytes_up, spread.bytes_down) == (alone.bytes_up, alone.bytes_down)
     np.testing.assert_array_equal(spread.route, alone.route)
     np.testing.assert_array_equal(spread.demand_price, alone.demand_price)
+
+
+def test_hour_by_hour_too(joined: Any) -> None:
+    scenario = draw_hours(13, slots=5)
+    alone = simulate(scenario, "soft", estimates="drift:sd=0.2")
+    spread = simulate(scenario, "soft", estimates="drift:sd=0.2", address="auto", deadline=120.0)
+    np.testing.assert_array_equal(alone.route, spread.route)
+    assert alone.trace[-1].lower_bound == spread.trace[-1].lower_bound
+    assert alone.rounds == spread.rounds
 
 
 def test_what_runs_in_this_process_is_joined_and_left(joined: Any, fleet: Scenario) -> None:

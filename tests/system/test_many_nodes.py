@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from system.many_nodes import ManyNodes, files_and_shared_blocks, many_nodes, pid_of, until
 
 from eglb.agents.host import RoundNumber
 from eglb.agents.wire import decode, encode
@@ -26,9 +25,6 @@ from eglb.sims.solving import solve
 
 pytestmark = pytest.mark.cluster
 
-_STORE = 80 * 2**20
-# Nodes are known to be lost after 5 s, by default after 15.
-_NOTICE = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 1000}
 _NODE, _LABEL = "get_node_id", "get_node_labels"
 
 
@@ -37,56 +33,10 @@ def fleet() -> Scenario:
     return load("synthetic:4x48,seed=2")
 
 
-class ManyNodes:
-    """A head without CPU and a node for each region, joined by this process."""
-
-    def __init__(self, running: Any, regions: tuple[str, ...]) -> None:
-        self.running, self.regions = running, regions
-        self.nodes: dict[str, Any] = {}
-
-    def mend(self) -> None:
-        """Give every region a node, and wait until only those are known that run."""
-        import ray
-
-        for name in self.regions:
-            if name not in self.nodes:
-                self.nodes[name] = self.running.add_node(
-                    num_cpus=1, labels={"region": name}, object_store_memory=_STORE
-                )
-        if not ray.is_initialized():
-            ray.init(
-                self.running.address, log_to_driver=False, logging_level="ERROR", configure_logging=False
-            )
-        deadline = time.monotonic() + 30.0
-        while sum(node["Alive"] for node in ray.nodes()) != 1 + len(self.nodes):
-            assert time.monotonic() < deadline, "the nodes of the cluster are not those that were started"
-            time.sleep(0.1)
-
-    def lose(self, name: str) -> None:
-        """As a machine is lost: no good-bye."""
-        self.running.remove_node(self.nodes.pop(name), allow_graceful=False)
-
-
 @pytest.fixture(scope="module")
 def started(fleet: Scenario) -> Iterator[ManyNodes]:
-    import ray
-    from ray.cluster_utils import Cluster
-
-    assert not ray.is_initialized(), "this process is connected to another cluster"
-    folder = tempfile.mkdtemp(prefix="many-", dir="/tmp")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("RAY_AUTH_MODE", "disabled")
-        patched.setenv("RAY_TMPDIR", folder)
-        head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": _STORE, "temp_dir": folder}
-        (Path(folder) / "ray").mkdir()  # where the address of a cluster is written down
-        running = Cluster()
-        try:
-            running.add_node(**head, _system_config=_NOTICE)
-            yield ManyNodes(running, fleet.regions)
-        finally:
-            ray.shutdown()
-            running.shutdown()
-            shutil.rmtree(folder, ignore_errors=True)
+    with many_nodes(fleet.regions) as nodes:
+        yield nodes
 
 
 @pytest.fixture
@@ -118,13 +68,6 @@ def homes(actors: RayActors) -> list[str]:
     return [tell(actors, h, _LABEL).get("region", "head") for h in range(len(actors.regions))]
 
 
-def pid_of(actors: RayActors, host: int) -> int:
-    import ray
-
-    actor = actors._cluster.actors[host]
-    return int(ray.get(actor.__ray_call__.remote(lambda host: __import__("os").getpid()), timeout=60))
-
-
 def ask(actors: RayActors, number: int, wait: Wait) -> dict[int, int | Exception]:
     """One call to all hosts; the round that each one's last arrival answers."""
     payloads = {h: encode([RoundNumber(number, h)]) for h in range(len(actors.regions))}
@@ -132,13 +75,6 @@ def ask(actors: RayActors, number: int, wait: Wait) -> dict[int, int | Exception
         h: answer if isinstance(answer, Exception) else decode(answer)[0].number
         for h, answer in actors.call(payloads, wait)
     }
-
-
-def until(condition: Callable[[], bool], what: str, patience_s: float = 60.0) -> None:
-    deadline = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {patience_s:g} s: {what}"
-        time.sleep(0.05)
 
 
 def test_every_agent_is_alone_on_the_node_of_its_region(actors: RayActors, fleet: Scenario) -> None:
@@ -231,8 +167,7 @@ def test_nothing_is_left_behind(
         finally:
             actors.close()
         until(lambda: not agents(), "all agents end")
-        shared = sum(path.stat().st_blocks for path in Path("/dev/shm").glob("plasma*"))
-        return len(os.listdir("/proc/self/fd")), shared
+        return files_and_shared_blocks()
 
     files, shared = lost_and_closed()
     again = [lost_and_closed() for _ in range(2)]
