@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eglb.live.ledger import Ledger
-from eglb.live.monitor import Monitor
+from eglb.live.monitor import Monitor, Thresholds
 from eglb.live.periods import Periods
 from eglb.live.projection import Projection
 from eglb.live.series import Series, Slot
@@ -42,16 +42,27 @@ class Bookkeeper:
     ----------
     projection : finds the baseline.
     patience : slots after which the estimate counts for good where a meter has not spoken.
+    thresholds : of alerts. keep_days : forget what is older than so many days, once a day; never of the
+    period that is open. None keeps all.
     """
 
     def __init__(
-        self, series: Series, periods: Periods, store: Store, projection: Projection, patience: int
+        self,
+        series: Series,
+        periods: Periods,
+        store: Store,
+        projection: Projection,
+        patience: int,
+        thresholds: Thresholds | None = None,
+        keep_days: int | None = None,
     ) -> None:
         self.series, self.periods, self.store = series, periods, store
         self._projection = projection
-        self._patience = patience
+        self._patience, self._keep_days = patience, keep_days
+        self._forgot: np.datetime64 | None = None
         self._recorded: dict[int, Array] = {}
-        self._no_baseline: list[int] = []
+        self._no_baseline: list[tuple[int, float]] = []
+        """Settled slots, and the MW that were served in them."""
         self._told_before: set[int] = set()
         """Slots whose baseline is in the store already."""
         scenario = series.parts.scenario
@@ -60,7 +71,7 @@ class Bookkeeper:
         for k, kind in enumerate(scenario.footprints):
             weight[:, k] = kind.region_weight
         self.ledger = self._ledger(0)
-        self.monitor = Monitor(self.ledger, weight)
+        self.monitor = Monitor(self.ledger, weight, thresholds)
 
     @property
     def settled(self) -> int:
@@ -97,14 +108,25 @@ class Bookkeeper:
         return done
 
     def write_up(self) -> None:
-        """Account settled slots by the baseline too: what no plan waits for."""
+        """What no plan waits for: account settled slots by the baseline too, forget old ones.
+
+        The baseline serves as many MW as have been served, what is beyond the room of all regions included.
+
+        Raises
+        ------
+        StoreError : books cannot be written.
+        """
         series = self.series
         while self._no_baseline:
-            at = series.begun + (slot := self._no_baseline.pop(0))
-            demand = series.demand[:, at]
-            nearest = self._projection.nearest(demand, series.capacity[:, at])
-            load = (demand - nearest.unmet) @ nearest.share
+            slot, served = self._no_baseline.pop(0)
+            at = series.begun + slot
+            capacity = series.capacity[:, at]
+            carried = self._projection.reach[:, capacity > 0.0].any(1)
+            demand = np.where(carried, series.demand[:, at], 0.0)
+            demand *= served / max(float(demand.sum()), 1e-300)
+            load = demand @ self._projection.nearest(demand, capacity).share
             self._write("baseline", slot, load, series.metered[:, :, at])
+        self._forget()
 
     def footprint(self) -> Array:
         """(N, K') region-weighted of the priced kinds, of the period so far."""
@@ -175,8 +197,15 @@ class Bookkeeper:
         self._recorded.pop(slot, None)
         intensity = series.metered[:, :, at]
         if slot not in self._told_before:
-            self._no_baseline.append(slot)
+            self._no_baseline.append((slot, float(load.sum())))
         return Settled(slot, load, series.priced(intensity * load[:, None]))
+
+    def _forget(self) -> None:
+        now = self.periods.time(self.settled)
+        if self._keep_days is None or now.astype("datetime64[D]") == self._forgot:
+            return
+        self._forgot = now.astype("datetime64[D]")
+        self.store.prune(min(now - np.timedelta64(self._keep_days, "D"), self.ledger.first))
 
     def _write(self, what: str, slot: int, load: Array, intensity: Array) -> None:
         fleet, price = self.series.parts.scenario, self.series.price[:, self.series.begun + slot]

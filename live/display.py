@@ -24,7 +24,7 @@ def signal_rows(readings: Readings) -> list[dict[str, Any]]:
             "region": region,
             "value": reading.value,
             "unit": reading.unit,
-            "age_s": 0.0 if reading.age_s is None else reading.age_s,
+            "age_s": reading.age_s,
             "source": reading.source,
             "fallback": reading.fallback,
             "ok": reading.ok,

@@ -47,8 +47,12 @@ class Ledger:
         shape = (slots, len(self.regions), len(self.quantities))
         self._account = {what: np.full(shape, np.nan) for what in ACCOUNTS}
         self._latency = np.full(shape[:2], np.nan)
+        self.changes = 0
+        """Counts up with everything that is entered."""
         for what in ACCOUNTS:
-            self._enter(what, store.read(what, self.first, self.start_of(slots)))
+            self._enter(what, kept := store.read(what, self.first, self.start_of(slots)))
+            if what == "meter":
+                self._enter(what, self._charged(kept))
 
     def start_of(self, slot: int) -> np.datetime64:
         """When a slot starts, UTC."""
@@ -63,11 +67,11 @@ class Ledger:
         """(T, N, Q) of ``estimate``, ``meter`` or ``baseline``; NaN where unknown. Only to be read."""
         return self._account[what]
 
-    @property
-    def actual(self) -> Array:
-        """(T, N, Q) metered where meters have spoken, else as estimated."""
-        meter = self._account["meter"]
-        return np.where(np.isnan(meter), self._account["estimate"], meter)
+    def by_kind(self, what: str = "actual") -> Array:
+        """(T, N, K) footprints of an account, or ``actual``: metered where meters have spoken, else as
+        estimated; NaN where unknown.
+        """
+        return self._values(what, slice(len(self.quantities) - len(self.kinds), None))
 
     @property
     def latency_ms(self) -> Array:
@@ -76,13 +80,11 @@ class Ledger:
 
     def footprints(self, what: str = "actual") -> Array:
         """(N, K) totals of the period so far; `what` is an account, or ``actual``."""
-        values = self.actual if what == "actual" else self._account[what]
-        return np.asarray(np.nansum(values[:, :, len(self.quantities) - len(self.kinds) :], axis=0))
+        return np.asarray(np.nansum(self.by_kind(what), axis=0))
 
     def total(self, quantity: str, what: str = "actual") -> Array:
         """(N,) totals of the period so far."""
-        values = self.actual if what == "actual" else self._account[what]
-        return np.asarray(np.nansum(values[:, :, self._column[quantity]], axis=0))
+        return np.asarray(np.nansum(self._values(what, self._column[quantity]), axis=0))
 
     def record(self, what: str, slot: int, values: Array) -> None:
         """Enter what a slot is estimated, or by the baseline would be, to come to: (N, Q).
@@ -116,22 +118,38 @@ class Ledger:
         self.store.write(what, entries)
         self._enter(what, entries)
 
+    def heard(self, entries: Sequence[Entry]) -> None:
+        """Enter what meters say, that another process has kept.
+
+        Raises
+        ------
+        StoreError : what they are charged could not be kept.
+        """
+        self._enter("meter", entries)
+        charged = self._charged(entries)
+        self.store.write("meter", charged)
+        self._enter("meter", charged)
+
     def metered(self) -> Array:
         """(T, N) of bool: all footprints of that slot and region have been metered."""
-        meter = self._account["meter"]
-        return np.asarray(~np.isnan(meter[:, :, len(self.quantities) - len(self.kinds) :]).any(2))
+        return np.asarray(~np.isnan(self.by_kind("meter")).any(2))
 
     def drift(self, slots: int, until: int) -> Array:
         """(N, K): metered over estimated footprints in the last `slots` before slot `until`, as far as both
         are known; NaN where there is nothing to compare.
         """
         window = slice(max(until - slots, 0), max(until, 0))
-        first = len(self.quantities) - len(self.kinds)
-        estimate, meter = (self._account[what][window, :, first:] for what in ("estimate", "meter"))
+        estimate, meter = (self.by_kind(what)[window] for what in ("estimate", "meter"))
         both = ~np.isnan(estimate) & ~np.isnan(meter)
         estimated = np.where(both, estimate, 0.0).sum(0)
         metered = np.where(both, meter, 0.0).sum(0)
         return np.divide(metered, estimated, out=np.full_like(metered, np.nan), where=estimated > 0.0)
+
+    def _values(self, what: str, of: slice | int) -> Array:
+        if what != "actual":
+            return np.asarray(self._account[what][:, :, of])
+        estimate, meter = (self._account[each][:, :, of] for each in ("estimate", "meter"))
+        return np.where(np.isnan(meter), estimate, meter)
 
     def _charged(self, entries: Iterable[Entry]) -> list[Entry]:
         told = {(e.slot, e.place) for e in entries if e.quantity == "cost_usd"}
@@ -160,3 +178,4 @@ class Ledger:
                 self._account[what][(*place, self._column[each.quantity])] = each.value
             elif each.quantity == "latency_ms" and what == "meter":
                 self._latency[place] = each.value
+        self.changes += 1

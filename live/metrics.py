@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from eglb.live.monitor import Monitor
+from eglb.live.monitor import Alert
+from eglb.live.store import Entry
 from eglb.live.weights import WeightTable
+
+
+class Watch(Protocol):
+    """Who watches the books, `eglb.live.monitor.Monitor` or what it said to another process."""
+
+    solves_by_outcome: dict[str, int]
+    solve_seconds: float
+
+    @property
+    def alerts(self) -> list[Alert]: ...
+    def footprints(self) -> dict[str, dict[str, Any]]: ...
+    def regions(self) -> list[dict[str, Any]]: ...
+    def summary(self) -> dict[str, Any]: ...
+    def meter(self, entries: Sequence[Entry]) -> None: ...
 
 
 class LiveMetrics(Collector):
@@ -20,13 +35,15 @@ class LiveMetrics(Collector):
     Parameters
     ----------
     table : what is published; None before the first. now : of the service's clock.
-    routed : decisions so far by (gateway, region). signals : rows with kind, region, age_s, fallback.
+    routed : decisions so far by (gateway, region). signals : rows with kind, region, age_s
+    (None where it has none) and fallback.
     healthy : by region. gap : the certified running gap, None without one.
+    coordinator : `up` and `restarts` of the process that plans, if it is another.
     """
 
     def __init__(
         self,
-        monitor: Monitor,
+        monitor: Watch,
         *,
         table: Callable[[], WeightTable | None],
         now: Callable[[], np.datetime64],
@@ -34,10 +51,12 @@ class LiveMetrics(Collector):
         signals: Callable[[], Iterable[Mapping[str, Any]]],
         healthy: Callable[[], Mapping[str, bool]],
         gap: Callable[[], float | None],
+        coordinator: Callable[[], Mapping[str, Any] | None] = lambda: None,
     ) -> None:
         self._monitor = monitor
         self._table, self._now, self._routed = table, now, routed
         self._signals, self._healthy, self._gap = signals, healthy, gap
+        self._coordinator = coordinator
         self.registry = CollectorRegistry()
         self.registry.register(self)
 
@@ -66,7 +85,9 @@ class LiveMetrics(Collector):
                 if ratio is not None:
                     drift.add_metric([region["name"], kind], ratio)
         worst = GaugeMetricFamily(
-            "eglb_worst_footprint", "Of the worst region", labels=["kind", "region", "account"]
+            "eglb_worst_footprint",
+            "Of the worst region, region-weighted",
+            labels=["kind", "region", "account"],
         )
         for kind, found in self._monitor.footprints().items():
             worst.add_metric([kind, found["worst_region"], "actual"], found["worst"])
@@ -103,7 +124,8 @@ class LiveMetrics(Collector):
             "eglb_signal_fallback", "1 where a fallback stands in", labels=["kind", "region"]
         )
         for each in self._signals():
-            age.add_metric([each["kind"], each["region"]], float(each["age_s"]))
+            if each["age_s"] is not None:  # an annual mean is of no time
+                age.add_metric([each["kind"], each["region"]], each["age_s"])
             stands_in.add_metric([each["kind"], each["region"]], float(bool(each.get("fallback"))))
         solves = CounterMetricFamily("eglb_solves", "Slots by how they were planned", labels=["outcome"])
         for outcome, count in self._monitor.solves_by_outcome.items():
@@ -115,6 +137,12 @@ class LiveMetrics(Collector):
         for alert in self._monitor.alerts:
             alerts.add_metric([alert.what, alert.level], alert.value)
         yield from (healthy, age, stands_in, solves, spent, alerts)
+        if (process := self._coordinator()) is not None:
+            up = float(process["up"])
+            yield GaugeMetricFamily("eglb_coordinator_up", "Whether the process that plans runs", value=up)
+            yield CounterMetricFamily(
+                "eglb_coordinator_restarts", "Of the process that plans", value=process["restarts"]
+            )
         gap = self._gap()
         if gap is not None:
             yield GaugeMetricFamily("eglb_certified_gap", "Running, by meters alone", value=gap)

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from eglb.live.ledger import Ledger
-from eglb.live.store import Event, StoreError
+from eglb.live.store import Entry, Event, StoreError
+from eglb.sims.problems import InputError
 
 Array = np.ndarray
 
 _DAY_S = 86_400.0
 _BACK = 0.9
-_SOLVES, _HISTORY = 50, 2000
+_SOLVES, _HISTORY = 50, 300
 _FEWEST = 6
 """Slots that must be known before a day's figure is judged."""
 
@@ -32,7 +33,7 @@ class Thresholds:
 
     Parameters
     ----------
-    inequity : the worst region's footprint over the average one, last day.
+    inequity : the worst region's footprint over the average one, region-weighted, last day.
     cost : how far metered energy cost is above its estimate, last day, as a part of it.
     drift : how far metered over estimated footprints of a region are from 1, last day.
     solve : seconds of a solve, as a part of those it may take.
@@ -44,6 +45,30 @@ class Thresholds:
     drift: float = 0.15
     solve: float = 0.8
     signal_age: float = 3 * 3600.0
+
+    @classmethod
+    def parse(cls, given: Iterable[str]) -> Thresholds:
+        """Of ``NAME=VALUE`` each; the rest are as they are by default.
+
+        Raises
+        ------
+        InputError : there is no such threshold, or it is no number above zero.
+        """
+        known, found, problems = [each.name for each in fields(cls)], {}, []
+        for text in given:
+            name, _, value = text.partition("=")
+            try:
+                number = float(value)
+            except ValueError:
+                number = np.nan
+            if name not in known:
+                problems.append(f"alert {text!r}: is none of {', '.join(known)}")
+            elif not 0.0 < number < np.inf:
+                problems.append(f"alert {text!r}: {value!r} is not a number above 0")
+            found[name] = number
+        if problems:
+            raise InputError(problems)
+        return cls(**found)
 
 
 @dataclass(frozen=True)
@@ -80,7 +105,7 @@ class Alert:
 
 
 class Monitor:
-    """Watches a ledger; any thread may call it.
+    """Watches a ledger; any thread may call it. Alerts that the store says still hold go on, or end, here.
 
     Parameters
     ----------
@@ -92,11 +117,24 @@ class Monitor:
         self.thresholds = thresholds or Thresholds()
         self._weight = region_weight
         self._lock = threading.Lock()
-        self._raised: dict[str, tuple[Alert, int | None]] = {}
+        self._raised: dict[str, tuple[Alert, int | None]] = {
+            e.what: (Alert(f"{e.at}Z", e.level, e.what, e.text, e.value or 0.0, e.threshold or 0.0), number)
+            for number, e in ledger.store.open_alerts().items()
+        }
+        self._found: dict[str, tuple[Ledger, int, Any]] = {}
         self.solves: deque[Solve] = deque(maxlen=_SOLVES)
         self.solves_by_outcome: dict[str, int] = {}
         self.solve_seconds = 0.0
         self._day = max(1, round(_DAY_S / ledger.slot_seconds))
+
+    def meter(self, entries: Sequence[Entry]) -> None:
+        """Meters have spoken.
+
+        Raises
+        ------
+        StoreError : what they say could not be kept.
+        """
+        self.ledger.write("meter", entries)
 
     def begin_period(self, ledger: Ledger) -> None:
         """Go on with the books of the next period."""
@@ -141,38 +179,52 @@ class Monitor:
     def footprints(self) -> dict[str, dict[str, Any]]:
         """By kind: who is worst, its total, the average, and the baseline's worst; with their history.
 
-        Totals are metered where meters have spoken and not region-weighted; the worst is the weighted worst.
+        Totals are metered where meters have spoken, region-weighted, and of the slots that are accounted for
+        by the baseline too, which those are not that still wait for meters. Only to be read.
         """
+        return dict(self._once("footprints", self._footprints))
+
+    def regions(self) -> list[dict[str, Any]]:
+        """By region: footprints as metered and as estimated, and their drift in the last day. Only to be
+        read.
+        """
+        return list(self._once("regions", self._regions))
+
+    def _once(self, name: str, find: Callable[[Ledger], Any]) -> Any:
+        """What was found when the books were last changed, or is found now."""
         with self._lock:
             ledger = self.ledger
-        first = len(ledger.quantities) - len(ledger.kinds)
-        run, base = ledger.actual[:, :, first:], ledger.account("baseline")[:, :, first:]
-        known = np.flatnonzero(~np.isnan(run).all((1, 2)))
+        changes = ledger.changes
+        kept = self._found.get(name)
+        if kept is None or kept[0] is not ledger or kept[1] != changes:
+            self._found[name] = kept = ledger, changes, find(ledger)
+        return kept[2]
+
+    def _footprints(self, ledger: Ledger) -> dict[str, dict[str, Any]]:
+        base = ledger.by_kind("baseline")
+        known = np.flatnonzero(~np.isnan(base).all((1, 2)))
         if not len(known):
             return {}
         last = int(known[-1]) + 1
-        sums = [np.nancumsum(each[:last], axis=0) for each in (run, base)]
+        base = base[:last]
+        run = np.where(np.isnan(base), np.nan, ledger.by_kind()[:last])
+        total, nearest = (np.nancumsum(each, axis=0) * self._weight for each in (run, base))
         step = -(-last // _HISTORY)
-        shown = np.unique(np.append(np.arange(step - 1, last, step), last - 1))
-        out = {}
-        for k, kind in enumerate(ledger.kinds):
-            weighted = sums[0][:, :, k] * self._weight[:, k]
-            worst = weighted.argmax(1)
-            own = sums[0][np.arange(last), worst, k]
-            nearest = sums[1][np.arange(last), (sums[1][:, :, k] * self._weight[:, k]).argmax(1), k]
-            out[kind] = {
-                "worst_region": ledger.regions[int(worst[-1])],
-                "worst": float(own[-1]),
-                "average": float(sums[0][-1, :, k].mean()),
-                "baseline_worst": float(nearest[-1]),
-                "history": [[f"{ledger.start_of(int(t))}Z", float(own[t]), float(nearest[t])] for t in shown],
+        shown = np.arange(last - 1, -1, -step)[::-1]
+        times = [f"{ledger.start_of(int(t))}Z" for t in shown]
+        worst, baseline = total.max(1)[shown].T.tolist(), nearest.max(1)[shown].T.tolist()
+        return {
+            kind: {
+                "worst_region": ledger.regions[int(total[-1, :, k].argmax())],
+                "worst": worst[k][-1],
+                "average": float(total[-1, :, k].mean()),
+                "baseline_worst": baseline[k][-1],
+                "history": [list(each) for each in zip(times, worst[k], baseline[k], strict=True)],
             }
-        return out
+            for k, kind in enumerate(ledger.kinds)
+        }
 
-    def regions(self) -> list[dict[str, Any]]:
-        """By region: footprints as metered and as estimated, and their drift in the last day."""
-        with self._lock:
-            ledger = self.ledger
+    def _regions(self, ledger: Ledger) -> list[dict[str, Any]]:
         metered, estimated = ledger.footprints("meter"), ledger.footprints("estimate")
         drift = ledger.drift(self._day, self._last(ledger))
         return [
@@ -206,12 +258,10 @@ class Monitor:
 
     def _books(self, slot: int) -> list[_Figure]:
         ledger, limit = self.ledger, self.thresholds
-        window = slice(max(slot - self._day, 0), slot)
-        first = len(ledger.quantities) - len(ledger.kinds)
         found = []
-        day = ledger.actual[window]
+        day = ledger.by_kind()[max(slot - self._day, 0) : slot]
         if (~np.isnan(day).all((1, 2))).sum() >= _FEWEST:
-            totals = np.nansum(day[:, :, first:], axis=0) * self._weight
+            totals = np.nansum(day, axis=0) * self._weight
             for k, kind in enumerate(ledger.kinds):
                 ratio = totals[:, k].max() / max(totals[:, k].mean(), 1e-300)
                 who = ledger.regions[int(totals[:, k].argmax())]
@@ -251,14 +301,14 @@ class Monitor:
     def _signals(self, signals: Iterable[Mapping[str, Any]]) -> list[_Figure]:
         found = []
         for each in signals:
-            age, limit = float(each["age_s"]), self.thresholds.signal_age
-            name = f"signal {each['kind']} {each['region']}"
+            age, fallback = each["age_s"], each.get("fallback")
+            late = 2.0 if fallback or age is None else age / self.thresholds.signal_age
             why = each.get("problem") or f"{age:,.0f} s old"
             text = f"{each['kind']} of {each['region']}: {why}"
-            if each.get("fallback"):
-                text += f", {each['fallback']} instead"
-                age = max(age, 2.0 * limit)
-            found.append(_Figure(name, "warning", text, age / limit, 1.0))
+            if fallback or age is None:
+                text += f", {fallback or 'nothing'} instead"
+            name = f"signal {each['kind']} {each['region']}"
+            found.append(_Figure(name, "warning", text, late, 1.0))
         return found
 
     def _settle(self, found: list[_Figure], now: np.datetime64) -> None:
@@ -273,7 +323,10 @@ class Monitor:
                 alert = Alert(f"{now}Z", level, what, text, value, threshold)
                 self._raised[what] = alert, self._keep(alert, now)
             else:
-                self._raised[what] = replace(raised[0], text=text, value=value), raised[1]
+                self._raised[what] = (
+                    replace(raised[0], text=text, value=value, threshold=threshold),
+                    raised[1],
+                )
         for what in set(self._raised) - holding:
             _, number = self._raised.pop(what)
             if number is not None:

@@ -18,10 +18,13 @@ import numpy as np
 import sqlalchemy as sql
 from sqlalchemy.dialects import postgresql, sqlite
 
+from eglb.live import schema
 from eglb.live.weights import WeightTable
 
 Array = np.ndarray
 
+NOTE = "service"
+"""That of what the service is, and of its clock."""
 _SERIES = ("meter", "estimate", "baseline", "served")
 _BATCH = 5000
 _WAIT_S = 5
@@ -44,6 +47,23 @@ class Entry(NamedTuple):
     value: float
 
 
+class Account(NamedTuple):
+    """What the slots of a span come to for one quantity of one place.
+
+    `slots` have been accounted for by estimate, `metered_slots` of them have been metered. `actual` counts
+    the meter where it has spoken, else the estimate; `baseline` is NaN where none is known.
+    """
+
+    place: str
+    quantity: str
+    slots: int
+    metered_slots: int
+    estimated: float
+    metered: float
+    actual: float
+    baseline: float
+
+
 @dataclass(frozen=True)
 class Event:
     """Something an operator may want to know; an alert has an `until` once it is over."""
@@ -57,64 +77,6 @@ class Event:
     until: np.datetime64 | None = None
 
 
-_meta = sql.MetaData()
-_series = sql.Table(
-    "series",
-    _meta,
-    sql.Column("what", sql.String(16), primary_key=True),
-    sql.Column("slot", sql.BigInteger, primary_key=True),
-    sql.Column("place", sql.String(200), primary_key=True),
-    sql.Column("quantity", sql.String(100), primary_key=True),
-    sql.Column("value", sql.Double, nullable=False),
-)
-_tables = sql.Table(
-    "tables",
-    _meta,
-    sql.Column("version", sql.BigInteger, primary_key=True, autoincrement=False),
-    sql.Column("slot", sql.BigInteger, nullable=False, index=True),
-    sql.Column("source", sql.String(16), nullable=False),
-    sql.Column("note", sql.Text, nullable=False),
-    sql.Column("body", sql.Text, nullable=False),
-)
-_signals = sql.Table(
-    "signals",
-    _meta,
-    sql.Column("slot", sql.BigInteger, primary_key=True),
-    sql.Column("kind", sql.String(100), primary_key=True),
-    sql.Column("region", sql.String(200), primary_key=True),
-    sql.Column("value", sql.Double, nullable=False),
-    sql.Column("unit", sql.String(40), nullable=False),
-    sql.Column("at", sql.BigInteger, nullable=False),
-    sql.Column("source", sql.String(200), nullable=False),
-    sql.Column("fallback", sql.String(40)),
-    sql.Column("problem", sql.Text),
-)
-_events = sql.Table(
-    "events",
-    _meta,
-    sql.Column("id", sql.Integer, primary_key=True),
-    sql.Column("at", sql.BigInteger, nullable=False, index=True),
-    sql.Column("level", sql.String(16), nullable=False),
-    sql.Column("what", sql.String(100), nullable=False),
-    sql.Column("text", sql.Text, nullable=False),
-    sql.Column("value", sql.Double),
-    sql.Column("threshold", sql.Double),
-    sql.Column("until", sql.BigInteger),
-)
-_notes = sql.Table(
-    "notes",
-    _meta,
-    sql.Column("name", sql.String(40), primary_key=True),
-    sql.Column("text", sql.Text, nullable=False),
-)
-_of_slots = {
-    "series": _series.c.slot,
-    "tables": _tables.c.slot,
-    "signals": _signals.c.slot,
-    "events": _events.c.at,
-}
-
-
 class Store:
     """The database of one service; any thread may call it.
 
@@ -122,13 +84,14 @@ class Store:
     ----------
     url : a path of a SQLite file, made if it does not exist, or a URL: ``sqlite:///FILE``,
         ``postgresql://USER@HOST/NAME``.
+    create : make what does not exist yet; else it must be a store already.
 
     Raises
     ------
     StoreError : it cannot be opened, or is not a store.
     """
 
-    def __init__(self, url: str | Path) -> None:
+    def __init__(self, url: str | Path, create: bool = True) -> None:
         text = str(url)
         if "://" not in text:
             text = f"sqlite:///{text}"
@@ -145,10 +108,12 @@ class Store:
             raise StoreError(f"store {text.split('@')[-1]}: {error}") from None
         if self._engine.dialect.name == "sqlite":
             sql.event.listen(self._engine, "connect", _set_up_sqlite)
+        if not create:
+            self._require()
         # SQLite has one writer; waiting here is fair, waiting in SQLite is not.
         self._writing = threading.Lock()
         with self._caught(), self._engine.begin() as connection:
-            _meta.create_all(connection)
+            schema.meta.create_all(connection)
 
     @property
     def name(self) -> str:
@@ -176,14 +141,14 @@ class Store:
             for each in entries
             for slot in [_seconds(each.slot)]
         }
-        self._upsert(_series, list(rows.values()))
+        self._upsert(schema.series, list(rows.values()))
         return len(rows)
 
     def read(
         self, what: str, since: np.datetime64, until: np.datetime64, quantity: str | None = None
     ) -> list[Entry]:
         """Values of the slots from `since` on and before `until`, in the order of slots."""
-        s = _series.c
+        s = schema.series.c
         query = (
             sql.select(s.slot, s.place, s.quantity, s.value)
             .where(s.what == what, s.slot >= _seconds(since), s.slot < _seconds(until))
@@ -195,13 +160,48 @@ class Store:
 
     def totals(self, what: str, since: np.datetime64, until: np.datetime64) -> dict[tuple[str, str], float]:
         """Sums over these slots, by place and quantity."""
-        s = _series.c
+        s = schema.series.c
         query = (
             sql.select(s.place, s.quantity, sql.func.sum(s.value))
             .where(s.what == what, s.slot >= _seconds(since), s.slot < _seconds(until))
             .group_by(s.place, s.quantity)
         )
         return {(place, quantity): float(value) for place, quantity, value in self._rows(query)}
+
+    def accounts(self, since: np.datetime64, until: np.datetime64) -> list[Account]:
+        """What was estimated of these slots and what meters say of them, by place and quantity."""
+        estimate, meter, baseline = (schema.series.alias(what) for what in ("estimate", "meter", "baseline"))
+
+        def beside(other: Any) -> Any:
+            same = [other.c[name] == estimate.c[name] for name in ("slot", "place", "quantity")]
+            return sql.and_(other.c.what == other.name, *same)
+
+        e, m, b = estimate.c, meter.c, baseline.c
+        add, count = sql.func.sum, sql.func.count
+        query = (
+            sql.select(
+                e.place,
+                e.quantity,
+                count(),
+                count(m.value),
+                add(e.value),
+                sql.func.coalesce(add(m.value), 0.0),
+                add(sql.func.coalesce(m.value, e.value)),
+                add(b.value),
+            )
+            .select_from(estimate.outerjoin(meter, beside(meter)).outerjoin(baseline, beside(baseline)))
+            .where(e.what == "estimate", e.slot >= _seconds(since), e.slot < _seconds(until))
+            .group_by(e.place, e.quantity)
+            .order_by(e.place, e.quantity)
+        )
+        return [Account(*row[:-1], np.nan if row[-1] is None else row[-1]) for row in self._rows(query)]
+
+    def span(self) -> tuple[np.datetime64, np.datetime64] | None:
+        """The first and the last slot that is accounted for by estimate; None if none is."""
+        s = schema.series.c
+        query = sql.select(sql.func.min(s.slot), sql.func.max(s.slot)).where(s.what == "estimate")
+        first, last = self._rows(query)[0]
+        return None if first is None else (_time(first), _time(last))
 
     def save_table(self, table: WeightTable) -> None:
         """Keep a table that is about to be published."""
@@ -219,7 +219,7 @@ class Store:
             "note": table.note,
             "body": json.dumps(body),
         }
-        self._upsert(_tables, [row])
+        self._upsert(schema.tables, [row])
 
     def last_table(self) -> WeightTable | None:
         """The newest one; None in a new store."""
@@ -229,7 +229,7 @@ class Store:
 
     def tables(self, limit: int = 100) -> list[WeightTable]:
         """The newest ones, the newest first."""
-        t = _tables.c
+        t = schema.tables.c
         query = (
             sql.select(t.version, t.slot, t.source, t.note, t.body).order_by(t.version.desc()).limit(limit)
         )
@@ -254,20 +254,31 @@ class Store:
             )
         return found
 
+    def tables_by_source(self) -> dict[str, int]:
+        """How many there are, by where they come from."""
+        source = schema.tables.c.source
+        query = sql.select(source, sql.func.count()).group_by(source).order_by(source)
+        return {row[0]: row[1] for row in self._rows(query)}
+
+    def units(self) -> dict[str, str]:
+        """Units of signals, by kind."""
+        s = schema.signals.c
+        return {row[0]: row[1] for row in self._rows(sql.select(s.kind, s.unit).distinct())}
+
     def save_note(self, name: str, text: str) -> None:
         """Keep something about the service itself, over what was there."""
-        self._upsert(_notes, [{"name": name, "text": text}])
+        self._upsert(schema.notes, [{"name": name, "text": text}])
 
     def note(self, name: str) -> str | None:
         """What was kept by this name; None if nothing."""
-        found = self._rows(sql.select(_notes.c.text).where(_notes.c.name == name))
+        found = self._rows(sql.select(schema.notes.c.text).where(schema.notes.c.name == name))
         return found[0][0] if found else None
 
     def save_signals(self, slot: np.datetime64, readings: Iterable[dict[str, Any]]) -> None:
         """Keep what was read for a slot: kind, region, value, unit, at, source, fallback and problem each."""
         seconds = _seconds(slot)
         self._upsert(
-            _signals,
+            schema.signals,
             [
                 {**row, "slot": seconds, "value": float(row["value"]), "at": _seconds(row["at"])}
                 for row in readings
@@ -276,9 +287,9 @@ class Store:
 
     def signals(self, since: np.datetime64, until: np.datetime64) -> list[dict[str, Any]]:
         """What was read for these slots."""
-        s = _signals.c
+        s = schema.signals.c
         query = (
-            sql.select(_signals)
+            sql.select(schema.signals)
             .where(s.slot >= _seconds(since), s.slot < _seconds(until))
             .order_by(s.slot, s.kind, s.region)
         )
@@ -296,7 +307,7 @@ class Store:
             "until": None if event.until is None else _seconds(event.until),
         }
         with self._caught(), self._writing, self._engine.begin() as connection:
-            key = connection.execute(sql.insert(_events).values(row)).inserted_primary_key
+            key = connection.execute(sql.insert(schema.events).values(row)).inserted_primary_key
             assert key is not None
             return int(key[0])
 
@@ -304,36 +315,31 @@ class Store:
         """An alert is over."""
         with self._caught(), self._writing, self._engine.begin() as connection:
             connection.execute(
-                sql.update(_events).where(_events.c.id == number).values(until=_seconds(until))
+                sql.update(schema.events).where(schema.events.c.id == number).values(until=_seconds(until))
             )
 
     def events(self, limit: int = 100) -> list[Event]:
         """The newest, the newest first."""
-        e = _events.c
-        query = sql.select(_events).order_by(e.at.desc(), e.id.desc()).limit(limit)
-        return [
-            Event(
-                _time(row.at),
-                row.level,
-                row.what,
-                row.text,
-                row.value,
-                row.threshold,
-                None if row.until is None else _time(row.until),
-            )
-            for row in self._rows(query)
-        ]
+        e = schema.events.c
+        query = sql.select(schema.events).order_by(e.at.desc(), e.id.desc()).limit(limit)
+        return [_event(row) for row in self._rows(query)]
 
-    def prune(self, before: np.datetime64) -> int:
-        """Forget slots and events before a time; how many rows. The newest table stays."""
-        seconds, gone = _seconds(before), 0
+    def open_alerts(self) -> dict[int, Event]:
+        """Alerts that are not over, by number."""
+        e = schema.events.c
+        query = sql.select(schema.events).where(e.threshold.is_not(None), e.until.is_(None)).order_by(e.id)
+        return {row.id: _event(row) for row in self._rows(query)}
+
+    def prune(self, before: np.datetime64) -> dict[str, int]:
+        """Forget slots and events before a time; how many rows of what. The newest table stays."""
+        seconds, gone = _seconds(before), {}
         with self._caught(), self._writing, self._engine.begin() as connection:
-            newest = sql.select(sql.func.max(_tables.c.version)).scalar_subquery()
-            for name, column in _of_slots.items():
-                old = sql.delete(_meta.tables[name]).where(column < seconds)
+            newest = sql.select(sql.func.max(schema.tables.c.version)).scalar_subquery()
+            for name, column in schema.of_slots.items():
+                old = sql.delete(schema.meta.tables[name]).where(column < seconds)
                 if name == "tables":
-                    old = old.where(_tables.c.version < newest)
-                gone += connection.execute(old).rowcount
+                    old = old.where(schema.tables.c.version < newest)
+                gone[name] = connection.execute(old).rowcount
         return gone
 
     def export(self, folder: Path) -> list[Path]:
@@ -349,18 +355,27 @@ class Store:
         written = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for name, column in _of_slots.items():
-                table = _meta.tables[name]
+            for name, column in schema.of_slots.items():
+                table = schema.meta.tables[name]
                 path = folder / f"{name}.parquet"
-                schema = pa.schema([(each.name, _arrow_type(pa, each)) for each in table.columns])
-                with pq.ParquetWriter(path, schema) as writer:
+                columns = pa.schema([(each.name, _arrow_type(pa, each)) for each in table.columns])
+                with pq.ParquetWriter(path, columns) as writer:
                     for rows in self._batches(sql.select(table).order_by(column)):
                         listed = [{**row._mapping} for row in rows]
-                        writer.write_table(pa.Table.from_pylist(listed, schema))
+                        writer.write_table(pa.Table.from_pylist(listed, columns))
                 written.append(path)
         except OSError as error:
             raise StoreError(f"export to {folder}: {error}") from None
         return written
+
+    def _require(self) -> None:
+        path = self._url.database
+        if self._engine.dialect.name == "sqlite" and not (path and Path(path).is_file()):
+            raise StoreError(f"store {self.name}: there is no such file")
+        with self._caught():
+            known = sql.inspect(self._engine).get_table_names()
+        if not set(schema.meta.tables) <= set(known):
+            raise StoreError(f"store {self.name}: there are no books in it")
 
     def _upsert(self, table: sql.Table, rows: Sequence[dict[str, Any]]) -> None:
         insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[self._engine.dialect.name]
@@ -394,6 +409,11 @@ class Store:
         except sql.exc.SQLAlchemyError as error:
             reason = str(getattr(error, "orig", None) or error).splitlines()[0]
             raise StoreError(f"store {self.name}: {reason}") from None
+
+
+def _event(row: Any) -> Event:
+    until = None if row.until is None else _time(row.until)
+    return Event(_time(row.at), row.level, row.what, row.text, row.value, row.threshold, until)
 
 
 def _set_up_sqlite(connection: Any, _: Any) -> None:

@@ -16,6 +16,7 @@ from typing import NoReturn
 import click
 
 from eglb import __version__
+from eglb.cli.books import books_group
 from eglb.cli.cluster import cluster_group
 from eglb.cli.compare import compare_command
 from eglb.cli.data import data_group
@@ -57,6 +58,7 @@ cli.add_command(report_command)
 cli.add_command(explain_command)
 cli.add_command(scenario_group)
 cli.add_command(data_group)
+cli.add_command(books_group)
 cli.add_command(cluster_group)
 scenario_group.add_command(estimate_command)
 scenario_group.add_command(data_plane_command)
@@ -72,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     signal.signal(signal.SIGINT, _interrupt_once)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = cli.main(args=given, prog_name="eglb", standalone_mode=False) or 0
+        code = cli.main(args=given, prog_name="eglb", standalone_mode=False, obj=given) or 0
     except click.ClickException as error:
         error.show()
         code = _report(given, "wrong_input", [error.format_message()], error.exit_code, shown=True)

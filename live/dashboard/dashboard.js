@@ -55,7 +55,7 @@ function header(state) {
 function reading(signal, sinceSlot) {
   return {
     ...signal,
-    old: signal.fallback === "annual mean" || !known(signal.value) ? null : signal.age_s + sinceSlot,
+    old: known(signal.age_s) ? signal.age_s + sinceSlot : null,
     fresh: signal.ok && !signal.fallback,
   };
 }
