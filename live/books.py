@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from eglb.live.periods import Periods
-from eglb.live.store import Account, Store, StoreError
+from eglb.live.store import NOTE, Account, Store, StoreError
 from eglb.sims.problems import InputError
 
-_NOTE, _KIND, _PER_MWH = "service", "footprint:", "/MWh"
+_KIND, _PER_MWH = "footprint:", "/MWh"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Books:
         ------
         StoreError : no service has begun to keep any there.
         """
-        note = store.note(_NOTE)
+        note = store.note(NOTE)
         if note is None:
             raise StoreError(f"store {store.name}: no service has kept books in it")
         told = json.loads(note)

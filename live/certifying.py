@@ -16,7 +16,7 @@ from eglb.live.periods import Periods
 from eglb.live.planner import Planner
 from eglb.live.series import Series
 
-_HISTORY = 500
+_HISTORY = 300
 
 
 class Certifying:
@@ -32,8 +32,8 @@ class Certifying:
         self._since = since
         self._asked: deque[tuple[int, Future[Standing]]] = deque()
         self._standings: dict[int, tuple[int, Standing]] = {}
-        self.history: deque[tuple[np.datetime64, float]] = deque(maxlen=_HISTORY)
-        """Gaps by slot."""
+        self.history: list[tuple[np.datetime64, float]] = []
+        """Gaps by slot; the older, the fewer."""
         self.problem = ""
         """Why the last one failed, if it did."""
 
@@ -60,6 +60,8 @@ class Certifying:
                 continue
             self._standings[self._periods.of(slot)[0]] = slot, standing
             self.history.append((self._periods.time(slot), _gap(standing)))
+            if len(self.history) > _HISTORY:
+                del self.history[1:-1:2]
 
     @property
     def latest(self) -> tuple[Standing, float] | None:

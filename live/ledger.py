@@ -44,9 +44,12 @@ class Ledger:
         self.slots = slots
         self._row = {name: i for i, name in enumerate(self.regions)}
         self._column = {name: q for q, name in enumerate(self.quantities)}
-        shape = (slots, len(self.regions), len(self.quantities))
-        self._account = {what: np.full(shape, np.nan) for what in ACCOUNTS}
-        self._latency = np.full(shape[:2], np.nan)
+        shape = (slots, len(self.regions))
+        # Sums are over slots of one quantity: these lie side by side.
+        self._account = {
+            what: np.moveaxis(np.full((len(self.quantities), *shape), np.nan), 0, -1) for what in ACCOUNTS
+        }
+        self._latency = np.full(shape, np.nan)
         self.changes = 0
         """Counts up with everything that is entered."""
         for what in ACCOUNTS:

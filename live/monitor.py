@@ -207,12 +207,15 @@ class Monitor:
             return {}
         last = int(known[-1]) + 1
         base = base[:last]
-        run = np.where(np.isnan(base), np.nan, ledger.by_kind()[:last])
-        total, nearest = (np.nancumsum(each, axis=0) * self._weight for each in (run, base))
-        step = -(-last // _HISTORY)
-        shown = np.arange(last - 1, -1, -step)[::-1]
+        run = np.where(np.isnan(base), 0.0, ledger.by_kind()[:last])
+        shown = np.arange(last - 1, -1, -(-(-last // _HISTORY)))[::-1]
+        starts = np.append(0, shown[:-1] + 1)
+        total, nearest = (
+            np.add.reduceat(np.nan_to_num(each), starts, axis=0).cumsum(0) * self._weight
+            for each in (run, base)
+        )
         times = [f"{ledger.start_of(int(t))}Z" for t in shown]
-        worst, baseline = total.max(1)[shown].T.tolist(), nearest.max(1)[shown].T.tolist()
+        worst, baseline = total.max(1).T.tolist(), nearest.max(1).T.tolist()
         return {
             kind: {
                 "worst_region": ledger.regions[int(total[-1, :, k].argmax())],

@@ -14,9 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from eglb.live.ledger import Ledger
 from eglb.live.metrics import LiveMetrics
-from eglb.live.monitor import Monitor, Solve
+from eglb.live.monitor import Monitor, Solve, Thresholds
 from eglb.live.store import Entry, Store, StoreError
 from eglb.live.weights import WeightTable
+from eglb.sims.problems import InputError
 
 NOON = np.datetime64("2023-07-01T12:00:00")
 HOUR = np.timedelta64(3600, "s")
@@ -144,12 +145,16 @@ def test_solves_signals_and_regions_that_fail_raise_alerts(ledger: Ledger) -> No
     signals = [
         {"kind": "price", "region": "a", "age_s": 10.0, "fallback": None, "problem": None},
         {"kind": "price", "region": "b", "age_s": 5.0 * 3600, "fallback": None, "problem": None},
-        {"kind": "price", "region": "c", "age_s": 0.0, "fallback": "annual mean", "problem": "timed out"},
+        {"kind": "price", "region": "c", "age_s": None, "fallback": "annual mean", "problem": "timed out"},
+        {"kind": "water", "region": "c", "age_s": None, "fallback": None, "problem": "refused"},
     ]
     alerts = {a.what: a.text for a in monitor.look(NOON, signals, {"c": "no answer"})}
-    assert set(alerts) == {"slow solve", "no plan", "signal price b", "signal price c", "region c"}
+    assert set(alerts) == {"slow solve", "no plan", "region c"} | {
+        f"signal {each}" for each in ("price b", "price c", "water c")
+    }
     assert alerts["no plan"] == "served from last plan: too late"
     assert alerts["signal price c"] == "price of c: timed out, annual mean instead"
+    assert alerts["signal water c"] == "water of c: refused, nothing instead"
     monitor.solved(Solve("-", 1.0, 10.0, "plan"))
     assert monitor.look(NOON, signals[:1]) == []
 
@@ -160,7 +165,7 @@ def test_inequity_of_the_last_day(ledger: Ledger) -> None:
         values = np.ones((3, 5))
         values[2, 4] = 100.0
         ledger.record("estimate", slot, values)
-    monitor.thresholds = type(monitor.thresholds)(inequity=2.0)
+    monitor.thresholds = Thresholds.parse(["inequity=2"])
     assert [a.text for a in monitor.look(NOON + 12 * HOUR)] == [
         "c has 2.94 times the average water of the last day"
     ]
@@ -176,6 +181,76 @@ def test_footprints_are_set_beside_the_baseline(ledger: Ledger) -> None:
     assert found["carbon"]["history"][-1][0] == "2023-07-01T21:00:00Z"
 
 
+def test_slots_that_wait_for_their_meters_are_on_neither_side(ledger: Ledger) -> None:
+    monitor = filled(ledger, 10)
+    before = monitor.footprints()
+    ledger.record("estimate", 10, np.full((3, 5), 50.0))
+    assert monitor.footprints() == before
+    ledger.record("baseline", 10, np.full((3, 5), 7.0))
+    assert monitor.footprints()["carbon"]["worst"] == 60.0
+    assert monitor.footprints()["carbon"]["baseline_worst"] == 37.0
+
+
+def test_the_worst_region_is_the_worst_by_its_weight_on_both_sides(ledger: Ledger) -> None:
+    filled(ledger, 10)
+    found = Monitor(ledger, np.array([[1.0, 1.0], [4.0, 1.0], [1.0, 1.0]])).footprints()
+    assert (found["carbon"]["worst_region"], found["carbon"]["worst"]) == ("b", 40.0)
+    assert found["carbon"]["baseline_worst"] == pytest.approx(30.0)  # of a: b has 4 x 0.1 a slot
+    assert found["water"]["worst"] == 10.0
+
+
+def test_a_long_history_is_thinned_to_its_newest_point(store: Store) -> None:
+    slots = 1000
+    ledger = Ledger(store, REGIONS, KINDS, NOON, 3600.0, slots)
+    for what in ("estimate", "baseline"):
+        entries = [
+            Entry(ledger.start_of(t), region, f"footprint:{kind}", 1.0 + (region == "b"))
+            for t in range(slots)
+            for region in REGIONS
+            for kind in KINDS
+        ]
+        ledger.write(what, entries)
+    history = Monitor(ledger, np.ones((3, 2))).footprints()["water"]["history"]
+    assert 100 < len(history) <= 300
+    assert history[-1] == [f"{ledger.start_of(slots - 1)}Z", 2.0 * slots, 2.0 * slots]
+    hours = [1 + int((np.datetime64(time[:-1]) - NOON) / HOUR) for time, _, _ in history]
+    assert [row[1] for row in history] == [2.0 * hour for hour in hours]
+    assert len(set(np.diff(hours))) == 1
+
+
+def test_books_are_added_up_again_only_when_they_have_changed(ledger: Ledger) -> None:
+    monitor = filled(ledger, 3)
+    first = monitor.regions()[0]
+    assert monitor.regions()[0] is first
+    meter(ledger, 0, "a", footprint_of_water=5.0)
+    assert monitor.regions()[0]["metered"]["water"] == 7.0
+
+
+def test_an_alert_that_held_when_a_service_was_killed_goes_on(ledger: Ledger, store: Store) -> None:
+    Monitor(ledger, np.ones((3, 2))).look(NOON, unhealthy={"a": "no answer", "b": "no answer"})
+    again = Monitor(ledger, np.ones((3, 2)))
+    assert {each.what for each in again.alerts} == {"region a", "region b"}
+    again.look(NOON + HOUR, unhealthy={"a": "no answer"})
+    assert [(e.what, e.until) for e in store.events()] == [("region b", NOON + HOUR), ("region a", None)]
+    assert [e.what for e in store.open_alerts().values()] == ["region a"]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("inequality=2", "none of inequity, cost, drift, solve, signal_age"),
+        ("drift=some", "'some' is not a number above 0"),
+        ("drift=0", "'0' is not a number above 0"),
+        ("drift", "'' is not a number above 0"),
+        ("drift=inf", "'inf' is not a number above 0"),
+    ],
+)
+def test_what_is_no_threshold(given: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        Thresholds.parse(["cost=0.2", given])
+    assert Thresholds.parse(["cost=0.2", "drift=3"]) == Thresholds(cost=0.2, drift=3.0)
+
+
 def test_metrics_are_what_prometheus_reads(ledger: Ledger) -> None:
     monitor = filled(ledger, 10, metered=2.0, off="b")
     monitor.solved(Solve("-", 0.5, 10.0, "plan"))
@@ -188,7 +263,10 @@ def test_metrics_are_what_prometheus_reads(ledger: Ledger) -> None:
         table=lambda: table,
         now=lambda: NOON + HOUR,
         routed=lambda: {("g", "b"): 12},
-        signals=lambda: [{"kind": "price", "region": "a", "age_s": 4.0, "fallback": None}],
+        signals=lambda: [
+            {"kind": "price", "region": "a", "age_s": 4.0, "fallback": None},
+            {"kind": "price", "region": "b", "age_s": None, "fallback": "annual mean"},
+        ],
         healthy=lambda: {"a": True, "b": False},
         gap=lambda: 0.01,
     )
@@ -206,4 +284,7 @@ def test_metrics_are_what_prometheus_reads(ledger: Ledger) -> None:
     assert samples["eglb_routed_requests_total", "b", "g"] == 12.0
     assert samples["eglb_region_healthy", "b"] == 0.0
     assert samples["eglb_solves_total", "plan"] == 1.0
+    assert samples["eglb_signal_age_seconds", "a", "price"] == 4.0
+    assert samples["eglb_signal_fallback", "b", "price"] == 1.0
+    assert ("eglb_signal_age_seconds", "b", "price") not in samples
     assert samples["eglb_certified_gap",] == 0.01
