@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +32,20 @@ class Clock:
         self.speed = speed
         self.origin = time.time() if origin is None else origin
         self._reached = self.start
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Clock:
+        """The one that `told` is about."""
+        speed = math.inf if told["speed"] is None else told["speed"]
+        return cls(np.datetime64(told["start"]), speed, told["origin"])
+
+    def told(self) -> dict[str, Any]:
+        """What another process has to know to have the same time, as JSON; of a clock that stands still, as
+        of now.
+        """
+        endless = math.isinf(self.speed)
+        start = self._reached if endless else self.start
+        return {"start": f"{start}", "origin": self.origin, "speed": None if endless else self.speed}
 
     def now(self) -> np.datetime64:
         """UTC, datetime64[ms]."""

@@ -396,13 +396,13 @@ class Controller:
     def _show(self, slot: int) -> None:
         """Lay open where the service stands."""
         signals = signal_rows(self._readings)
+        self.books.monitor.look(self.periods.time(slot), signals, self._down())
         self.desk.show(
             slot={"number": slot + 1, "of": self.periods.slots},
             certificate=certificate_shown(self._certifying),
             signals=signals,
             regions=prices_shown(self.series, slot),
         )
-        self.books.monitor.look(self.periods.time(slot), signals, self._down())
 
     def _passed(self, slot: int) -> float:
         """Real seconds since the start of a slot."""

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
 
-from eglb.live.metrics import LiveMetrics
-from eglb.live.monitor import Monitor
+from eglb.live.metrics import LiveMetrics, Watch
 from eglb.live.router import Router, UnknownName
 from eglb.live.store import Entry, Event, Store
 from eglb.live.weights import WeightTable
 from eglb.sims.scenario import Scenario
 
 Array = np.ndarray
+
+_REPORTS = "reports"
+"""Note of the store: regions that were reported down, and why."""
 
 
 class NoBooks(Exception):
@@ -47,14 +51,21 @@ class Desk:
         router: Router,
         clock: Timekeeper,
         store: Store | None = None,
-        monitor: Monitor | None = None,
+        monitor: Watch | None = None,
     ) -> None:
         self.scenario, self.router, self.clock = scenario, router, clock
         self.store, self.monitor = store, monitor
+        self._watchers: set[Callable[[], None]] = set()
         self.kinds = tuple(kind.name for kind in scenario.footprints)
-        self._lock = threading.Lock()
+        self._lock, self._reporting = threading.Lock(), threading.Lock()
         self._shown: dict[str, Any] = {}
         self.metrics = None if monitor is None else self._metrics(monitor)
+        self.recall()
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """What `show` was given, newest each."""
+        return self._shown
 
     def show(self, **sections: Any) -> None:
         """Replace what the controller knows best: top-level sections of `state`, each whole.
@@ -63,9 +74,33 @@ class Desk:
         """
         with self._lock:
             self._shown = {**self._shown, **sections}
+        self._tell()
+
+    @contextmanager
+    def watched(self, tell: Callable[[], None]) -> Iterator[None]:
+        """`tell` is called, in the thread that does it, when something is shown or reported."""
+        self._watchers.add(tell)
+        try:
+            yield
+        finally:
+            self._watchers.discard(tell)
+
+    def recall(self) -> None:
+        """Know again what was reported of regions, as the store does.
+
+        Raises
+        ------
+        StoreError : it cannot be read.
+        """
+        kept = None if self.store is None else self.store.note(_REPORTS)
+        down = {} if kept is None else json.loads(kept)
+        for region in self.router.regions:
+            self.router.mark(region, region not in down, down.get(region, ""), by="report")
 
     def ready(self) -> tuple[bool, list[str]]:
-        """Whether requests are routed as they should be, and what is wrong."""
+        """Whether requests are routed as they should be, and what is wrong; that nobody plans at the moment
+        is wrong, but the table in force still counts.
+        """
         view = self.router.view
         if view is None:
             return False, ["there is no table of weights yet"]
@@ -75,7 +110,11 @@ class Desk:
         lost = [name for name, row in zip(self.router.gateways, view.share, strict=True) if not row.any()]
         if lost:
             problems.append(f"no region is up that is in reach of {', '.join(lost)}")
-        return not problems, problems
+        ready = not problems
+        process = self._shown.get("coordinator")
+        if process is not None and not process["up"]:
+            problems.append(process["why"])
+        return ready, problems
 
     def meter(self, rows: Sequence[Mapping[str, Any]]) -> int:
         """Enter what meters say of slots, regions and gateways; how many values.
@@ -91,7 +130,7 @@ class Desk:
         """
         entries = [entry for row in rows for entry in self._entries(row)]
         if self.monitor is not None:
-            self.monitor.ledger.write("meter", entries)
+            self.monitor.meter(entries)
         elif self.store is not None:
             self.store.write("meter", entries)
         else:
@@ -117,6 +156,9 @@ class Desk:
         """
         changed = self.router.mark(region, healthy, why, by="report")
         if changed and self.store is not None:
+            with self._reporting:
+                self.store.save_note(_REPORTS, json.dumps(self.router.said_by("report")))
+            self._tell()
             text = f"{region} is reported {'up' if healthy else 'down'}{f': {why}' if why else ''}"
             self.store.save_event(Event(self.clock.now(), "info", "health", text))
         return changed
@@ -195,6 +237,7 @@ class Desk:
             "flows": [],
             "footprints": {},
             "certificate": None,
+            "coordinator": None,
             "signals": [],
             "solves": [],
             "alerts": [],
@@ -221,20 +264,25 @@ class Desk:
         }
         state["regions"] = self._regions(shown.get("regions", {}), watched.get("regions", []))
         state["gateways"] = self._gateways(shown.get("gateways", {}))
-        return dict(_plain(state))
+        return dict(plain(state))
 
-    def _metrics(self, monitor: Monitor) -> LiveMetrics:
+    def _tell(self) -> None:
+        for tell in self._watchers.copy():
+            tell()
+
+    def _metrics(self, monitor: Watch) -> LiveMetrics:
         def gap() -> float | None:
             return (self._shown.get("certificate") or {}).get("gap")
 
         return LiveMetrics(
             monitor,
             table=lambda: self.router.table,
-            now=self.clock.now,
+            now=lambda: self.clock.now(),
             routed=self.router.routed,
             signals=lambda: [{"kind": each["name"], **each} for each in self._shown.get("signals", [])],
             healthy=lambda: {name: name not in self.router.down() for name in self.router.regions},
             gap=gap,
+            coordinator=lambda: self._shown.get("coordinator"),
         )
 
     def _regions(
@@ -372,14 +420,14 @@ def _utc(moment: np.datetime64) -> str:
     return f"{moment.astype('datetime64[s]')}Z"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """As JSON knows it: numbers of numpy as numbers, what is not finite as null."""
     if isinstance(value, Mapping):
-        return {str(name): _plain(each) for name, each in value.items()}
+        return {str(name): plain(each) for name, each in value.items()}
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, np.datetime64):
         return _utc(value)
     if isinstance(value, np.generic):

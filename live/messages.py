@@ -242,6 +242,9 @@ class State(_Told):
     flows: list[Flow]
     footprints: dict[str, FootprintState]
     certificate: dict[str, Any] | None
+    coordinator: dict[str, Any] | None = Field(
+        description="Whether the process that plans is `up`, its `restarts`, and `why` it is not up."
+    )
     signals: list[dict[str, Any]]
     solves: list[dict[str, Any]]
     alerts: list[dict[str, Any]]

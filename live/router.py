@@ -239,9 +239,18 @@ class Router:
             self._tell()
         return changed
 
-    def down(self) -> dict[str, str]:
-        """Regions that are down, and why."""
-        return {name: ", ".join(filter(None, said.values())) for name, said in self._down.items() if said}
+    def down(self, besides: str = "") -> dict[str, str]:
+        """Regions that are down, and why; or only what others than one who marks them say."""
+        found = {}
+        for name, said in self._down.items():
+            whys = [why for by, why in said.copy().items() if by != besides]
+            if whys:
+                found[name] = ", ".join(filter(None, whys))
+        return found
+
+    def said_by(self, who: str) -> dict[str, str]:
+        """Regions that one who marks them says are down, and why."""
+        return {name: said[who] for name, said in self._down.items() if who in said}
 
     def route(self, gateway: str, session: str | None = None) -> Decision:
         """Where a request of a gateway goes; those of a session to one region while it has weight.

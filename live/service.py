@@ -25,7 +25,7 @@ from eglb.live.rehearsal import Rehearsal, read_events
 from eglb.live.router import Router
 from eglb.live.series import Series
 from eglb.live.signals import open_signals
-from eglb.live.store import Store
+from eglb.live.store import NOTE, Store
 from eglb.sims.audit import energy_cost, footprint_totals, plan_objective
 from eglb.sims.forecasts import Forecast, parse_forecast
 from eglb.sims.launching import launch, place_problems
@@ -39,7 +39,6 @@ Array = np.ndarray
 
 _LEFT_S = 5.0
 """How long a decision that nobody waits for any more may take to end."""
-_NOTE = "service"
 _HISTORY_H = 4 * 7 * 24.0
 
 
@@ -241,16 +240,15 @@ def open_service(
 def _time(scenario: Scenario, wanted: Wanted, store: Store) -> tuple[Clock, Periods, bool]:
     """Clock and periods, as the store knows them or as is wanted now; whether it knew them."""
     step_s = scenario.slot_hours * 3600.0
-    if (kept := store.note(_NOTE)) is not None:
+    if (kept := store.note(NOTE)) is not None:
         told = json.loads(kept)
         if told["fleet"] != _fleet(scenario):
             raise InputError(f"store {store.name} has the books of another fleet, {told['scenario']}")
         periods = Periods(np.datetime64(told["first"]), step_s, told["period"], told["slots"])
-        speed = math.inf if told["speed"] is None else told["speed"]
-        start, last = np.datetime64(told["start"]), store.last_table()
-        if math.isinf(speed) and last is not None:
-            start = last.start
-        return Clock(start, speed, told["origin"]), periods, True
+        last = store.last_table()
+        if told["speed"] is None and last is not None:
+            told["start"] = f"{last.start}"
+        return Clock.of(told), periods, True
     slots = wanted.slots
     if wanted.recorded:
         start = scenario.times[0] if wanted.start is None else wanted.start
@@ -275,11 +273,9 @@ def _remember(scenario: Scenario, store: Store, clock: Clock, periods: Periods) 
         "first": f"{periods.first}",
         "slots": periods.slots,
         "period": periods.length,
-        "start": f"{clock.start}",
-        "origin": clock.origin,
-        "speed": None if math.isinf(clock.speed) else clock.speed,
+        **clock.told(),
     }
-    store.save_note(_NOTE, json.dumps(told))
+    store.save_note(NOTE, json.dumps(told))
 
 
 def _fleet(scenario: Scenario) -> dict[str, Any]:

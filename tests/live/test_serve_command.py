@@ -53,6 +53,15 @@ class Serving:
         assert self.process.stderr is not None
         self.said += self.process.stderr
 
+    def coordinator(self) -> int:
+        """The process that plans; 0 while there is none."""
+        front = self.process.pid
+        children = Path(f"/proc/{front}/task/{front}/children").read_text().split()
+        return int(children[0]) if children else 0
+
+    def state(self) -> dict[str, Any]:
+        return dict(self.client.get("/v1/state").json())
+
     def weights(self) -> httpx.Response:
         return self.client.get("/v1/weights")
 
@@ -95,6 +104,94 @@ def wait_for(met: Callable[[], Any], patience_s: float = 60.0) -> Any:
 
 def version_of(response: httpx.Response) -> int:
     return int(response.json()["version"]) if response.status_code == 200 else 0
+
+
+class Routing(threading.Thread):
+    """Asks for the way all the time."""
+
+    def __init__(self, service: Serving) -> None:
+        super().__init__(daemon=True)
+        self._url, self._over = service.url, threading.Event()
+        self.answered, self.failed = 0, list[str]()
+        self.start()
+
+    def run(self) -> None:
+        with httpx.Client(base_url=self._url, timeout=20.0) as client:
+            while not self._over.wait(0.002):
+                answer = client.get("/v1/route", params={"gateway": "g0"})
+                if answer.status_code == 200:
+                    self.answered += 1
+                else:
+                    self.failed.append(answer.text)
+
+    def end(self) -> None:
+        self._over.set()
+        self.join(30.0)
+
+
+def test_a_coordinator_that_is_killed_is_started_again_and_no_request_is_lost(
+    serve: Callable[..., Serving], tmp_path: Path
+) -> None:
+    service = serve("--speed", 1800, "--store", tmp_path / "books.db")
+    wait_for(lambda: version_of(service.weights()) >= 2)
+    bearer = {"authorization": "Bearer secret-of-the-test"}
+    down = {"region": "r1", "healthy": False, "why": "maintenance"}
+    assert service.client.post("/v1/health", json=down, headers=bearer).status_code == 200
+    routing = Routing(service)
+    for killed in (1, 2):
+        first = wait_for(service.coordinator)
+        wait_for(lambda: service.state()["coordinator"]["up"])
+        os.kill(first, signal.SIGKILL)
+        away = wait_for(lambda: (s := service.state()) and not s["coordinator"]["up"] and s)
+        assert away["coordinator"]["restarts"] == killed
+        assert away["alerts"][0]["what"] == "coordinator"
+        ready = service.client.get("/readyz").json()
+        assert any("the last table is served until it is back" in each for each in ready["problems"])
+        assert f"eglb_coordinator_restarts_total {killed}.0" in service.client.get("/metrics").text
+        row = {"slot": away["slot"]["start_utc"], "region": "r0", "latency_ms": 20.0 + killed}
+        assert service.client.post("/v1/meter", json=row, headers=bearer).status_code == 200
+        if killed == 1:
+            up = {"region": "r1", "healthy": True}
+            assert service.client.post("/v1/health", json=up, headers=bearer).status_code == 200
+            down = {"region": "r2", "healthy": False}
+            assert service.client.post("/v1/health", json=down, headers=bearer).status_code == 200
+        version = away["table"]["version"]
+        wait_for(lambda v=version: version_of(service.weights()) > v)
+        again = service.state()
+        assert service.coordinator() != first
+        assert [each["healthy"] for each in again["regions"]] == [True, True, False, True]
+    wait_for(lambda: service.client.get("/readyz").json() == {"ready": True, "problems": []})
+    routing.end()
+    assert routing.answered > 100 and routing.failed == []
+    code, out = service.finish()
+    assert code == 0
+    assert json.loads(out)["slots_metered"] == 24
+    books = Store(tmp_path / "books.db")
+    tables = books.tables(1000)
+    assert not any(table.problems() for table in tables) and tables[0].capacity[2] == 0.0
+    assert [(e.what, e.until is not None) for e in books.events() if e.level == "critical"][:1]
+    latencies = [e.value for e in books.read("meter", tables[-1].start, tables[0].start, "latency_ms")]
+    assert latencies == [21.0, 22.0]
+    books.close()
+
+
+def test_a_front_that_is_killed_leaves_no_coordinator(serve: Callable[..., Serving], tmp_path: Path) -> None:
+    service = serve("--speed", 3600)
+    child = wait_for(service.coordinator)
+    wait_for(lambda: version_of(service.weights()))
+    service.process.kill()
+    service.process.wait()
+    wait_for(lambda: not Path(f"/proc/{child}").exists(), 10.0)
+
+
+def test_terminated_it_ends_both(serve: Callable[..., Serving], tmp_path: Path) -> None:
+    service = serve("--speed", 3600)
+    child = wait_for(service.coordinator)
+    wait_for(lambda: version_of(service.weights()))
+    service.process.terminate()
+    code, _ = service.finish()
+    assert code == 128 + signal.SIGTERM
+    assert not Path(f"/proc/{child}").exists()
 
 
 def test_killed_it_starts_again_in_the_slot_it_should_be_in_with_the_last_table(
@@ -183,13 +280,11 @@ def test_interrupted_it_ends_well_and_says_what_it_did(serve: Callable[..., Serv
         (("--store", "mysql://x/y"), "store"),
     ],
 )
-def test_what_can_be_wrong(
-    capsys: pytest.CaptureFixture[str], options: tuple[str, ...], message: str
-) -> None:
+def test_what_can_be_wrong(capfd: pytest.CaptureFixture[str], options: tuple[str, ...], message: str) -> None:
     from eglb import cli
 
     given = ["serve", FLEET, "--address", "inprocess", "--listen", "127.0.0.1:0", *options]
     with pytest.raises(SystemExit) as ended:
         cli.main(given)
     assert ended.value.code == 2
-    assert message in capsys.readouterr().err.replace("\n", " ")
+    assert message in capfd.readouterr().err.replace("\n", " ")
