@@ -59,6 +59,7 @@ def describe(store: Store) -> dict[str, Any]:
     spans: list[tuple[int, int]] = []
     if span is not None:
         first, last = (periods.slot_at(time) for time in span)
+        last = min(last, periods.slots - 1) if periods.slots is not None else last
         while first <= last:
             spans.append((first, min(periods.of(first)[1], last)))
             first = spans[-1][1] + 1

@@ -2,79 +2,31 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import shutil
-import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from postgres_server import PostgresServer
 
-from eglb.live.store import Entry, Event, Store, StoreError
+from eglb.live.store import Account, Entry, Event, Store, StoreError
 from eglb.live.weights import WeightTable
 
 NOON = np.datetime64("2023-07-01T12:00:00")
 HOUR = np.timedelta64(3600, "s")
 
 
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a database of a server started here."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not found:
-        pytest.skip("no PostgreSQL server is installed")
-    folder = tmp_path_factory.mktemp("pg")
-    run_as: list[str] = []
-    if getpass.getuser() == "root":  # which it refuses to run as
-        shutil.chown(folder, "postgres")
-        for parent in folder.parents:
-            if parent.stat().st_uid == os.getuid() and parent != Path("/tmp"):
-                parent.chmod(parent.stat().st_mode | 0o111)
-        run_as = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-    data = folder / "data"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run(
-        [*run_as, str(found[-1]), "-D", str(data), "-A", "trust", "-U", "eglb", "--no-sync"],
-        check=True,
-        **quiet,
-    )
-    server = subprocess.Popen(
-        [*run_as, str(found[-1].with_name("postgres")), "-D", str(data), "-k", str(folder), "-h", "", "-F"],
-        **quiet,
-    )
-    try:
-        ready = [
-            str(found[-1].with_name("pg_isready")),
-            "-h",
-            str(folder),
-            "-t",
-            "20",
-            "-U",
-            "eglb",
-            "-d",
-            "postgres",
-        ]
-        for _ in range(200):
-            if subprocess.run(ready, check=False, **quiet).returncode == 0:
-                break
-            threading.Event().wait(0.05)
-        yield f"postgresql://eglb@/postgres?host={folder}"
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(20)
-
-
 @pytest.fixture(params=["sqlite", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "postgres":
-        made = Store(request.getfixturevalue("postgres"))
+        made = Store(request.getfixturevalue("postgres").url)
         made.prune(np.datetime64("2100-01-01T00:00:00"))
     else:
         made = Store(tmp_path / "store.db")
@@ -232,3 +184,43 @@ def test_a_file_that_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a database, by any means" * 100)
     with pytest.raises(StoreError, match="not a database"):
         Store(tmp_path / "notes.txt")
+
+
+def test_what_postgres_acknowledged_is_there_after_its_crash(postgres: PostgresServer) -> None:
+    store = Store(postgres.url)
+    store.prune(np.datetime64("2100-01-01T00:00:00"))
+    store.write("meter", [Entry(NOON, "a", "energy_mwh", 1.0)])
+    postgres.stop(crash=True)
+    with pytest.raises(StoreError, match="connection"):
+        store.write("meter", [Entry(NOON + HOUR, "a", "energy_mwh", 2.0)])
+    postgres.start()
+    store.write("meter", [Entry(NOON + HOUR, "a", "energy_mwh", 2.0)])
+    assert [each.value for each in store.read("meter", NOON, NOON + 9 * HOUR)] == [1.0, 2.0]
+    store.close()
+
+
+def test_books_add_up_and_say_what_is_not_metered(store: Store) -> None:
+    for what, places in (("estimate", "ab"), ("meter", "a"), ("baseline", "ab")):
+        factor = {"estimate": 1.0, "meter": 2.0, "baseline": 5.0}[what]
+        entries = [Entry(NOON + h * HOUR, p, "energy_mwh", factor) for h in range(4) for p in places]
+        store.write(what, entries[:-1] if what == "meter" else entries)
+    store.write("meter", [Entry(NOON + 9 * HOUR, "a", "energy_mwh", 1.0)])
+    store.write("baseline", [Entry(NOON, "c", "energy_mwh", 1.0)])
+    assert store.accounts(NOON, NOON + 20 * HOUR) == [
+        Account("a", "energy_mwh", 4, 3, 4.0, 6.0, 7.0, 20.0),
+        Account("b", "energy_mwh", 4, 0, 4.0, 0.0, 4.0, 20.0),
+    ]
+    assert [each.actual for each in store.accounts(NOON + HOUR, NOON + 2 * HOUR)] == [2.0, 1.0]
+    assert store.span() == (NOON, NOON + 3 * HOUR)
+
+
+def test_only_what_is_a_store_is_opened_where_none_is_to_be_made(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no such file"):
+        Store(tmp_path / "books.db", create=False)
+    assert not any(tmp_path.iterdir())
+    with closing(sqlite3.connect(tmp_path / "other.db")) as other:
+        other.execute("CREATE TABLE accounts (owner TEXT)")
+    with pytest.raises(StoreError, match="no books"):
+        Store(tmp_path / "other.db", create=False)
+    Store(tmp_path / "books.db").close()
+    Store(tmp_path / "books.db", create=False).close()
