@@ -5,6 +5,7 @@ again when it dies.
 from __future__ import annotations
 
 import json
+import math
 import signal
 import socket
 import subprocess
@@ -46,7 +47,10 @@ class Told:
     @property
     def alerts(self) -> list[Alert]:
         """Those that hold."""
-        said = [Alert(**each) for each in self._said["alerts"]]
+        said = [
+            Alert(**{**each, "value": math.inf if each["value"] is None else each["value"]})
+            for each in self._said["alerts"]
+        ]
         return said if self.away is None else [self.away, *said]
 
     def footprints(self) -> dict[str, dict[str, Any]]:
