@@ -140,5 +140,7 @@ def _print(found: dict[str, Any]) -> None:
         figures += [period["footprints"][kind]["total"] for kind in kinds]
         table.add_row("all", str(period["slots"]), "", *(f"{value:,.2f}" for value in figures))
         streams.print_table(table)
+    if found["alerts"]:
+        click.echo()
     for alert in found["alerts"]:
-        click.echo(f"\n{alert['level']} since {alert['since_utc']}: {alert['text']}")
+        click.echo(f"{alert['level']} since {alert['since_utc']}: {alert['text']}")
