@@ -194,7 +194,8 @@ class Store:
             .group_by(e.place, e.quantity)
             .order_by(e.place, e.quantity)
         )
-        return [Account(*row[:-1], np.nan if row[-1] is None else row[-1]) for row in self._rows(query)]
+        rows = self._rows(query)
+        return [Account._make(np.nan if each is None else each for each in row) for row in rows]
 
     def span(self) -> tuple[np.datetime64, np.datetime64] | None:
         """The first and the last slot that is accounted for by estimate; None if none is."""
