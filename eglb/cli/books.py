@@ -68,10 +68,7 @@ def export_command(store: str, folder: Path, as_json: bool, quiet: bool) -> int:
 )
 @options.output_options
 def prune_command(store: str, before: str | None, keep: int | None, as_json: bool, quiet: bool) -> int:
-    """Forget what is old in STORE, and say what went. The newest accounting period is never touched.
-
-    `eglb serve --keep DAYS` does so once a day.
-    """
+    """Forget what is old in STORE, and say what went. The newest accounting period is never touched."""
     import numpy as np
 
     from eglb.sims.problems import InputError
