@@ -38,6 +38,11 @@ class PostgresServer:
         self._run("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", "eglb", "--no-sync")
         self.start()
 
+    def database(self, name: str) -> str:
+        """The URL of a new one."""
+        self._run("createdb", "-h", str(self._folder), "-U", "eglb", name)
+        return self.url.replace("/postgres?", f"/{name}?")
+
     def start(self) -> None:
         folder = self._folder
         command = [str(self._programs / "postgres"), "-D", str(folder / "data"), "-k", str(folder), "-h", ""]

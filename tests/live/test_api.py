@@ -347,7 +347,10 @@ class TestState:
             state = HTTP.get(f"{url}/v1/state").json()
             virginia = next(each for each in state["regions"] if each["name"] == "virginia")
             assert virginia["metered"]["water"] == 3.0
-            assert state["footprints"]["water"]["worst_region"] == "virginia"
+            assert "worst" not in state["footprints"]["water"]  # nothing to compare it with yet
+            ledger.record("baseline", 0, np.ones((len(fleet.regions), 3 + len(kinds))))
+            water = HTTP.get(f"{url}/v1/state").json()["footprints"]["water"]
+            assert (water["worst_region"], water["worst"], water["baseline_worst"]) == ("virginia", 3.0, 1.0)
             figures = HTTP.get(f"{url}/metrics").text
             where = desk.router.route("gw-tokyo", "a").region
             routed = f'eglb_routed_requests_total{{gateway="gw-tokyo",region="{where}"}} 1.0'

@@ -152,11 +152,9 @@ def test_what_can_be_wrong(eglb: Command, tmp_path: Path, words: list[str], says
 
 def test_a_service_keeps_its_books_in_postgres(postgres: PostgresServer) -> None:
     """And goes on with them when it is started again."""
-    store = Store(postgres.url)
-    store.prune(np.datetime64("2100-01-01T00:00:00"))
-    store.close()
+    url = postgres.database("live")
     half = Wanted(slots=SLOTS, period=str(PERIOD), speed=math.inf)
-    store = Store(postgres.url)
+    store = Store(url)
     with open_service(load(FLEET), half, store, on_slot=lambda served: stop(served.slot)) as service:
 
         def stop(slot: int) -> None:
@@ -166,8 +164,8 @@ def test_a_service_keeps_its_books_in_postgres(postgres: PostgresServer) -> None
         service.controller.run()
     assert {each["slots"] for each in describe(store)["periods"]} == {6, 1}
     store.close()
-    summary = served(postgres.url)
-    store = Store(postgres.url, create=False)
+    summary = served(url)
+    store = Store(url, create=False)
     check(describe(store), {**summary, "tables": store.tables_by_source()})
     assert Books.of(store).scenario == load(FLEET).name
     store.close()
