@@ -73,7 +73,7 @@ function tiles(state, signals) {
     Object.entries(footprints).slice(0, TILES)) {
     const part = against(worst, baseline);
     found.push([`Worst ${kind} so far`, [number(worst), known(worst) ? unit(name) : ""],
-      known(worst) ? `${who}; ${versus(part)}` : "nothing served yet", part !== null && part > 0 ? "warn" : ""]);
+      known(worst) ? `${who}; ${versus(part)}` : "no slot is settled yet", part !== null && part > 0 ? "warn" : ""]);
   }
   found.push(["Certified gap", percent(certificate?.gap, 2),
     certificate ? "at most, above the best plan of what has been" : "none until a slot is metered", ""]);
@@ -131,7 +131,7 @@ function lines(state) {
           + versus(against(worst, baseline)),
       }));
     }
-    figures.get(kind).show(`${title(kind)} of the worst region, ${unit(name)}`, history ?? [], "nothing served yet");
+    figures.get(kind).show(`${title(kind)} of the worst region, ${unit(name)}`, history ?? [], "no slot is settled yet");
   });
   if (!figures.has("")) {
     figures.set("", new Lines(place, {

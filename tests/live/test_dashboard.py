@@ -212,7 +212,7 @@ def test_a_service_that_has_only_begun_is_shown_too() -> None:
             "No meters yet",
             "No signals have been read yet",
             "No alert holds",
-            "nothing served yet",
+            "no slot is settled yet",
             "no request has asked for a route yet",
             "no slot has been planned yet",
         ):
