@@ -187,15 +187,32 @@ def test_a_file_that_is_no_store(tmp_path: Path) -> None:
 
 
 def test_what_postgres_acknowledged_is_there_after_its_crash(postgres: PostgresServer) -> None:
-    store = Store(postgres.url)
-    store.prune(np.datetime64("2100-01-01T00:00:00"))
-    store.write("meter", [Entry(NOON, "a", "energy_mwh", 1.0)])
+    """Whole writes, and the store goes on when the server is back."""
+    store = Store(postgres.database("crashed"))
+    acknowledged: list[int] = []
+
+    def entries(hour: int) -> list[Entry]:
+        return [Entry(NOON + hour * HOUR, place, "energy_mwh", 1.0) for place in "abcd"]
+
+    def write() -> None:
+        for hour in range(100_000):
+            try:
+                store.write("meter", entries(hour))
+            except StoreError:
+                return
+            acknowledged.append(hour)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while len(acknowledged) < 50:
+        threading.Event().wait(0.01)
     postgres.stop(crash=True)
-    with pytest.raises(StoreError, match="connection"):
-        store.write("meter", [Entry(NOON + HOUR, "a", "energy_mwh", 2.0)])
+    writer.join(20)
     postgres.start()
-    store.write("meter", [Entry(NOON + HOUR, "a", "energy_mwh", 2.0)])
-    assert [each.value for each in store.read("meter", NOON, NOON + 9 * HOUR)] == [1.0, 2.0]
+    count = len(store.read("meter", NOON, NOON + 100_000 * HOUR))
+    assert count % 4 == 0
+    assert len(acknowledged) <= count / 4 <= len(acknowledged) + 1
+    assert store.write("meter", entries(len(acknowledged) + 1)) == 4
     store.close()
 
 
