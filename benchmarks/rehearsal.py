@@ -165,7 +165,8 @@ def children(pid: int) -> list[int]:
 def memory_mb(pid: int) -> float:
     """Resident, of one process."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+    resident = (int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+    return next(resident, math.nan)  # it has just ended
 
 
 def rehearse(name: str, slots: int, address: str, folder: Path) -> dict[str, Any]:

@@ -66,6 +66,10 @@ class Clock:
                 break
         return bool(self.now() >= moment)
 
+    def passed(self, moment: np.datetime64) -> float:
+        """Real seconds since `moment`; 0 before it."""
+        return max(0.0, -self._real(moment.astype("datetime64[ms]") - self.now()))
+
     def real_seconds(self, seconds: float) -> float:
         """How long so many seconds on this clock take; infinite for one that stands still."""
         return math.inf if math.isinf(self.speed) else seconds / self.speed

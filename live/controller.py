@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -16,17 +17,17 @@ from contextlib import suppress
 import numpy as np
 
 from eglb.agents.forecasting import NoForecast
-from eglb.agents.timeline import Timeline
 from eglb.coordinator.fleet import FleetError
-from eglb.coordinator.hourly import Hour, Policy
+from eglb.coordinator.hourly import Policy
 from eglb.coordinator.running_certificate import Standing
 from eglb.live.bookkeeping import Bookkeeper, Settled
+from eglb.live.briefing import Briefing
 from eglb.live.certifying import Certifying
 from eglb.live.clock import Clock
 from eglb.live.course import Course
 from eglb.live.desk import Desk
 from eglb.live.display import certificate_shown, kept_signals, prices_shown, signal_rows
-from eglb.live.known import Forecasts, Served, SignalReader
+from eglb.live.known import Served, SignalReader
 from eglb.live.monitor import Solve
 from eglb.live.planner import Planner
 from eglb.live.projection import Projection, Routed
@@ -43,6 +44,7 @@ _FEWEST_UP = 0.5
 """Of the regions; with fewer nothing is optimised."""
 _WARM_S, _LOOK_S = 60.0, 0.25
 """How long agents may take to be there for the first time, and how often they are looked for."""
+_ROUNDING, _KEPT = 1e-6, 10_000
 _SIGNALS_SHARE = 0.25
 """Of the time until a decision is late, that signals may take."""
 
@@ -53,7 +55,8 @@ class Controller:
     Parameters
     ----------
     books : its series and periods. desk : where tables and state go. planner : decides.
-    distance : (E,) of the market's pairs. deadline : of a decision, as a part of a slot.
+    deadline : of a decision, as a part of a slot.
+    headroom : plans are made for so much more than the demand foretold, as a part of it.
     rehearsal : plays demand and meters; None where they are posted.
     on_slot : hears of every slot that is served.
     """
@@ -66,10 +69,10 @@ class Controller:
         planner: Planner,
         signals: SignalReader,
         projection: Projection,
-        forecasts: Forecasts,
-        distance: Array,
+        briefing: Briefing,
         *,
         deadline: float,
+        headroom: float,
         rehearsal: Rehearsal | None = None,
         on_slot: Callable[[Served], None] = lambda served: None,
     ) -> None:
@@ -78,7 +81,7 @@ class Controller:
         self.desk, self.router, self.store = desk, desk.router, desk.store
         self._store: Store = desk.store
         self._clock, self._planner, self._signals = clock, planner, signals
-        self._projection, self._forecasts, self._distance = projection, forecasts, distance
+        self._projection, self._briefing, self._headroom = projection, briefing, headroom
         self._deadline, self._rehearsal, self._on_slot = deadline, rehearsal, on_slot
         self._wake, self._stop = threading.Event(), threading.Event()
         self._course = Course()
@@ -87,11 +90,11 @@ class Controller:
         self._late: Future[Array] | None = None
         self._demand = np.zeros(len(books.series.parts.scenario.gateways))
         self._unheard: list[Settled] = []
-        self._played = 0
+        self._played = self._told = 0
         self._readings: dict[tuple[str, str], Reading] = {}
-        self.seconds_to_table: list[float] = []
         self.tables: dict[str, int] = {}
-        self.served: list[Served] = []
+        self.slots = 0
+        self.served: deque[Served] = deque(maxlen=_KEPT)
 
     @property
     def latest(self) -> tuple[Standing, float] | None:
@@ -115,7 +118,7 @@ class Controller:
         ------
         StoreError : books cannot be kept.
         """
-        with self.router.watched(self._wake.set):
+        with self.router.watched(self._wake.set), self.desk.watched(self._wake.set):
             slot = self.resume()
             while not self._stop.is_set() and not self._is_over(slot):
                 self._serve(slot)
@@ -137,11 +140,11 @@ class Controller:
         demand = series.foretell_demand(at, NoForecast(), np.empty((len(self._demand), 0)))
         capacity = series.planned[:, at]
         unmet = self._projection.nearest(demand, capacity).unmet
-        series.enter(at, Slot(price, intensity, capacity, demand - unmet))
-        hour, until = self._hour(0), time.monotonic() + _WARM_S
+        series.enter(at, Slot(price, intensity, capacity, demand))
+        hour, until = self._briefing.hour(0, demand - unmet, ()), time.monotonic() + _WARM_S
         while True:
             with suppress(FleetError):  # who is missing may be there when it counts
-                self._planner.plan(hour, self._timeline(0, hour), policy).result()
+                self._planner.plan(hour, self._briefing.timeline(hour), policy).result()
             if not self._planner.lost or time.monotonic() > until:
                 return
             self._wake.wait(_LOOK_S)
@@ -168,7 +171,7 @@ class Controller:
     def _serve(self, slot: int) -> None:
         """Everything that is done at the start of a slot."""
         start = self.periods.time(slot)
-        late_s = self._passed(slot)
+        late_s = self._clock.passed(start)
         began = time.perf_counter()
         self._close(slot)
         if self.books.ledger.first != self.periods.time(self.periods.of(slot)[0]):
@@ -180,7 +183,7 @@ class Controller:
         routed, source, note = self._decide(slot, known, allowed_s - (planned_at - began))
         planned_s = time.perf_counter() - planned_at
         self._publish(slot, routed, source, note)
-        self.seconds_to_table.append(late_s + time.perf_counter() - began)
+        self._first_s = late_s + time.perf_counter() - began
         self._store.save_signals(start, kept_signals(self._readings, self.series, start, known))
         self.books.write_up()
         self.books.monitor.solved(Solve(f"{start}Z", planned_s, min(allowed_s, 1e9), source, note))
@@ -198,9 +201,7 @@ class Controller:
         price, intensity = series.per_mw({key: r.value for key, r in self._readings.items()}, at - 1)
         if self._rehearsal is not None:
             intensity = intensity * self._rehearsal.distortion(start)
-        outlook = self._forecasts.outlooks.each_gateway
-        ahead = np.empty((len(self._demand), 0)) if outlook is None else outlook[:, at:]
-        self._demand = series.foretell_demand(at, self._forecasts.demand, ahead)
+        self._demand = self._briefing.foretell(slot)
         return Slot(price, intensity, self._capacity(slot), self._demand)
 
     def _decide(self, slot: int, known: Slot, allowed_s: float) -> tuple[Routed, str, str]:
@@ -208,15 +209,16 @@ class Controller:
         at = self.series.begun + slot
         up = known.capacity > 0.0
         nominal = self.series.planned[:, at] > 0.0
-        unmet = self._projection.near(self._projection.reach / 1.0, known.demand, known.capacity).unmet
-        self.series.enter(at, Slot(known.price, known.intensity, known.capacity, known.demand - unmet))
+        asked = (1.0 + self._headroom) * known.demand
+        asked -= self._projection.near(self._projection.reach / 1.0, asked, known.capacity).unmet
+        self.series.enter(at, known)
         if up.sum() < _FEWEST_UP * nominal.sum():
             why = f"only {up.sum()} of {nominal.sum()} regions are up"
             return self._projection.nearest(known.demand, known.capacity), NEAREST, why
         if self._late is not None and not self._late.done():
             return self._fall_back(slot, "the decision of an earlier slot is not done yet")
-        hour = self._hour(slot)
-        self._late = future = self._planner.plan(hour, self._timeline(slot, hour))
+        hour, self._unheard = self._briefing.hour(slot, asked, self._unheard), []
+        self._late = future = self._planner.plan(hour, self._briefing.timeline(hour))
         future.add_done_callback(lambda done: self._wake.set())
         if not self._await(future, allowed_s):
             return self._fall_back(slot, f"not decided within {max(allowed_s, 0.0):.2g} s")
@@ -268,10 +270,10 @@ class Controller:
             if self._down() != mine:
                 mine = self._down()
                 self._publish(slot, *self._moved(slot))
-            change = None if self._rehearsal is None else self._rehearsal.next_change(self._clock.now())
-            until = end if change is None else min(end, change)
+            self._relieve(slot)
+            change = end if self._rehearsal is None else self._rehearsal.next_change(self._clock.now())
             if self._late is None or not self._late.done():
-                self._clock.wait_until(until, self._wake)
+                self._clock.wait_until(min(end, change), self._wake)
             if self._clock.now() >= end:
                 return
             self._mark(self._clock.now())
@@ -284,6 +286,26 @@ class Controller:
         if (capacity > 0.0).sum() < _FEWEST_UP * nominal.sum():
             return self._projection.nearest(self._demand, capacity), NEAREST, why
         return self._fall_back(slot, why)
+
+    def _relieve(self, slot: int) -> None:
+        """Move off regions that get more than they have, by what gateways meter of the slot that runs."""
+        start, fleet = self.periods.time(slot), self.series.parts.scenario
+        if self._rehearsal is not None and slot >= self._told:
+            rows = self._rehearsal.demand(slot, self._clock.now())
+            if rows:
+                self._told = slot + 1
+                self.desk.meter(rows)
+        until = start + np.timedelta64(1, "s")
+        told = {each.place: each.value for each in self._store.read("meter", start, until, "demand_mw")}
+        asked = zip(fleet.gateways, self._demand.tolist(), strict=True)
+        demand = np.array([told.get(gateway, foretold) for gateway, foretold in asked])
+        table, capacity = self.router.table, self._capacity(slot)
+        if table is None or np.array_equal(demand, self._demand):
+            return
+        self._demand = self.series.demand[:, self.series.begun + slot] = demand
+        if (demand @ table.share > (1.0 + _ROUNDING) * capacity).any():
+            routed = self._projection.near(table.share, demand, capacity)
+            self._publish(slot, routed, table.source, "moved to the demand that is metered")
 
     def _publish(self, slot: int, routed: Routed, source: str, note: str) -> None:
         """Keep a table, and route by it."""
@@ -330,32 +352,6 @@ class Controller:
         planned = self.series.planned[:, self.series.begun + slot]
         return np.where([name in down for name in fleet.regions], 0.0, planned)
 
-    def _hour(self, slot: int) -> Hour:
-        series, at = self.series, self.series.begun + slot
-        first, last = self.periods.of(slot)
-        forecaster = self._forecasts.signals
-        demand = series.demand_series(at, forecaster, self._forecasts.outlooks.gateways)
-        remaining = last - slot
-        heard = [(each.slot + series.begun, each.footprint) for each in self._unheard if each.slot >= first]
-        self._unheard = []
-        return Hour(
-            market=series.parts.market.over(demand.at(at, np.array([at]))),
-            demand=demand,
-            distance=self._distance,
-            now=at,
-            meter_delay=at + 1 - series.settled,
-            elapsed=slot - first,
-            remaining=remaining,
-            foreseen=int(min(forecaster.hours / demand.slot_hours, remaining)),
-            footprint=self.books.footprint(),
-            metered=heard,
-            firm=series.settled,
-        )
-
-    def _timeline(self, slot: int, hour: Hour) -> Timeline:
-        forecasts = self._forecasts
-        return self.series.timeline(hour.now, hour.foreseen, forecasts.signals, forecasts.outlooks.regions)
-
     def _close(self, slot: int) -> None:
         """Read the meters of the slots before `slot`."""
 
@@ -383,7 +379,7 @@ class Controller:
                 f"{self.periods.time(slot)}",
                 source,
                 note,
-                self.seconds_to_table[-1],
+                self._first_s,
                 planned_s,
                 len(self.router.regions) - len(self._down()),
                 None if standing is None else standing.objective,
@@ -391,6 +387,7 @@ class Controller:
                 gap,
             )
         )
+        self.slots += 1
         self._on_slot(self.served[-1])
 
     def _show(self, slot: int) -> None:
@@ -403,8 +400,3 @@ class Controller:
             signals=signals,
             regions=prices_shown(self.series, slot),
         )
-
-    def _passed(self, slot: int) -> float:
-        """Real seconds since the start of a slot."""
-        passed = (self._clock.now() - self.periods.time(slot)) / np.timedelta64(1, "ms") / 1e3
-        return max(0.0, float(passed) / self._clock.speed)

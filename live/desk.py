@@ -74,7 +74,7 @@ class Desk:
         """
         with self._lock:
             self._shown = {**self._shown, **sections}
-        self._tell()
+        self.tell()
 
     @contextmanager
     def watched(self, tell: Callable[[], None]) -> Iterator[None]:
@@ -135,6 +135,7 @@ class Desk:
             self.store.write("meter", entries)
         else:
             raise NoBooks("this service keeps no books")
+        self.tell()
         return len(entries)
 
     def no_slot(self, start: np.datetime64) -> str:
@@ -158,7 +159,7 @@ class Desk:
         if changed and self.store is not None:
             with self._reporting:
                 self.store.save_note(_REPORTS, json.dumps(self.router.said_by("report")))
-            self._tell()
+            self.tell()
             text = f"{region} is reported {'up' if healthy else 'down'}{f': {why}' if why else ''}"
             self.store.save_event(Event(self.clock.now(), "info", "health", text))
         return changed
@@ -266,7 +267,8 @@ class Desk:
         state["gateways"] = self._gateways(shown.get("gateways", {}))
         return dict(plain(state))
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """There is something new; whoever watches hears of it."""
         for tell in self._watchers.copy():
             tell()
 

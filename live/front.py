@@ -39,7 +39,6 @@ class Told:
         self._said: Mapping[str, Any] = {"alerts": []}
         self._meters: list[str] = []
         self._lock = threading.Lock()
-        self.tell: Callable[[], None] = lambda: None
         self.away: Alert | None = None
         self.solves_by_outcome: dict[str, int] = {}
         self.solve_seconds = 0.0
@@ -75,7 +74,6 @@ class Told:
         self._store.write("meter", entries)
         with self._lock:
             self._meters += sorted({f"{each.slot}" for each in entries})
-        self.tell()
 
     def hear(self, watched: Mapping[str, Any], solves: tuple[dict[str, int], float]) -> None:
         """The coordinator's monitor has spoken."""
@@ -171,7 +169,6 @@ class Front:
         """The front's end of a new link works; the other end."""
         ours, theirs = socket.socketpair()
         link = Link(ours, lambda: {"meters": self._told.unsaid()}, self._hear)
-        self._told.tell = link.tell
         try:
             with theirs, self.desk.watched(link.tell):
                 yield theirs

@@ -116,7 +116,7 @@ def linked(desk: Desk, end: socket.socket) -> Iterator[None]:
                 until = np.datetime64(max(unread)) + np.timedelta64(1, "s")
                 monitor.ledger.heard(store.read("meter", np.datetime64(min(unread)), until))
                 unread.clear()
-                link.tell()
+                desk.tell()
 
     link = Link(end, compose, hear, lambda: os.kill(os.getpid(), signal.SIGKILL))
     with desk.router.watched(link.tell), desk.watched(link.tell):

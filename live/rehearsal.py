@@ -18,6 +18,8 @@ from eglb.sims.scenario_lookup import find_name, find_slot
 
 Array = np.ndarray
 
+_METERED = 1.0 / 12.0
+"""Of a slot, after which gateways report what is asked for in it: five minutes of an hour."""
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 Slots = Annotated[int, Field(ge=1)]
 When = int | str | datetime
@@ -86,6 +88,7 @@ class Rehearsal:
         self.scenario = scenario
         self._intensity = [scenario.intensity_per_mw_slot(kind) for kind in scenario.footprints]
         self._price = scenario.price_per_mw_slot()
+        self._step = np.timedelta64(round(scenario.slot_hours * 3600), "s")
         self._timed = [self._place(event) for event in events]
 
     def regions_down(self, now: np.datetime64) -> dict[str, str]:
@@ -116,10 +119,26 @@ class Rehearsal:
                     factor[row, k] *= event.factor if event.kind in (None, kind.name) else 1.0
         return factor
 
-    def next_change(self, now: np.datetime64) -> np.datetime64 | None:
-        """When something begins or ends next."""
-        coming = [t for each in self._timed for t in (each.first, each.last) if t > now]
-        return min(coming, default=None)
+    def next_change(self, now: np.datetime64) -> np.datetime64:
+        """When something begins or ends next, or demand is metered."""
+        step = self._step.astype("timedelta64[ms]")
+        metered = self.scenario.times[0].astype("datetime64[ms]") + np.timedelta64(
+            round(step.astype(int) * _METERED), "ms"
+        )
+        metered += step * (int((now - metered) // step) + 1)
+        return min([t for each in self._timed for t in (each.first, each.last) if t > now] + [metered])
+
+    def demand(self, slot: int, now: np.datetime64) -> list[dict[str, Any]]:
+        """What gateways report of a slot that runs; nothing in its first minutes."""
+        fleet = self.scenario
+        at = fleet.times[slot]
+        if (now - at) / self._step < _METERED:
+            return []
+        asked = fleet.demand[:, slot].tolist()
+        return [
+            {"slot": at, "gateway": gateway, "demand_mw": mw}
+            for gateway, mw in zip(fleet.gateways, asked, strict=True)
+        ]
 
     def meters(self, slot: int, share: Array) -> Iterator[dict[str, Any]]:
         """What gateways and regions report of a slot in which requests went by `share` (J, N)."""
@@ -142,10 +161,9 @@ class Rehearsal:
             }
 
     def _place(self, event: RegionDown | DeadSignal | WrongEstimate) -> _Timed:
-        step = np.timedelta64(round(self.scenario.slot_hours * 3600), "s")
         first = _time(event.at, self.scenario)
-        end = self.scenario.times[-1] + step
-        return _Timed(event, first, end if event.slots is None else first + event.slots * step)
+        end = self.scenario.times[-1] + self._step
+        return _Timed(event, first, end if event.slots is None else first + event.slots * self._step)
 
 
 def read_events(path: Path, scenario: Scenario) -> list[RegionDown | DeadSignal | WrongEstimate]:

@@ -175,12 +175,18 @@ class Series:
             slot_hours=fleet.slot_hours,
         )
 
-    def demand_series(self, now: int, forecaster: Forecaster, outlook: Array | None) -> DemandSeries:
-        """Demand (T, G) of the gateways as they were merged, as known in slot `now`."""
+    def demand_series(
+        self, now: int, forecaster: Forecaster, outlook: Array | None, asked: Array | None = None
+    ) -> DemandSeries:
+        """Demand (T, G) of the gateways as they were merged, as known in slot `now`, or with `asked` (J,) MW
+        in that one.
+        """
         fleet, group = self.parts.scenario, self.parts.pairs.group
         first = np.unique(group, return_index=True)[1]
         merged = np.zeros((now + 1, len(first)))
         np.add.at(merged.T, group, self.demand[:, : now + 1])
+        if asked is not None:
+            merged[now] = np.bincount(group, asked, len(first))
         return DemandSeries(
             demand=merged,
             gateways=tuple(fleet.gateways[j] for j in first),

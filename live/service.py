@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from eglb.live.bookkeeping import Bookkeeper
+from eglb.live.briefing import Briefing
 from eglb.live.clock import Clock
 from eglb.live.controller import Controller
 from eglb.live.desk import Desk
@@ -56,6 +57,7 @@ class Wanted:
     slots : to serve; None is all recorded ones, or no end. speed : of the clock.
     signals : file that says where they come from; None: the scenario's own.
     events : file of what goes wrong in a rehearsal.
+    headroom : plans are made for so much more than the demand foretold, as a part of it.
     solve_deadline : of a decision, as a part of a slot. patience : slots after which missing meters are not
     waited for.
     """
@@ -73,6 +75,7 @@ class Wanted:
     speed: float = 1.0
     signals: Path | None = None
     events: Path | None = None
+    headroom: float = 0.0
     solve_deadline: float = 0.5
     patience: int = 3
 
@@ -97,7 +100,7 @@ class Service:
         recorded series, as those of ``eglb simulate`` are.
         """
         served = self.controller.served
-        waited = np.array(self.controller.seconds_to_table or [math.nan])
+        waited = np.array([each.seconds for each in served] or [math.nan])
         planned = np.array([each.seconds_plan for each in served if each.source == "plan"] or [math.nan])
         found: dict[str, Any] = {
             "status": "done" if served else "nothing_served",
@@ -110,7 +113,7 @@ class Service:
             "actors": self.actors,
             "speed": self.wanted.speed,
             "resumed": self.resumed,
-            "slots": len(served),
+            "slots": self.controller.slots,
             "tables": dict(self.controller.tables),
             "seconds_to_table": {"median": float(np.median(waited)), "max": float(waited.max())},
             "seconds_plan": {"median": float(np.median(planned)), "max": float(planned.max())},
@@ -216,16 +219,17 @@ def open_service(
             )
         )
         planner = Planner(agents, parts.market, policy)
+        forecasts = Forecasts(
+            signals_forecast.forecaster,
+            demand_forecast.forecaster,
+            _outlooks(joined, parts, signals_forecast, demand_forecast),
+        )
         opened.callback(planner.close, _LEFT_S)
         controller = Controller(
             books, desk, clock, planner, signals, projection,
-            Forecasts(
-                signals_forecast.forecaster,
-                demand_forecast.forecaster,
-                _outlooks(joined, parts, signals_forecast, demand_forecast),
-            ),
-            parts.pair_values(fleet.rtt_ms()),
+            Briefing(books, forecasts, parts.pair_values(fleet.rtt_ms())),
             deadline=wanted.solve_deadline,
+            headroom=wanted.headroom,
             rehearsal=rehearsal,
             on_slot=on_slot,
         )  # fmt: skip

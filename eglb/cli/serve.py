@@ -32,6 +32,11 @@ def _part(value: str | float) -> float:
     return number
 
 
+def _room(value: str | float) -> float:
+    """A number from 0 to 1."""
+    return 0.0 if str(value) in ("0", "0.0") else _part(value)
+
+
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
@@ -116,6 +121,14 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
     help="Of a slot, after which the last plan is served until the decision is there.",
 )
 @click.option(
+    "--headroom",
+    type=_room,
+    metavar="PART",
+    default=0.0,
+    show_default=True,
+    help="Plan for so much more than the demand foretold, where nobody posts demand while its slot runs.",
+)
+@click.option(
     "--meter-patience",
     type=click.IntRange(min=1),
     metavar="SLOTS",
@@ -152,6 +165,7 @@ def serve_command(
     data_plane: Path | None,
     rehearse: Path | None,
     solve_deadline: float,
+    headroom: float,
     meter_patience: int,
     link: int | None,
     weights: options.Weights,
@@ -200,6 +214,7 @@ def serve_command(
         speed=speed,
         signals=signals,
         events=rehearse,
+        headroom=headroom,
         solve_deadline=solve_deadline,
         patience=meter_patience,
     )

@@ -95,9 +95,38 @@ def test_demand_that_is_only_foretold_costs_less_than_a_percent(store: Store) ->
     found = run.summary()
     assert found["slots_metered"] == 48
     assert found["objective"] == pytest.approx(expected.objective, rel=0.01)
-    foretold = np.array([table.demand for table in tables(store)]).T
+    by_slot: dict[np.datetime64, list[WeightTable]] = {}
+    for table in tables(store):
+        by_slot.setdefault(table.start, []).append(table)
+    foretold = np.array([first.demand for first, *_ in by_slot.values()]).T
     actual = world10.demand[:, 24:]
     assert 0.001 < np.abs(foretold / actual - 1.0).mean() < 0.05
+    # Five minutes later demand is metered, and nobody gets more than there is room for.
+    over = [0.0, 0.0]
+    for slot, (first, *rest) in enumerate(by_slot.values()):
+        last = rest[-1] if rest else first
+        assert len(rest) <= 1 and all(t.source == "plan" for t in rest)
+        for q, table in enumerate((first, last)):
+            sent = actual[:, slot] @ table.share
+            over[q] += float(np.maximum(sent - world10.capacity[:, 24 + slot], 0.0).sum())
+    assert over[0] > 100.0 and over[1] < 1e-3
+    metered = {
+        (e.slot, e.place): e.value for e in store.read("meter", min(by_slot), max(by_slot) + 3600, "load_mw")
+    }
+    served = np.array([[metered[slot, name] for slot in by_slot] for name in world10.regions])
+    assert np.maximum(served - world10.capacity[:, 24:], 0.0).sum() == pytest.approx(over[0] / 12, rel=1e-6)
+
+
+def test_headroom_leaves_room_for_demand_that_was_not_foretold(store: Store, tmp_path: Path) -> None:
+    fleet = load("world10").window(72, 12)
+    over = []
+    for headroom in (0.0, 0.1):
+        books = Store(tmp_path / f"{headroom}.db")
+        with service(books, fleet, headroom=headroom) as (run, _):
+            run.controller.run()
+        over.append(run.summary()["largest_overload_mw"])
+        books.close()
+    assert over[1] < 0.5 * over[0]
 
 
 @pytest.mark.parametrize("name", ["guard", "adahedge", "dmd", "mpc", "nearest"])
@@ -115,7 +144,8 @@ def test_regions_that_fail_are_moved_off_at_once_and_planned_around(store: Store
     fleet = load(SMALL).window(0, 8)
     first, lost = fleet.times[0], fleet.regions[1]
     halfway = f"{first + np.timedelta64(150, 'm')}"
-    with service(store, fleet, event("region-down", halfway, region=lost, slots=3)) as (run, served):
+    outage = event("region-down", halfway, region=lost, slots=3)
+    with service(store, fleet, outage, demand_forecast="perfect") as (run, served):
         run.controller.run()
     found = tables(store)
     told = [(int((t.start - first) / np.timedelta64(1, "h")), t.source) for t in found]
@@ -188,7 +218,7 @@ def test_a_decision_that_fails_leaves_the_last_plan(store: Store, monkeypatch: p
     slow.fails = True
     slow.go.set()
     monkeypatch.setattr(live_service, "parse_policy", lambda text: slow)
-    with service(store, fleet) as (run, served):
+    with service(store, fleet, demand_forecast="perfect") as (run, served):
         run.controller.run()
     assert [each.source for each in served] == ["plan", "plan", "last plan", "plan"]
     assert served[2].note == "not decided: by zero"
