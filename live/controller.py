@@ -241,8 +241,7 @@ class Controller:
         capacity = self._capacity(slot)
         if self._deaf:
             why = f"{len(self._planner.lost)} of {len(self.router.regions)} agents do not answer"
-            return self._projection.nearest(self._demand, capacity), NEAREST, why
-        if self._last_share is None:
+        if self._deaf or self._last_share is None:
             return self._projection.nearest(self._demand, capacity), NEAREST, why
         return self._projection.near(self._last_share, self._demand, capacity), LAST_PLAN, why
 
@@ -297,8 +296,7 @@ class Controller:
                 self.desk.meter(rows)
         until = start + np.timedelta64(1, "s")
         told = {each.place: each.value for each in self._store.read("meter", start, until, "demand_mw")}
-        asked = zip(fleet.gateways, self._demand.tolist(), strict=True)
-        demand = np.array([told.get(gateway, foretold) for gateway, foretold in asked])
+        demand = np.array([told.get(name, self._demand[j]) for j, name in enumerate(fleet.gateways)])
         table, capacity = self.router.table, self._capacity(slot)
         if table is None or np.array_equal(demand, self._demand):
             return
@@ -323,7 +321,6 @@ class Controller:
         self._store.save_table(table)
         self.router.publish(table)
         self._course.turn(self._clock.now(), table.share)
-        self.tables[source] = self.tables.get(source, 0) + 1
 
     def _mark(self, now: np.datetime64) -> None:
         """Tell the router who is out, by what is known here; it knows by itself what was reported to it.
@@ -388,6 +385,7 @@ class Controller:
             )
         )
         self.slots += 1
+        self.tables[source] = self.tables.get(source, 0) + 1
         self._on_slot(self.served[-1])
 
     def _show(self, slot: int) -> None:

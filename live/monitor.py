@@ -208,7 +208,8 @@ class Monitor:
         last = int(known[-1]) + 1
         base = base[:last]
         run = np.where(np.isnan(base), 0.0, ledger.by_kind()[:last])
-        shown = np.arange(last - 1, -1, -(-(-last // _HISTORY)))[::-1]
+        step = -(-last // _HISTORY)
+        shown = np.arange(last - 1, -1, -step)[::-1]
         starts = np.append(0, shown[:-1] + 1)
         total, nearest = (
             np.add.reduceat(np.nan_to_num(each), starts, axis=0).cumsum(0) * self._weight

@@ -41,6 +41,8 @@ Array = np.ndarray
 _LEFT_S = 5.0
 """How long a decision that nobody waits for any more may take to end."""
 _HISTORY_H = 4 * 7 * 24.0
+_RECALLED = np.timedelta64(26, "h")
+"""Signals since then are known again after a restart: what was last, and at the same hour yesterday."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Wanted:
     signals : file that says where they come from; None: the scenario's own.
     events : file of what goes wrong in a rehearsal.
     headroom : plans are made for so much more than the demand foretold, as a part of it.
+    keep_days : what the store remembers of periods that are over; None is all.
     solve_deadline : of a decision, as a part of a slot. patience : slots after which missing meters are not
     waited for.
     """
@@ -76,6 +79,7 @@ class Wanted:
     signals: Path | None = None
     events: Path | None = None
     headroom: float = 0.0
+    keep_days: int | None = None
     solve_deadline: float = 0.5
     patience: int = 3
 
@@ -197,6 +201,8 @@ def open_service(
     series = Series.after(before, parts, planned)
     series.reserve(series.begun + periods.of(0)[1] + 1)
     books = Bookkeeper(series, periods, store, projection, wanted.patience)
+    if wanted.keep_days is not None:
+        on_slot = tidying(store, periods, wanted.keep_days, on_slot)
     router = Router(fleet.gateways, fleet.regions, projection.distance)
     desk = Desk(scenario, router, clock, store, books.monitor)
     desk.show(policy=wanted.policy)
@@ -209,6 +215,9 @@ def open_service(
             router.publish(last)
         opened.enter_context(front(desk))
         signals = opened.enter_context(open_signals(wanted.signals, joined))
+        for row in store.signals(clock.now() - _RECALLED, clock.now()):
+            if row["fallback"] is None:
+                signals.remember(row["kind"], row["region"], row["at"], row["value"])
         agents = opened.enter_context(
             launch(
                 parts.market,
@@ -334,6 +343,24 @@ def _as_if_before(scenario: Scenario, periods: Periods, slots: int) -> Scenario:
         price=series(scenario.price),
         footprints=tuple(kind.over_time(series) for kind in scenario.footprints),
     )
+
+
+def tidying(
+    store: Store, periods: Periods, keep_days: int, on_slot: Callable[[Served], None]
+) -> Callable[[Served], None]:
+    """Forgets once a day what is older, but nothing that plans of the newest period go back to; then goes on
+    with `on_slot`.
+    """
+    last = [""]
+
+    def tidy(served: Served) -> None:
+        if (day := served.time_utc[:10]) != last[0]:
+            last[0] = day
+            opened = periods.time(periods.of(served.slot)[0]) - np.timedelta64(round(_HISTORY_H), "h")
+            store.prune(min(opened, periods.time(served.slot) - np.timedelta64(keep_days, "D")))
+        on_slot(served)
+
+    return tidy
 
 
 def _outlooks(joined: Scenario, parts: Partition, signals: Forecast, demand: Forecast) -> Outlooks:

@@ -109,6 +109,12 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
     metavar="FILE|URL",
     help="Books, kept and gone on with: a SQLite file or postgresql://...; default a file that is forgotten.",
 )
+@click.option(
+    "--keep",
+    type=click.IntRange(min=1),
+    metavar="DAYS",
+    help="What the store remembers of accounting periods that are over; default all.",
+)
 @click.option("--signals", type=_FILE, metavar="FILE", help="Where prices and footprints come from, TOML.")
 @click.option("--data-plane", type=_FILE, metavar="FILE", help="Proxies that are given the weights, TOML.")
 @click.option("--rehearse", type=_FILE, metavar="FILE", help="What goes wrong in a rehearsal, TOML.")
@@ -161,6 +167,7 @@ def serve_command(
     weights_origin: tuple[str, ...],
     token_env: str | None,
     store: str | None,
+    keep: int | None,
     signals: Path | None,
     data_plane: Path | None,
     rehearse: Path | None,
@@ -215,6 +222,7 @@ def serve_command(
         signals=signals,
         events=rehearse,
         headroom=headroom,
+        keep_days=keep,
         solve_deadline=solve_deadline,
         patience=meter_patience,
     )

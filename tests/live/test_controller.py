@@ -16,8 +16,9 @@ from eglb.coordinator.hourly import Exchange, Hour, Policy
 from eglb.coordinator.policies.soft import Soft
 from eglb.live import service as live_service
 from eglb.live.known import Served
-from eglb.live.service import Service, Wanted, open_service
-from eglb.live.store import Store
+from eglb.live.periods import Periods
+from eglb.live.service import Service, Wanted, open_service, tidying
+from eglb.live.store import Event, Store
 from eglb.live.weights import WeightTable
 from eglb.sims.catalog import load
 from eglb.sims.problems import InputError
@@ -324,6 +325,42 @@ def test_a_service_that_starts_again_has_the_same_books(store: Store) -> None:
         assert ledger.total(f"footprint:{kind}").max() == pytest.approx(totals["max"], rel=1e-9)
     with pytest.raises(InputError, match="books of another fleet"), service(store, load("synthetic:4x20")):
         pass
+
+
+def test_what_is_older_than_it_has_to_be_is_forgotten_once_a_day(store: Store) -> None:
+    periods = Periods(np.datetime64("2026-01-01T00:00:00"), 3600.0, "month", None)
+    for day in range(0, 100):
+        store.save_event(Event(periods.time(24 * day), "info", "day", f"{day}"))
+    heard: list[int] = []
+    tidy = tidying(store, periods, 60, lambda each: heard.append(each.slot))
+
+    def oldest_after(day: int, hour: int) -> int:
+        slot = 24 * day + hour
+        tidy(Served(slot, f"{periods.time(slot)}", "plan", "", 0.0, 0.0, 5, None, None, None))
+        return int(store.events(1000)[-1].text)
+
+    assert oldest_after(90, 0) == 30 and heard == [24 * 90]
+    assert oldest_after(90, 23) == 30
+    assert oldest_after(119, 0) == 59
+    assert oldest_after(132, 0) == 72
+    tidy = tidying(store, periods, 1, lambda each: None)
+    assert oldest_after(150, 12) == 92, "plans of May go back 28 days before its first, day 120"
+
+
+def test_signals_are_known_again_after_a_restart(store: Store) -> None:
+    fleet = load(SMALL).window(0, 8)
+    kind, region = fleet.footprints[0], fleet.regions[0]
+    with service(store, fleet) as (run, _):
+        run.controller._on_slot = lambda each: run.controller.stop() if each.slot == 4 else None
+        run.controller.run()
+    with service(store, fleet, event("dead-signal", 5, kind=kind.name, region=region)) as (again, _):
+        again.controller.run()
+    told = [
+        (row["fallback"], row["value"])
+        for row in store.signals(fleet.times[5], fleet.times[7])
+        if (row["kind"], row["region"]) == (kind.name, region)
+    ]
+    assert told == [("last value", pytest.approx(kind.intensity[0, 4]))] * 2
 
 
 @pytest.mark.parametrize(
