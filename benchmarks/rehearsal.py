@@ -8,7 +8,8 @@ coordinator is killed (SIGKILL) twice. One client asks `GET /v1/route` all the t
 weights. Every table in the store is checked again from the scenario's own series; the objective is of the
 recorded series and the metered loads, beside `simulate` of the same slots, where nothing fails and demand is
 known. The time until a table is from the start of its slot until a client has it. Then the estimator that is
-off, with meters that tell footprints and with meters that tell loads alone. `--smoke`: seconds long, world10.
+off, with meters that tell footprints and with meters that tell loads alone; and days 4 to 7 of world10, with
+demand of the slot that runs posted or not, and headroom. `--smoke`: seconds long, world10.
 """
 
 from __future__ import annotations
@@ -385,6 +386,36 @@ def estimators(name: str, slots: int, folder: Path) -> Iterator[dict[str, Any]]:
             }
 
 
+def overloads(slots: int, folder: Path) -> Iterator[dict[str, Any]]:
+    """What demand that is only foretold overloads, with and without what is done about it."""
+    whole = eglb.load("world10")
+    fleet, history = whole.window(72, slots), whole.window(0, 72)
+    expected = simulate(fleet, "soft", history=history, offline=False).objective
+    posted = Rehearsal.demand
+    for demand, headroom in (("not posted", 0.0), ("posted", 0.0), ("posted", 0.02), ("posted", 0.05)):
+        store = Store(folder / f"{demand}{headroom}.db")
+        heard = posted if demand == "posted" else lambda self, slot, now: []
+        with (
+            mock.patch.object(Rehearsal, "demand", heard),
+            open_service(fleet, Wanted(speed=math.inf, headroom=headroom), store, history) as service,
+        ):
+            service.controller.run()
+            objective = service.summary()["objective"]
+        row = overload(fleet, store)
+        store.close()
+        over = round(100.0 * (objective / expected - 1.0), 2)
+        yield {"demand": demand, "headroom": headroom, **row, "over_simulate_percent": over}
+
+
+def plain_table(rows: list[dict[str, Any]]) -> str:
+    heads = list(rows[0])
+    lines = [f"| {' | '.join(head.replace('_', ' ') for head in heads)} |", "|---" * len(heads) + "|"]
+    for row in rows:
+        cells = [row[head] if isinstance(row[head], str) else f"{row[head]:,}" for head in heads]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def table_of(rows: list[dict[str, Any]]) -> str:
     """Figures down, runs across."""
     lines = []
@@ -397,27 +428,26 @@ def table_of(rows: list[dict[str, Any]]) -> str:
     return "\n".join([lines[0], "|---|" + "---:|" * len(rows), *lines[1:]])
 
 
-def write(folder: Path, runs: list[dict[str, Any]], loops: list[dict[str, Any]]) -> None:
+def write(
+    folder: Path, runs: list[dict[str, Any]], loops: list[dict[str, Any]], over: list[dict[str, Any]]
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "rehearsal.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["run", "figure", "value"])
-        for row in runs:
-            for key, value in row.items():
-                writer.writerow([f"{row['fleet']} {row['address']} {row['slots']}", key, value])
-        for row in loops:
-            for key in ("objective", "over_right_percent", "planned_by_over_true"):
-                writer.writerow([f"estimate x{row['estimate']:g}, loop {row['loop']}", key, row[key]])
+        for rows, names in (
+            (runs, ("fleet", "address", "slots")),
+            (loops, ("estimate", "loop")),
+            (over, ("demand", "headroom")),
+        ):
+            for row in rows:
+                run = ", ".join(f"{name} {row[name]}" for name in names)
+                writer.writerows([run, key, value] for key, value in row.items() if key not in names)
     assert __doc__ is not None
     title, call, method = __doc__.strip().split("\n\n", 2)
     method = method.replace(" `--smoke`: seconds long, world10.", "")
-    heads = list(loops[0])
-    lines = [f"| {' | '.join(head.replace('_', ' ') for head in heads)} |", "|---" * len(heads) + "|"]
-    lines += [
-        f"| {' | '.join(f'{row[head]:,}' if head != 'loop' else row[head] for head in heads)} |"
-        for row in loops
-    ]
-    text = [f"# {title}", call, method, table_of(runs), "\n".join(lines), f"{os.cpu_count()} cores."]
+    tables = [table_of(runs), plain_table(loops), plain_table(over)]
+    text = [f"# {title}", call, method, *tables, f"{os.cpu_count()} cores."]
     (folder / "rehearsal.md").write_text("\n\n".join(text) + "\n")
 
 
@@ -439,13 +469,16 @@ def main() -> None:
                 runs.append(rehearse(given.fleet, slots, address, Path(folder)))
             for key, value in runs[-1].items():
                 print(f"{key.replace('_', ' ')}: {value}", flush=True)
+    loops, over = [], []
     with tempfile.TemporaryDirectory() as folder:
-        loops = []
         for row in estimators(given.fleet, given.slots, Path(folder)):
             loops.append(row)
             print(row, flush=True)
+        for row in overloads(given.slots if given.smoke else 96, Path(folder)):
+            over.append(row)
+            print(row, flush=True)
     if given.out is not None:
-        write(given.out, runs, loops)
+        write(given.out, runs, loops, over)
 
 
 if __name__ == "__main__":
