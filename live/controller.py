@@ -120,7 +120,7 @@ class Controller:
         """
         with self.router.watched(self._wake.set), self.desk.watched(self._wake.set):
             slot = self.resume()
-            while not self._stop.is_set() and not self._is_over(slot):
+            while not self._stop.is_set() and slot < (self.periods.slots or slot + 1):
                 self._serve(slot)
                 self._wait_out(slot)
                 if not self._stop.is_set():
@@ -209,14 +209,17 @@ class Controller:
         at = self.series.begun + slot
         up = known.capacity > 0.0
         nominal = self.series.planned[:, at] > 0.0
-        asked = (1.0 + self._headroom) * known.demand
-        asked -= self._projection.near(self._projection.reach / 1.0, asked, known.capacity).unmet
         self.series.enter(at, known)
         if up.sum() < _FEWEST_UP * nominal.sum():
             why = f"only {up.sum()} of {nominal.sum()} regions are up"
             return self._projection.nearest(known.demand, known.capacity), NEAREST, why
         if self._late is not None and not self._late.done():
             return self._fall_back(slot, "the decision of an earlier slot is not done yet")
+        return self._plan(slot, (1.0 + self._headroom) * known.demand, known.capacity, allowed_s)
+
+    def _plan(self, slot: int, asked: Array, capacity: Array, allowed_s: float) -> tuple[Routed, str, str]:
+        """The policy's shares for `asked` (J,) MW, as far as there is room for it."""
+        asked = asked - self._projection.near(self._projection.reach / 1.0, asked, capacity).unmet
         hour, self._unheard = self._briefing.hour(slot, asked, self._unheard), []
         self._late = future = self._planner.plan(hour, self._briefing.timeline(hour))
         future.add_done_callback(lambda done: self._wake.set())
@@ -259,15 +262,15 @@ class Controller:
 
     def _wait_out(self, slot: int) -> None:
         """Until the next slot: take a plan that is late, and move off regions that fail."""
-        end, mine = self.periods.time(slot + 1), self._down()
+        end, mine = self.periods.time(slot + 1), self.router.down()
         while not self._stop.is_set():
             self._wake.clear()
             if self._late is not None and self._late.done():
                 late, self._late = self._late, None
-                if late.exception() is None and len(self._down()) == len(mine):
+                if late.exception() is None and len(self.router.down()) == len(mine):
                     self._publish(slot, *self._take(slot, late))
-            if self._down() != mine:
-                mine = self._down()
+            if self.router.down() != mine:
+                mine = self.router.down()
                 self._publish(slot, *self._moved(slot))
             self._relieve(slot)
             change = end if self._rehearsal is None else self._rehearsal.next_change(self._clock.now())
@@ -279,7 +282,7 @@ class Controller:
 
     def _moved(self, slot: int) -> tuple[Routed, str, str]:
         """What is published when regions fail or come back in the middle of a slot."""
-        capacity, down = self._capacity(slot), self._down()
+        capacity, down = self._capacity(slot), self.router.down()
         nominal = self.series.planned[:, self.series.begun + slot] > 0.0
         why = ", ".join(f"{name} is down" for name in down) or "all regions are up again"
         if (capacity > 0.0).sum() < _FEWEST_UP * nominal.sum():
@@ -304,6 +307,11 @@ class Controller:
         if (demand @ table.share > (1.0 + _ROUNDING) * capacity).any():
             routed = self._projection.near(table.share, demand, capacity)
             self._publish(slot, routed, table.source, "moved to the demand that is metered")
+            if table.source == PLAN and self._late is None:
+                allowed_s = self._clock.real_seconds(self._deadline * self.periods.slot_seconds)
+                again = self._plan(slot, demand, capacity, allowed_s - self._clock.passed(start))
+                if again[1] == PLAN:
+                    self._publish(slot, *again)
 
     def _publish(self, slot: int, routed: Routed, source: str, note: str) -> None:
         """Keep a table, and route by it."""
@@ -339,15 +347,10 @@ class Controller:
         """Whether most agents are lost."""
         return len(self._planner.lost) > (1.0 - _FEWEST_UP) * len(self.router.regions)
 
-    def _down(self) -> dict[str, str]:
-        return self.router.down()
-
     def _capacity(self, slot: int) -> Array:
         """(N,) MW of the regions that are up."""
-        down = self._down()
-        fleet = self.series.parts.scenario
-        planned = self.series.planned[:, self.series.begun + slot]
-        return np.where([name in down for name in fleet.regions], 0.0, planned)
+        down, planned = self.router.down(), self.series.planned[:, self.series.begun + slot]
+        return np.where([name in down for name in self.router.regions], 0.0, planned)
 
     def _close(self, slot: int) -> None:
         """Read the meters of the slots before `slot`."""
@@ -364,9 +367,6 @@ class Controller:
         self._unheard += settled
         self._certifying.ask(settled)
 
-    def _is_over(self, slot: int) -> bool:
-        return self.periods.slots is not None and slot >= self.periods.slots
-
     def _report(self, slot: int, source: str, note: str, planned_s: float) -> None:
         latest = self._certifying.latest
         standing, gap = (None, None) if latest is None else latest
@@ -378,7 +378,7 @@ class Controller:
                 note,
                 self._first_s,
                 planned_s,
-                len(self.router.regions) - len(self._down()),
+                len(self.router.regions) - len(self.router.down()),
                 None if standing is None else standing.objective,
                 None if standing is None else standing.lower_bound,
                 gap,
@@ -391,7 +391,7 @@ class Controller:
     def _show(self, slot: int) -> None:
         """Lay open where the service stands."""
         signals = signal_rows(self._readings)
-        self.books.monitor.look(self.periods.time(slot), signals, self._down())
+        self.books.monitor.look(self.periods.time(slot), signals, self.router.down())
         self.desk.show(
             slot={"number": slot + 1, "of": self.periods.slots},
             certificate=certificate_shown(self._certifying),
