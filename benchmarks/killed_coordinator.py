@@ -136,13 +136,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
-    algorithms, every = (("dual",), (10,)) if options.smoke else (options.algorithm or GAPS, EVERY)
+    algorithms = ("dual",) if options.smoke else options.algorithm or GAPS
     began = time.perf_counter()
     rows: list[dict[str, Any]] = []
     lines = []
     print("  ".join(HEADS), flush=True)
     for algorithm in algorithms:
-        for m in every:
+        for m in EVERY:
             found = []
             for seed in range(1 if options.smoke else options.times):
                 folder = Path(tempfile.mkdtemp())
