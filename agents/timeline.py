@@ -6,7 +6,7 @@ An agent in a replay holds its whole series and answers, for any moment, from wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -133,12 +133,17 @@ class Look(Request):
     carried: Array = per_region("kind")
 
     def show(self, holding: Holding) -> Region:
-        if not isinstance(holding, Timeline):
-            raise ValueError("only an agent with a timeline can look at moments")
-        slots = holding.metered.price.shape[1]
-        if not (0 <= self.now < slots and ((self.slot >= 0) & (self.slot < slots)).all()):
-            raise ValueError(f"asked about other slots than its {slots}")
-        return holding.at(self.now, self.settled, self.slot, self.weight, self.carried)
+        if isinstance(holding, Timeline):
+            slots = holding.metered.price.shape[1]
+            if not (0 <= self.now < slots and ((self.slot >= 0) & (self.slot < slots)).all()):
+                raise ValueError(f"asked about other slots than its {slots}")
+            return holding.at(self.now, self.settled, self.slot, self.weight, self.carried)
+        if isinstance(holding, Region) and not holding.capacity.any():
+            # Who stands in for an agent that is lost: nothing can be taken at any moment, what was caused
+            # before counts.
+            closed = Region.closed(holding.names, len(self.slot), self.carried.shape[1])
+            return replace(closed, carried=self.carried)
+        raise ValueError("only an agent with a timeline can look at moments")
 
     def answer(self, region: Region, memory: Memory) -> Quantity:
         return Quantity(quantity=region.capacity)

@@ -176,6 +176,7 @@ def write(folder: Path, rows: Sequence[Row], call: str) -> None:
     names = [condition.name for condition in CONDITIONS]
     rounds = [[*key, *(cell(by[name], by[names[0]]) for name in names)] for key, by in runs.items()]
     notes = [[*key, *(counts(by[name]) or "-" for name in names)] for key, by in runs.items()]
+    newton = [row for row in rows if row.algorithm == "newton"]
     notes = [line for line in notes if set(line[2:]) != {"-"}]
     assert __doc__ is not None
     title, _, *method, _ = __doc__.strip().split("\n\n")
@@ -186,7 +187,8 @@ def write(folder: Path, rows: Sequence[Row], call: str) -> None:
         *method,
         "## Rounds: median / worst of the seeds (median against undisturbed)",
         table(heads, rounds),
-        f"{sum(row.certified for row in rows)} of {len(rows)} runs reached the gap, as audited.",
+        f"{sum(row.certified for row in rows)} of {len(rows)} runs reached the gap, as audited; "
+        f"{sum(row.fell_back for row in rows)} of {len(newton)} with `newton` fell back to `admm`.",
         f"## Of {SEEDS} runs each",
         table(heads, notes) if notes else "Nothing else to tell.",
     ]

@@ -178,6 +178,8 @@ class NormOfAll(PriceSet):
         def excess(t: float) -> float:
             return float((self._root(t / metric, target) ** self.power).sum()) - 1.0
 
+        if excess(0.0) <= 0.0:  # on the boundary, and outside by rounding
+            return self.normalise(target)
         high = norm(metric * target, self.power)
         t = brentq(excess, 0.0, 2.0 * high, xtol=1e-300, rtol=1e-14, maxiter=200)
         return self.normalise(self._root(t / metric, target) ** (self.power - 1))

@@ -79,6 +79,8 @@ class Hour:
     footprint : (N, K) of the period so far: metered, and estimated where metering is late.
     metered : the slots of this period whose meters were read since the last hour, with their footprints (N,
     K).
+    firm : demand and capacity of slots before this one will not change any more; None if those up to `now`
+    will not.
     """
 
     market: Market
@@ -91,6 +93,7 @@ class Hour:
     foreseen: int
     footprint: Array
     metered: Sequence[tuple[int, Array]]
+    firm: int | None = None
 
     @property
     def slot_hours(self) -> float:
@@ -115,6 +118,10 @@ class Hour:
             carried=self.footprint if carried else np.zeros_like(self.footprint),
         )
 
+    def lasting(self, slot: Array) -> Array:
+        """(S,) whether demand and capacity of a slot will not change any more."""
+        return slot < (self.now + 1 if self.firm is None else self.firm)
+
     def over(self, slot: Array) -> Market:
         """The market over some slots (S,), with demand as known now."""
         return self.market.over(self.demand.at(self.now, slot))
@@ -128,12 +135,14 @@ def settled(now: int, meter_delay: int | None) -> int:
 
 
 class Books:
-    """What a period has cost so far, by meters as far as they have been read, else by estimates."""
+    """What a period has cost so far, by meters as far as they have been read, else by estimates.
 
-    def __init__(self, market: Market, meter_delay: int | None) -> None:
-        self._delay = meter_delay
+    `footprint` (N, K) is from before the first slot that is served.
+    """
+
+    def __init__(self, footprint: Array) -> None:
         self._cost = 0.0
-        self._footprint = np.zeros((market.regions, market.kinds))
+        self._footprint = footprint
         self._open: list[tuple[int, Array]] = []
         self._open_cost, self._open_footprint = 0.0, np.zeros_like(self._footprint)
 
@@ -151,7 +160,9 @@ class Books:
         """A slot is served with `load` (N,)."""
         self._open.append((slot, load))
 
-    def read(self, now: int) -> Generator[Broadcast, Sequence[Any], list[tuple[int, Array]]]:
+    def read(
+        self, now: int, meter_delay: int | None
+    ) -> Generator[Broadcast, Sequence[Any], list[tuple[int, Array]]]:
         """Read meters at the start of slot `now`: the slots read, with their footprints (N, K).
 
         A slot is read once; until then, and for good if meters are never read, its estimate counts.
@@ -161,14 +172,14 @@ class Books:
         slots = np.array([slot for slot, _ in self._open])
         look = Look(
             now - 1,
-            settled(now, self._delay),
+            settled(now, meter_delay),
             slots,
             np.ones(len(slots)),
             np.zeros_like(self._footprint),
         )
         load = np.stack([load for _, load in self._open], axis=1)
         _, value = yield Broadcast((look, Evaluate(part=np.arange(len(slots)), load=load)), opening=True)
-        final = slots < (now if self._delay is None else settled(now, self._delay))
+        final = slots < (now if meter_delay is None else settled(now, meter_delay))
         self._cost += float(value.cost[:, final].sum())
         self._footprint = self._footprint + value.footprint[:, final].sum(1)
         self._open_cost = float(value.cost[:, ~final].sum())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -53,6 +53,31 @@ def drive(exchange: Generator[Broadcast, Sequence[Any], Result], fleet: Fleet) -
         return end.value
 
 
+def decide_with_whoever_is_there(policy: Policy, hour: Hour, fleet: Fleet) -> Array:
+    """The route (E,) of a slot, decided with the present members of the fleet: a region whose agent is lost
+    takes no part. When the membership changes meanwhile, the decision starts again.
+
+    Raises
+    ------
+    FleetError : not one agent is left.
+    """
+    while True:
+        fleet.settle()
+        if fleet.membership.closed.any():
+            hour = replace(hour, firm=0)  # a region that is out has no capacity in past slots either
+        decision = policy.decide(hour)
+        replies: Sequence[Any] | None = None
+        try:
+            while True:
+                asked = next(decision) if replies is None else decision.send(replies)
+                heard = fleet.exchange(asked)
+                if heard.changed:
+                    break
+                replies = heard.replies
+        except StopIteration as end:
+            return end.value
+
+
 def control(
     fleet: Fleet,
     market: Market,
@@ -81,11 +106,11 @@ def control(
     certificate = RunningCertificate(market, demand)
     ahead = demand.forecaster.hours / demand.slot_hours
     for period in periods:
-        books = Books(market, meter_delay)
+        books = Books(np.zeros((market.regions, market.kinds)))
         certificate.restart(period.first)
         for now in range(period.first, period.last + 1):
             began = time.perf_counter()
-            metered = drive(books.read(now), fleet)
+            metered = drive(books.read(now, meter_delay), fleet)
             elapsed = now - period.first
             remaining = max(period.declared - elapsed - 1, 0)
             hour = Hour(

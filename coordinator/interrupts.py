@@ -39,3 +39,11 @@ def interrupts_held() -> Iterator[Arrived]:
             handler(first, frame)
         elif handler == signal.SIG_DFL:
             signal.raise_signal(first)
+
+
+def hear_signals() -> None:
+    """Set the handlers again that Python knows: compiled code may have put others in their place."""
+    if threading.current_thread() is threading.main_thread():
+        for number in _HELD:
+            if (handler := signal.getsignal(number)) is not None:
+                signal.signal(number, handler)

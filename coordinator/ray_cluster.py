@@ -19,7 +19,7 @@ from typing import Any
 
 from eglb.agents.region import Holding
 from eglb.coordinator.fleet import FleetError
-from eglb.coordinator.interrupts import interrupts_held
+from eglb.coordinator.interrupts import hear_signals, interrupts_held
 
 _PRIVATE_ENVIRONMENT = {
     "RAY_AUTH_MODE": "token",  # Ray listens to the whole network, and whoever it answers can run code here
@@ -87,7 +87,8 @@ class RayCluster:
                             self._ray.kill(actor)
                 self.actors = []
                 if self._entered:
-                    self._ray.shutdown()
+                    with _heard_to_the_end(self._ray):
+                        self._ray.shutdown()
             finally:
                 if self._folder is not None:
                     _end_processes(self._folder)
@@ -196,6 +197,30 @@ def _bare_start(ray: Any) -> Iterator[None]:
                 restored.callback(setattr, home, name, original)
                 setattr(home, name, lambda *args, **options: None)
         yield
+
+
+@contextmanager
+def _heard_to_the_end(ray: Any) -> Iterator[None]:
+    """While and after Ray shuts down, SIGTERM reaches the handler that was set from Python.
+
+    Ray's compiled code takes SIGTERM over when it starts, and leaves it at the system's default when it ends,
+    which is before it ends its processes: a second SIGTERM then ended us, and left them.
+    """
+    node, name = ray._private.node.Node, "kill_all_processes"
+    original = getattr(node, name, None)
+    try:
+        if original is not None:
+
+            def heard(*arguments: Any, **options: Any) -> Any:
+                hear_signals()
+                return original(*arguments, **options)
+
+            setattr(node, name, heard)
+        yield
+    finally:
+        if original is not None:
+            setattr(node, name, original)
+        hear_signals()
 
 
 def brief(error: Exception) -> str:

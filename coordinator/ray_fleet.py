@@ -111,6 +111,12 @@ class RayActors(Transport):
             self._running.pop(host, None)
             self._replace(host, self._node(host))
 
+    def renew(self, holdings: Sequence[Holding]) -> None:
+        with interrupts_held():
+            self.regions = holdings
+            for actor, holding in zip(self._cluster.actors, holdings, strict=True):
+                actor.hold.remote(holding)  # in order before the next question; lost with an actor that is
+
     def now(self) -> float:
         return time.monotonic()
 

@@ -64,7 +64,8 @@ class RunningCertificate:
 
     def __init__(self, market: Market, demand: DemandSeries) -> None:
         self._market = market
-        self._demand = demand
+        self.demand = demand
+        """May be replaced by one that knows more slots."""
         self._equity, self._weight = market.equity, market.equity_weight
         self._best = self._equity.fair_share(market.regions)
         self.restart(0)
@@ -102,6 +103,20 @@ class RunningCertificate:
         objective = self._cost + self._equity.cost(self._footprint)
         best = max(self._followed, key=lambda each: each.bound)
         return Standing(objective, best.bound + self._extra)
+
+    def take_over(self, slot: int, load: Array) -> Generator[Broadcast, Sequence[Any], Standing]:
+        """Take note at once of all slots of the period up to `slot`, which were served with `load` (N, S);
+        the standing after them.
+        """
+        slots = np.arange(self._first, slot + 1)
+        _, value = yield Broadcast(
+            (self._look(slot, slots), Evaluate(part=np.zeros(1, np.int64), load=load)), opening=True
+        )
+        self._cost, self._footprint = float(value.cost.sum()), value.footprint[:, 0].copy()
+        yield from self._catch_up(slot)
+        yield from self._improve(slot, _STEPS_AT_END)
+        best = max(self._followed, key=lambda each: each.bound)
+        return Standing(self._cost + self._equity.cost(self._footprint), best.bound)
 
     def _catch_up(self, slot: int) -> Generator[Broadcast, Sequence[Any], None]:
         """Follow every price through the slots since the last time."""
@@ -160,7 +175,7 @@ class RunningCertificate:
         return Look(slot, slot + 1, slots, np.ones(len(slots)), np.zeros_like(self._best))
 
     def _over(self, slot: int, slots: Array) -> Market:
-        return self._market.over(self._demand.at(slot, slots))
+        return self._market.over(self.demand.at(slot, slots))
 
     @staticmethod
     def _clear(market: Market, quantity: Quantity, bid: Bid) -> tuple[Evaluate, float]:

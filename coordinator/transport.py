@@ -43,6 +43,12 @@ class Transport(ABC):
         """Give a host up and start it afresh with its private data, wherever there is room; does not wait."""
 
     @abstractmethod
+    def renew(self, holdings: Sequence[Holding]) -> None:
+        """Give every host newer private data of the same regions, now and whenever it is started afresh; does
+        not wait.
+        """
+
+    @abstractmethod
     def now(self) -> float:
         """Seconds on the clock that deadlines are meant by."""
 
@@ -76,6 +82,11 @@ class InProcess(Transport):
     def restart(self, host: int) -> None:
         self._hosts[host] = RegionHost(self._holdings[host])
 
+    def renew(self, holdings: Sequence[Holding]) -> None:
+        self._holdings = holdings
+        for host, holding in zip(self._hosts, holdings, strict=True):
+            host.hold(holding)
+
     def now(self) -> float:
         return time.monotonic()
 
@@ -100,6 +111,9 @@ class Line(Transport):
 
     def restart(self, host: int) -> None:
         self.inner.restart(host)
+
+    def renew(self, holdings: Sequence[Holding]) -> None:
+        self.inner.renew(holdings)
 
     def now(self) -> float:
         return self.inner.now()

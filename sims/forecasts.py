@@ -11,7 +11,7 @@ from importlib import import_module
 
 import numpy as np
 
-from eglb.agents.forecasting import Forecaster, NoForecast, NoisyOutlook, Outlook, Persistence
+from eglb.agents.forecasting import Corrected, Forecaster, NoForecast, NoisyOutlook, Outlook, Persistence
 from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
 from eglb.sims.specs import build
@@ -61,6 +61,10 @@ def _last_week(hours: float = 168.0) -> Forecast:
     return Forecast(Persistence(168, hours))
 
 
+def _corrected(hours: float = 24.0, days: int = 14, trust: float = 0.5) -> Forecast:
+    return Forecast(Corrected(hours, days, trust))
+
+
 def _perfect(hours: float = math.inf) -> Forecast:
     return Forecast(Outlook(hours))
 
@@ -94,6 +98,7 @@ FORECASTS: dict[str, Callable[..., Forecast]] = {
     "none": _none,
     "yesterday": _yesterday,
     "last-week": _last_week,
+    "corrected": _corrected,
     "perfect": _perfect,
     "noisy": _noisy,
     "learned": _learned,
@@ -105,6 +110,7 @@ FORECAST_MEANING = {
     "none": "nothing is foretold (default)",
     "yesterday": "the same hour yesterday; hours=24",
     "last-week": "the same hour last week; hours=168",
+    "corrected": "the present and the usual course of a day from it; hours=24, days=14, trust=0.5",
     "perfect": "the truth, so many hours ahead; hours=inf",
     "noisy": "the truth with log-normal errors, correlated along lead time; sd=0.2, hours=24, seed=0",
     "learned": "gradient boosting trained on past weeks only; hours=24",

@@ -161,6 +161,16 @@ def write_simulation(simulation: Simulation, folder: Path) -> None:
         _write_report(simulation.scenario, folder)
 
 
+def write_service(
+    scenario: Scenario, found: dict[str, Any], served: list[dict[str, Any]], folder: Path
+) -> None:
+    """Fill `folder` with what a service did: run.json, a row for every slot in rounds.jsonl, the scenario."""
+    with _writing(folder):
+        _write_json(folder / "run.json", found)
+        _write_rounds(folder / "rounds.jsonl", served)
+        _write_scenario(scenario, folder)
+
+
 def write_robustness(found: Robustness, folder: Path) -> None:
     """Fill `folder` with a robustness study: run.json, rows.jsonl, the picture."""
     from eglb.sims.robustness import row_dict

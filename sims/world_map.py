@@ -134,6 +134,17 @@ def view(lat: Array, lon: Array) -> tuple[float, float, float, float]:
     return x - half_wide, x + half_wide, y - half_high, y + half_high
 
 
+def land_dots(lat: Array, lon: Array, columns: int) -> tuple[tuple[float, float, float, float], Array]:
+    """The `view` of these points, in degrees, and (n, 2) longitude and latitude of the dots of land on it,
+    `columns` across.
+    """
+    west, east, south, north = view(lat, lon)
+    step = (east - west) / columns
+    down, across = np.arange(north - step / 2, south, -step), np.arange(west + step / 2, east, step)
+    row, column = np.nonzero(land_drawn(down, across))
+    return (west, east, south, north), np.column_stack([across[column], down[row]])
+
+
 def _letter(canvas: Array, row: Array, column: Array) -> None:
     """One letter a point, in the nearest cell that no other letter has."""
     free = np.ones(canvas.shape, dtype=bool)

@@ -1,4 +1,4 @@
-"""A headless Chromium without a network, spoken to over a pipe: what a page says, and how it looks."""
+"""A headless Chromium, spoken to over a pipe: what a page says, how it looks, and whom it asks."""
 
 from __future__ import annotations
 
@@ -29,10 +29,16 @@ FLAGS = (
 
 
 class Page:
-    """One page; `complaints` are what its console and its log had to say, and requests that left the file."""
+    """One page; `complaints` are what its console and its log had to say, and requests that left the file.
 
-    def __init__(self, to_browser: IO[bytes], from_browser: IO[bytes]) -> None:
+    Parameters
+    ----------
+    origin : that the page is served from and may ask; None is a file, without a network.
+    """
+
+    def __init__(self, to_browser: IO[bytes], from_browser: IO[bytes], origin: str | None) -> None:
         self._out, self._in = to_browser, from_browser
+        self._own = ("file:", "data:", "about:", "blob:", *([] if origin is None else [f"{origin}/"]))
         self._count = 0
         self._session: str | None = None
         self.complaints: list[str] = []
@@ -40,8 +46,9 @@ class Page:
         self._session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.ask(f"{domain}.enable")
-        no_network = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
-        self.ask("Network.emulateNetworkConditions", **no_network)
+        if origin is None:
+            no_network = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
+            self.ask("Network.emulateNetworkConditions", **no_network)
 
     def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
         """One command of the DevTools protocol and its result."""
@@ -75,7 +82,7 @@ class Page:
             self.complaints.append(told["entry"]["text"])
         elif said.get("method") == "Network.requestWillBeSent":
             url = told["request"]["url"]
-            if not url.startswith(("file:", "data:", "about:", "blob:")):
+            if not url.startswith(self._own):
                 self.complaints.append(f"asked for {url}")
 
     def value(self, expression: str) -> Any:
@@ -90,9 +97,9 @@ class Page:
         self.ask("Emulation.setDeviceMetricsOverride", **window)
         self.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
-    def open(self, file: Path) -> None:
-        """Load a file and wait until it is there."""
-        self.ask("Page.navigate", url=file.resolve().as_uri())
+    def open(self, page: Path | str) -> None:
+        """Load a file or an address and wait until it is there."""
+        self.ask("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
         ready = "document.readyState === 'complete' ? done() : addEventListener('load', done)"
         self.value(f"new Promise(done => {ready})")
 
@@ -103,8 +110,8 @@ class Page:
 
 
 @contextmanager
-def browser() -> Iterator[Page]:
-    """A page in a browser of its own, ended afterwards."""
+def browser(origin: str | None = None) -> Iterator[Page]:
+    """A page in a browser of its own, ended afterwards; `origin` as for `Page`."""
     assert CHROMIUM is not None
     profile = tempfile.mkdtemp(prefix="eglb-browser-")
     to_read, to_write = os.pipe()
@@ -128,7 +135,7 @@ def browser() -> Iterator[Page]:
     os.close(from_write)
     try:
         with os.fdopen(to_write, "wb", buffering=0) as out, os.fdopen(from_read, "rb") as heard:
-            yield Page(out, heard)
+            yield Page(out, heard, origin)
     finally:
         process.terminate()
         process.wait(20)

@@ -18,6 +18,7 @@ class Shelf(ThreadingHTTPServer):
 
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 64  # so many may come at once
 
     def __init__(self, files: dict[str, Answer]) -> None:
         self.files = files

@@ -35,11 +35,13 @@ class AdaHedge(Policy):
             self._gain, self._mixability = np.zeros_like(hour.footprint), np.zeros(len(weight))
             self._used.clear()
         for slot, footprint in hour.metered:
-            share, rate = self._used.pop(slot)
             gain = weight * footprint
-            self._mixability += np.maximum(
-                self._mix(self._gain, gain, share, rate) - (share * gain).sum(0), 0.0
-            )
+            # Who did not plan the slot has learned nothing about the rate.
+            if (used := self._used.pop(slot, None)) is not None:
+                share, rate = used
+                self._mixability += np.maximum(
+                    self._mix(self._gain, gain, share, rate) - (share * gain).sum(0), 0.0
+                )
             self._gain = self._gain + gain
         slow = self._mixability > 0.0
         wanted = self.rate * np.log(max(len(hour.footprint), 2))

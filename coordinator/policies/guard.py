@@ -16,7 +16,7 @@ It holds for the footprints by which both are accounted: estimates, until the me
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -29,22 +29,25 @@ _HALVINGS = 50
 
 @dataclass(eq=False)
 class Guard(Policy):
-    """A mixture of `advice` and `robust`, slot by slot, within the budget `eps` (see the module)."""
+    """A mixture of `advice` and `robust`, slot by slot, within the budget `eps` (see the module).
+
+    Where it starts in the middle of a period, the limit holds from there on.
+    """
 
     advice: Policy
     robust: Policy
     eps: float = 0.05
+    _accounts: tuple[Books, Books] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.needs_distance = self.advice.needs_distance or self.robust.needs_distance
 
     def decide(self, hour: Hour) -> Exchange:
-        if hour.elapsed == 0:
-            self._mixed = Books(hour.market, hour.meter_delay)
-            self._shadow = Books(hour.market, hour.meter_delay)
-        mixed, shadow, weight = self._mixed, self._shadow, hour.market.equity_weight
-        yield from mixed.read(hour.now)
-        metered = yield from shadow.read(hour.now)
+        if self._accounts is None or hour.elapsed == 0:
+            self._accounts = Books(hour.footprint), Books(hour.footprint)
+        (mixed, shadow), weight = self._accounts, hour.market.equity_weight
+        yield from mixed.read(hour.now, hour.meter_delay)
+        metered = yield from shadow.read(hour.now, hour.meter_delay)
         advised = yield from self.advice.decide(hour)
         robust = yield from self.robust.decide(replace(hour, footprint=shadow.footprint, metered=metered))
         loads = hour.market.load(advised[None]), hour.market.load(robust[None])

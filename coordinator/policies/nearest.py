@@ -8,6 +8,9 @@ import numpy as np
 
 from eglb.coordinator.algorithm import Broadcast
 from eglb.coordinator.hourly import Exchange, Hour, Policy
+from eglb.coordinator.market import Market
+
+Array = np.ndarray
 
 
 @dataclass(eq=False)
@@ -21,13 +24,20 @@ class Nearest(Policy):
 
     def decide(self, hour: Hour) -> Exchange:
         (quantity,) = yield Broadcast((hour.look(hour.present),), opening=True)
-        market, room = hour.market, quantity.quantity[:, 0].copy()
-        left, route = market.demand[0].copy(), np.zeros((1, len(market.edge_region)))
-        for pair in np.argsort(hour.distance, kind="stable"):
-            gateway, region = market.edge_gateway[pair], market.edge_region[pair]
-            route[0, pair] = min(left[gateway], room[region])
-            left[gateway] -= route[0, pair]
-            room[region] -= route[0, pair]
-        if left.any():
-            route, _ = market.repair(route, np.array(quantity.quantity.T, order="C"))
-        return route[0]
+        return nearest_first(hour.market, hour.distance, quantity.quantity[:, 0])
+
+
+def nearest_first(market: Market, distance: Array, capacity: Array) -> Array:
+    """The route (E,) of a market of one slot where pairs are served in the order of their `distance` (E,), as
+    far as `capacity` (N,) has room; moved a little where that strands demand.
+    """
+    room = capacity.copy()
+    left, route = market.demand[0].copy(), np.zeros((1, len(market.edge_region)))
+    for pair in np.argsort(distance, kind="stable"):
+        gateway, region = market.edge_gateway[pair], market.edge_region[pair]
+        route[0, pair] = min(left[gateway], room[region])
+        left[gateway] -= route[0, pair]
+        room[region] -= route[0, pair]
+    if left.any():
+        route, _ = market.repair(route, np.array(capacity[None], order="C"))
+    return np.asarray(route[0])

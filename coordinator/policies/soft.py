@@ -58,7 +58,7 @@ class Soft(Policy):
         market = hour.over(slot)
         whole = np.zeros(1, np.int64)
         log_share, shares = self._log_share, np.zeros((regions, kinds))
-        self._dispatch.turn_to(market, slot, slot <= hour.now)
+        self._dispatch.turn_to(market, slot, hour.lasting(slot))
         quantity, bid = yield Broadcast(
             (
                 hour.look(slot, stands_for, carried=True),

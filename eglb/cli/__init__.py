@@ -16,15 +16,18 @@ from typing import NoReturn
 import click
 
 from eglb import __version__
+from eglb.cli.books import books_group
 from eglb.cli.cluster import cluster_group
 from eglb.cli.compare import compare_command
 from eglb.cli.data import data_group
+from eglb.cli.data_plane import data_plane_command
 from eglb.cli.estimate import estimate_command
 from eglb.cli.explain import explain_command
 from eglb.cli.report import report_command
 from eglb.cli.reproduce import reproduce_command
 from eglb.cli.scale import scale_command
 from eglb.cli.scenario import scenario_group
+from eglb.cli.serve import serve_command
 from eglb.cli.simulate import simulate_command
 from eglb.cli.solve import solve_command
 from eglb.cli.sweep import sweep_command
@@ -47,6 +50,7 @@ def cli() -> None:
 cli.add_command(solve_command)
 cli.add_command(compare_command)
 cli.add_command(simulate_command)
+cli.add_command(serve_command)
 cli.add_command(sweep_command)
 cli.add_command(reproduce_command)
 cli.add_command(scale_command)
@@ -54,8 +58,10 @@ cli.add_command(report_command)
 cli.add_command(explain_command)
 cli.add_command(scenario_group)
 cli.add_command(data_group)
+cli.add_command(books_group)
 cli.add_command(cluster_group)
 scenario_group.add_command(estimate_command)
+scenario_group.add_command(data_plane_command)
 
 
 _arrived: set[int] = set()
@@ -68,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     signal.signal(signal.SIGINT, _interrupt_once)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = cli.main(args=given, prog_name="eglb", standalone_mode=False) or 0
+        code = cli.main(args=given, prog_name="eglb", standalone_mode=False, obj=given) or 0
     except click.ClickException as error:
         error.show()
         code = _report(given, "wrong_input", [error.format_message()], error.exit_code, shown=True)

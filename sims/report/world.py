@@ -10,7 +10,7 @@ from eglb.sims.geography import great_circle_km
 from eglb.sims.report.bars import colour_of
 from eglb.sims.report.ink import Spec, number, rounded
 from eglb.sims.report.material import Material
-from eglb.sims.world_map import land_drawn, view
+from eglb.sims.world_map import land_dots
 
 Array = np.ndarray
 
@@ -77,15 +77,13 @@ def world(material: Material) -> Spec:
     """Circles sized by what the signal ``shown`` names, and bows as wide as the energy they carry."""
     scenario, plan = material.scenario, material.plan
     values = _values(material)
-    west, east, south, north = view(
+    (west, east, south, north), dots = land_dots(
         np.concatenate([scenario.region_lat, scenario.gateway_lat]),
         np.concatenate([scenario.region_lon, scenario.gateway_lon]),
+        COLUMNS,
     )
-    step = (east - west) / COLUMNS
-    lat, lon = np.arange(north - step / 2, south, -step), np.arange(west + step / 2, east, step)
-    row, column = np.nonzero(land_drawn(lat, lon))
-    dots = np.column_stack([lon[column], lat[row]]).round(2).tolist()
-    land = {"type": "Feature", "geometry": {"type": "MultiPoint", "coordinates": dots}}
+    coordinates = dots.round(2).tolist()
+    land = {"type": "Feature", "geometry": {"type": "MultiPoint", "coordinates": coordinates}}
     pairs, _ = far_flows(material)
     widest = float(plan.sent[pairs].max(initial=0.0)) or 1.0
     flows = [

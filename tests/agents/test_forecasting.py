@@ -12,6 +12,7 @@ import pytest
 
 from eglb.agents import forecasting
 from eglb.agents.forecasting import (
+    Corrected,
     Forecaster,
     NoForecast,
     NoisyOutlook,
@@ -49,6 +50,23 @@ def test_persistence_repeats_the_last_period() -> None:
     # Less than a week: the last day; less than a day: the present value.
     assert Persistence(168).predict(past_of(values[:, :100]), 1).tolist() == [[76.0]]
     assert Persistence(24).predict(past_of(values[:, :5]), 2).tolist() == [[4.0, 4.0]]
+
+
+def test_the_present_goes_on_as_days_usually_do() -> None:
+    day = 5.0 + np.sin(2.0 * np.pi * np.arange(24.0) / 24.0)
+    values = np.tile(np.stack([day, np.zeros(24), np.arange(24.0) // 12 + 1.0]), 3)
+    values[0, 69:] *= 1.2
+    asked = past_of(values[:, :70])
+    whole = Corrected(trust=1.0).predict(asked, 23)
+    np.testing.assert_allclose(whole[0], 1.2 * np.tile(day, 2)[22:45])
+    assert not whole[1].any()
+    np.testing.assert_allclose(Corrected(trust=0.0).predict(asked, 3), values[:, [69] * 3])
+    half = Corrected().predict(asked, 23)
+    np.testing.assert_allclose(half**2, whole * values[:, 69:70], err_msg="half way, in logarithms")
+    # Never more than twice; and without a day of past the present value.
+    steep = np.concatenate([np.ones(23), [9.0], np.ones(23)])[None]
+    assert Corrected(trust=1.0).predict(past_of(steep), 1).tolist() == [[2.0]]
+    np.testing.assert_array_equal(Corrected().predict(past_of(values[:, :24]), 2), values[:, [23, 23]])
 
 
 def test_outlook_is_believed_and_nothing_is_foretold_by_none() -> None:

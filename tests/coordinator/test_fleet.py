@@ -11,7 +11,7 @@ import pytest
 
 from eglb.agents.bidding import Bid, PriceFootprints
 from eglb.agents.host import RegionHost, RoundNumber
-from eglb.agents.region import Region, Request
+from eglb.agents.region import Holding, Region, Request
 from eglb.agents.valuation import Accepted, Bound, BoundTerm, Evaluate, Introduce, Offer, Value
 from eglb.agents.wire import Fault, Message, decode, encode
 from eglb.coordinator.algorithm import Broadcast
@@ -70,6 +70,9 @@ class Scripted(Transport):
     def restart(self, host: int) -> None:
         self.restarted.append(host)
         self.hosts[host] = RegionHost(self.regions[host])
+
+    def renew(self, holdings: Sequence[Holding]) -> None:
+        raise NotImplementedError
 
     def now(self) -> float:
         return self.time

@@ -51,10 +51,9 @@ def test_the_account_ends_at_what_was_metered(delay: int) -> None:
 
 def books(delay: int | None) -> tuple[Books, dict[int, Array]]:
     """Books of two regions and one kind; slot s has footprint s + 1 metered, 10 (s + 1) estimated."""
-    market = Market(np.ones((1, 1)), 2, np.array([0, 0]), np.array([0, 1]), np.ones(1))
-    kept, seen = Books(market, delay), {}
+    kept, seen = Books(np.zeros((2, 1))), {}
     for now in range(6):
-        exchange = kept.read(now)
+        exchange = kept.read(now, delay)
         try:
             look, evaluate = next(exchange).requests
             metered = look.slot < look.settled  # type: ignore[attr-defined]

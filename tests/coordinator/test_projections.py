@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from small_fleets import small_market
 
@@ -35,6 +35,7 @@ def assert_firm(one: Array, other: Array, x: Array, y: Array, metric: Array) -> 
 
 @settings(max_examples=150, deadline=None)
 @given(seeds, st.sampled_from(SHAPES), st.integers(1, 8), factors, factors)
+@example(3796, "lq:4", 7, 1.0, 1e-6)
 def test_projections_on_the_sets_of_equity_prices(
     seed: int, shape: str, regions: int, scale: float, unit: float
 ) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from system.processes import process_tree
 
 from eglb.coordinator.ray_fleet import RayActors
 
@@ -46,8 +48,14 @@ class ManyNodes:
             time.sleep(0.1)
 
     def lose(self, name: str) -> None:
-        """As a machine is lost: no good-bye."""
-        self.running.remove_node(self.nodes.pop(name), allow_graceful=False)
+        """As a machine is lost: no good-bye, and with all that runs on it, be it stopped."""
+        node = self.nodes.pop(name)
+        raylet = node.all_processes["raylet"][0].process.pid
+        workers = process_tree(raylet)
+        self.running.remove_node(node, allow_graceful=False)
+        for pid in workers:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager

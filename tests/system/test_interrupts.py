@@ -16,14 +16,14 @@ from eglb.coordinator.interrupts import interrupts_held
 _LONG = ("solve", "synthetic:3x48", "--algorithm", "subgradient", "--gap", "1e-12")
 
 _CLOSING = """
-import os, signal, sys
+import os, sys
+from ray._private.node import Node
 from eglb.cli import main
-from eglb.coordinator import ray_cluster
-shutdown = ray_cluster._end_processes
-def interrupted(folder):
-    os.kill(os.getpid(), signal.SIGINT)
-    shutdown(folder)
-ray_cluster._end_processes = interrupted
+end = Node.kill_all_processes
+def interrupted(*arguments, **options):
+    os.kill(os.getpid(), {number:d})
+    end(*arguments, **options)
+Node.kill_all_processes = interrupted
 main(["solve", "synthetic:3x24", "--algorithm", "newton"])
 """
 
@@ -77,11 +77,12 @@ def test_interrupted_while_it_waits_for_a_frozen_agent(watch: Callable[..., Any]
 
 
 @pytest.mark.cluster
-def test_interrupted_while_the_cluster_ends(watch: Callable[..., Any]) -> None:
-    command = watch(code=_CLOSING)
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_while_the_cluster_ends(watch: Callable[..., Any], number: int, expected: int) -> None:
+    command = watch(code=_CLOSING.format(number=number))
     wait_for(lambda: len(command.agents()) == 3)
     code, out, _ = command.finish()
-    assert (code, out) == (130, "")
+    assert (code, out) == (expected, "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,0 +1,69 @@
+"""Shares from flows, and what is served when there is no plan: the last one moved, or the nearest region."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from eglb.coordinator.market import Market
+from eglb.coordinator.policies.nearest import nearest_first
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Routed:
+    """`share` (J, N) of every gateway's requests to each region, and the MW `unmet` (J,) that no region has
+    room for.
+
+    A gateway that reaches no region with capacity has no shares at all.
+    """
+
+    share: Array
+    unmet: Array
+
+
+class Projection:
+    """Makes feasible shares for one fleet.
+
+    Parameters
+    ----------
+    market : of one slot, no gateways merged; its demand is not used. distance : (E,) of its pairs, any unit.
+    """
+
+    def __init__(self, market: Market, distance: Array) -> None:
+        self._market = market
+        self._distance = distance
+        self._pair = market.edge_gateway, market.edge_region
+        self.reach = np.zeros((market.gateways, market.regions), bool)
+        self.reach[self._pair] = True
+        self.distance = np.full(self.reach.shape, np.inf)
+        self.distance[self._pair] = distance
+
+    def near(self, share: Array, demand: Array, capacity: Array) -> Routed:
+        """The feasible shares next to `share` (J, N), for `demand` (J,) and `capacity` (N,) MW; as they are
+        where they are feasible.
+        """
+        return self._feasible(demand[self._pair[0]] * share[self._pair], demand, capacity)
+
+    def nearest(self, demand: Array, capacity: Array) -> Routed:
+        """Every gateway to its nearest regions, as far as they have room."""
+        market = self._market.over(demand[None])
+        return self._feasible(nearest_first(market, self._distance, capacity), demand, capacity)
+
+    def _feasible(self, route: Array, demand: Array, capacity: Array) -> Routed:
+        market = self._market.over(demand[None])
+        repaired, unmet = market.repair(route[None], np.array(capacity[None], order="C"))
+        flow = np.zeros(self.reach.shape)
+        flow[self._pair] = repaired[0]
+        share = np.where(capacity > 0.0, flow, 0.0)
+        served = share.sum(1)
+        carried = served > 0.0
+        share[carried] /= served[carried, None]
+        # Who asks for nothing, or gets nothing, still has somewhere to send a request to.
+        away = np.where(self.reach & (capacity > 0.0), self.distance, np.inf)
+        closest = away.argmin(1)
+        idle = ~carried & np.isfinite(away.min(1, initial=np.inf))
+        share[idle, closest[idle]] = 1.0
+        return Routed(share, unmet[0])

@@ -1,0 +1,66 @@
+"""Which share of every gateway's requests goes to which region in one slot: what is routed by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Array = np.ndarray
+
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class WeightTable:
+    """The weights of one slot, and where they come from.
+
+    Parameters
+    ----------
+    version : counts the tables of a service up, over restarts too.
+    start : of the slot, UTC, datetime64[s]. seconds : its length.
+    gateways, regions : names. share : (J, N), of a gateway's requests to each region; rows add up to 1, or to
+    0 where a gateway reaches no region that has capacity.
+    demand : (J,) MW of IT power that was expected.
+    capacity : (N,) MW of the regions that are alive, 0 of others.
+    reach : (J, N) of bool, which pairs may be used.
+    source : ``"plan"``; ``"last plan"``, moved to what is alive; ``"nearest"`` region that has room.
+    note : why it is not a plan, or what of demand nobody can meet; empty if all is well.
+    unmet : (J,) MW that no region has room for; they are sent in the same shares.
+    """
+
+    version: int
+    start: np.datetime64
+    seconds: float
+    gateways: tuple[str, ...]
+    regions: tuple[str, ...]
+    share: Array
+    demand: Array
+    capacity: Array
+    reach: Array
+    source: str = "plan"
+    note: str = ""
+    unmet: Array | None = None
+
+    @property
+    def load(self) -> Array:
+        """(N,) MW that every region is to get of the demand that can be met."""
+        met = self.demand if self.unmet is None else self.demand - self.unmet
+        return np.asarray(met @ self.share)
+
+    def problems(self) -> list[str]:
+        """What makes it infeasible; empty for every table that may be published."""
+        found = []
+        if not (np.isfinite(self.share).all() and (self.share >= 0.0).all()):
+            found.append("a share is below zero or no number")
+        # Of a gateway that reaches nobody with capacity nothing can be sent.
+        due = (self.reach & (self.capacity > 0.0)).any(1)
+        if (np.abs(self.share.sum(1) - due) > _ROUNDING).any():
+            found.append("shares of a gateway do not add up to 1")
+        if (self.share[~self.reach] > 0.0).any():
+            found.append("a share goes out of reach")
+        if (self.share[:, self.capacity <= 0.0] > 0.0).any():
+            found.append("a share goes to a region that has no capacity or is not alive")
+        if (self.load > self.capacity + _ROUNDING * max(1.0, float(self.demand.max(initial=0.0)))).any():
+            found.append("a region gets more than its capacity")
+        return found
