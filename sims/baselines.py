@@ -10,7 +10,7 @@ case.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,12 +20,16 @@ from eglb.sims.scenario import FootprintKind, Scenario
 from eglb.sims.solution import FootprintTotals
 
 Array = np.ndarray
+Route = tuple[Array, Array | None]
+"""(E, T) MW on the pairs, and with jobs (P, T) MW on theirs."""
 
 WATER, CARBON = "water", "carbon"
 # Price on one unit of the fleet's total, as a multiple of the kind's equity weight per region: 300 USD per m3
 # and 3,000 or 6,000 USD per t, tenths of them for ten regions, against weights of 60 and 1,500 as published.
 C2_CARBON = 4.0
 ALL_WATER, ALL_CARBON = 5.0, 2.0
+EXACT = 1e-9
+"""Certified gap of a policy's plan with jobs, of its own cost."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,18 @@ class PolicyRow:
 def policy_names(scenario: Scenario) -> tuple[str, ...]:
     """The policies that `scenario` has the footprint kinds for, in the order of `POLICIES`."""
     kinds = {kind.name for kind in scenario.footprints}
-    return tuple(name for name, policy in POLICIES.items() if set(policy.kinds) <= kinds)
+    return tuple(
+        name
+        for name, policy in POLICIES.items()
+        if set(policy.kinds) <= kinds and (scenario.jobs is None or policy.knows_jobs)
+    )
 
 
 def run_baseline(name: str, scenario: Scenario) -> tuple[Array, Array]:
-    """The plan of a policy: its route (E, T) MW on the scenario's pairs and its load (N, T) MW.
+    """The plan of a policy: its route (E, T) MW on the scenario's pairs and its load (N, T) MW, jobs
+    included.
+
+    Jobs run where and when the policy's cost is least, slots then no longer being separable.
 
     Where several plans are best, which of them is returned is the solver's choice; it is the same on every
     run.
@@ -59,8 +70,8 @@ def run_baseline(name: str, scenario: Scenario) -> tuple[Array, Array]:
     InfeasibleError : no feasible plan exists.
     KeyError : the scenario lacks a footprint kind of the policy, or there is no such policy.
     """
-    route = POLICIES[name].route(scenario)
-    return route, region_load(scenario, route)
+    route, work = POLICIES[name].route(scenario)
+    return route, region_load(scenario, route, work)
 
 
 def policy_row(name: str, scenario: Scenario) -> PolicyRow:
@@ -74,37 +85,51 @@ def policy_row(name: str, scenario: Scenario) -> PolicyRow:
     )
 
 
-def _nearest(scenario: Scenario) -> Array:
+def _nearest(scenario: Scenario) -> Route:
     """Least total distance travelled: round-trip time where known, else the one that the distance implies."""
-    return solve_cheapest_pairs(scenario, scenario.rtt_ms())
+    return solve_cheapest_pairs(scenario, scenario.rtt_ms()), None
 
 
-def _cheapest(scenario: Scenario) -> Array:
-    return solve_cheapest(scenario, scenario.price_per_mw_slot())
+def at_cost(scenario: Scenario, cost: Array) -> Scenario:
+    """The same fleet where nothing counts but `cost`, (N, T) per MW of IT load and slot, as if in USD."""
+    return replace(scenario, price=cost / (scenario.pue[:, None] * scenario.slot_hours), footprints=())
 
 
-def _least(kind: str) -> Callable[[Scenario], Array]:
-    return lambda scenario: solve_cheapest(
-        scenario, scenario.intensity_per_mw_slot(_kind_named(scenario, kind))
-    )
+def _at_least(scenario: Scenario, cost: Array) -> Route:
+    if scenario.jobs is None:
+        return solve_cheapest(scenario, cost), None
+    # Without equity, clearing by successive shortest paths is exact, and much faster than a linear program.
+    from eglb.sims.solving import solve
+
+    found = solve(at_cost(scenario, cost), "dual", gap=EXACT, address="inprocess")
+    return found.route, found.work
 
 
-def _taxed(multiples: dict[str, float]) -> Callable[[Scenario], Array]:
+def _cheapest(scenario: Scenario) -> Route:
+    return _at_least(scenario, scenario.price_per_mw_slot())
+
+
+def _least(kind: str) -> Callable[[Scenario], Route]:
+    return lambda scenario: _at_least(scenario, scenario.intensity_per_mw_slot(_kind_named(scenario, kind)))
+
+
+def _taxed(multiples: dict[str, float]) -> Callable[[Scenario], Route]:
     """Cheapest with each kind's total priced at a multiple of its equity weight per region."""
 
-    def route(scenario: Scenario) -> Array:
+    def route(scenario: Scenario) -> Route:
         cost = scenario.price_per_mw_slot()
         for name, multiple in multiples.items():
             kind = _kind_named(scenario, name)
             tax = multiple * kind.weight / len(scenario.regions)
             cost = cost + tax * scenario.intensity_per_mw_slot(kind)
-        return solve_cheapest(scenario, cost)
+        return _at_least(scenario, cost)
 
     return route
 
 
-def _equitable(scenario: Scenario) -> Array:
-    return solve_central(scenario).route
+def _equitable(scenario: Scenario) -> Route:
+    found = solve_central(scenario)
+    return found.route, found.work
 
 
 def _kind_named(scenario: Scenario, name: str) -> FootprintKind:
@@ -113,15 +138,19 @@ def _kind_named(scenario: Scenario, name: str) -> FootprintKind:
 
 @dataclass(frozen=True)
 class Policy:
-    """`route` makes the plan; `kinds` are the footprints it needs; `meaning` is one line for people."""
+    """`route` makes the plan; `kinds` are the footprints it needs; `meaning` is one line for people.
+
+    One that does not `knows_jobs` has nothing to say about work that comes from nowhere in particular.
+    """
 
     meaning: str
     kinds: tuple[str, ...]
-    route: Callable[[Scenario], Array]
+    route: Callable[[Scenario], Route]
+    knows_jobs: bool = True
 
 
 POLICIES: dict[str, Policy] = {
-    "GLB-Nearest": Policy("least total distance", (), _nearest),
+    "GLB-Nearest": Policy("least total distance", (), _nearest, knows_jobs=False),
     "GLB-Cost": Policy("least energy cost", (), _cheapest),
     "GLB-Carbon": Policy("least total carbon", (CARBON,), _least(CARBON)),
     "GLB-Water": Policy("least total water", (WATER,), _least(WATER)),

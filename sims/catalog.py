@@ -31,6 +31,10 @@ BUILT_IN: tuple[tuple[str, str], ...] = (
         "synthetic:N[xHOURS][,seed=S][,reach=K][,util=U]",
         "N regions and N gateways on a sphere, each gateway reaching its K nearest (generated)",
     ),
+    (
+        "SCENARIO,jobs=SHARE[:HOURS]",
+        "any of these or a folder, a share of its energy as jobs that may wait so long, else 24 h",
+    ),
 )
 MEASURED = ("world16", "gcp33", "zones123", "usba8")
 """Worlds named ``NAME@START/DAYS``, read from the data directory by the module of that name."""
@@ -53,8 +57,10 @@ def data_directory(data: Path | None = None) -> Path:
 def load(name_or_folder: str | Path, *, data: Path | None = None, seed: int | None = None) -> Scenario:
     """The scenario of a built-in name or of a folder.
 
-    A built-in name wins over a folder of the same name; write ``./paper10`` for the folder. `seed` counts for
-    generated scenarios whose name has no ``seed=`` part, and nowhere else.
+    A built-in name wins over a folder of the same name; write ``./paper10`` for the folder. Either may have a
+    part ``,jobs=SHARE[:HOURS]``: so much of the energy may wait so long, see `eglb.sims.job_mix`. `seed`
+    counts for generated scenarios whose name has no ``seed=`` part and for the draw of jobs, and nowhere
+    else.
 
     Raises
     ------
@@ -62,6 +68,12 @@ def load(name_or_folder: str | Path, *, data: Path | None = None, seed: int | No
     InfeasibleError : well-formed, but some slot cannot be served.
     """
     name = str(name_or_folder)
+    if ",jobs=" in name and not Path(name).is_dir():
+        from eglb.sims.job_mix import split_name, with_jobs
+
+        plain, mix = split_name(name)
+        assert mix is not None
+        return with_jobs(load(plain, data=data, seed=seed), *mix, seed=seed or 0)
     if name.startswith("synthetic:") or name == "synthetic":
         from eglb.sims.synthetic import generate, parse_name
 
@@ -92,7 +104,13 @@ def load(name_or_folder: str | Path, *, data: Path | None = None, seed: int | No
 def load_history(
     name: str, slots: int, *, data: Path | None = None, seed: int | None = None
 ) -> Scenario | None:
-    """The slots right before a built-in scenario, where there are measured ones: up to `slots`, else None."""
+    """The slots right before a built-in scenario, where there are measured ones: up to `slots`, else None;
+    without jobs.
+    """
+    if ",jobs=" in name:
+        from eglb.sims.job_mix import split_name
+
+        name = split_name(name)[0]
     if (world := _measured(name)) is None:
         return None
     from eglb.sims.worlds.fleet import preceding

@@ -128,7 +128,7 @@ def compare(
     on_round: Callable[[RoundRecord], None] | None = None,
 ) -> Comparison:
     """Run every policy, the central solver and the algorithms, one after the other; online policies too, if
-    the equity shape is the maximum that they know.
+    the equity shape is the maximum that they know, and there are no jobs.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def compare(
     for name in policy_names(scenario):
         start(name)
         policies.append(policy_row(name, scenario))
-    hourly = all(str(kind.shape) == "max" for kind in scenario.footprints)
+    hourly = scenario.jobs is None and all(str(kind.shape) == "max" for kind in scenario.footprints)
     for name in ONLINE if hourly else ():
         start(f"{name}, hour by hour")
         policies.append(_online_row(name, scenario))

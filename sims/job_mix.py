@@ -11,6 +11,7 @@ may run it: training has no latency to keep.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +23,13 @@ from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
 
 MEDIAN_H, NINTH_DECILE_H = 23.0 / 60.0, 4.5
+HOURS = 24.0
+"""How long jobs may wait if nothing is said."""
+NOTE = (
+    "{share:g} of the energy is made jobs that may wait up to {hours:g} h, drawn with seed {seed}; only how "
+    "long they run follows a trace"
+)
+SOURCE = "Run times of jobs: Weng et al., MLaaS in the Wild, NSDI 2022 (Alibaba PAI)"
 
 
 def with_jobs(scenario: Scenario, share: float, hours: float, seed: int = 0) -> Scenario:
@@ -64,7 +72,34 @@ def with_jobs(scenario: Scenario, share: float, hours: float, seed: int = 0) -> 
         asked_mwh[released] / run_h,
         np.ones((len(released), len(scenario.regions)), bool),
     )
-    name = f"{scenario.name}+jobs({share:g},{hours:g}h,seed={seed})"
-    mixed = replace(scenario, name=name, demand=scenario.demand * (1.0 - share), jobs=jobs)
+    mixed = replace(
+        scenario,
+        name=f"{scenario.name},jobs={share:g}:{hours:g}",
+        demand=scenario.demand * (1.0 - share),
+        jobs=jobs,
+        note="; ".join(filter(None, [scenario.note, NOTE.format(share=share, hours=hours, seed=seed)])),
+        sources=(*scenario.sources, SOURCE),
+    )
     require_feasible(mixed)
     return mixed
+
+
+def split_name(name: str) -> tuple[str, tuple[float, float] | None]:
+    """A scenario's name without its part ``jobs=SHARE[:HOURS]``, and share and hours if it has one.
+
+    Raises
+    ------
+    InputError : the part is not of that form, or there twice.
+    """
+    parts = name.split(",")
+    said = [part for part in parts[1:] if part.startswith("jobs=")]
+    if not said:
+        return name, None
+    given = re.fullmatch(r"jobs=([0-9]*\.?[0-9]+)(?::([0-9]*\.?[0-9]+))?", said[0])
+    if given is None or len(said) > 1:
+        raise InputError(
+            f"{name}: {','.join(said)} is not jobs=SHARE[:HOURS], such as jobs=0.2:24: the share of the "
+            "energy that may wait, and for how many hours"
+        )
+    rest = ",".join([parts[0], *(part for part in parts[1:] if part not in said)])
+    return rest, (float(given[1]), float(given[2] or HOURS))

@@ -5,6 +5,9 @@
     unmet.parquet     time_utc, gateway, mw: demand left out, if the regions that are left cannot meet all
     prices.parquet    time_utc, gateway, usd_per_mw_slot: the demand prices behind the lower bound
     equity_prices.parquet  plan, footprint, region, usd_per_unit: further ones to start from (`dual`)
+    jobs.parquet      time_utc, job, region, mw: with jobs, one row per pair and slot in which work is done
+    job_prices.parquet  time_utc, job, usd_per_mw_slot: the prices of work behind the lower bound
+    unmet_jobs.parquet  job, mwh: work left out, if the regions that are left cannot do all
     rounds.jsonl      one line per exchange with the agents: the best plan and bound so far;
                       of a simulation, one per slot: where the run stands
     convergence.svg   and .png, after a comparison: certified gap against rounds and seconds
@@ -33,6 +36,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eglb.sims.job_tables import read_unmet, write_job_tables
+from eglb.sims.parquet_columns import name_column, time_column
 from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
 from eglb.sims.solution import Solution, plain
@@ -55,7 +60,10 @@ class StoredRun:
 
     run: dict[str, Any]
     plan: pa.Table | None
+    jobs: pa.Table | None
+    job_prices: pa.Table | None
     unmet: pa.Table | None
+    unmet_jobs: pa.Table | None
     prices: pa.Table | None
     equity_prices: pa.Table | None
     rounds: tuple[dict[str, Any], ...]
@@ -256,9 +264,9 @@ def _write_plan(scenario: Scenario, route: Array, folder: Path) -> None:
     slot, edge = np.nonzero(route.T)
     plan = pa.table(
         {
-            "time_utc": _times(scenario, slot),
-            "gateway": _names(scenario.gateways, scenario.reach_gateway[edge]),
-            "region": _names(scenario.regions, scenario.reach_region[edge]),
+            "time_utc": time_column(scenario, slot),
+            "gateway": name_column(scenario.gateways, scenario.reach_gateway[edge]),
+            "region": name_column(scenario.regions, scenario.reach_region[edge]),
             "mw": pa.array(np.ascontiguousarray(route[edge, slot])),
         }
     )
@@ -275,8 +283,8 @@ def _write_tables(solution: Solution, folder: Path) -> None:
     gateways, slots = solution.demand_price.shape
     prices = pa.table(
         {
-            "time_utc": _times(scenario, np.repeat(np.arange(slots), gateways)),
-            "gateway": _names(scenario.gateways, np.tile(np.arange(gateways), slots)),
+            "time_utc": time_column(scenario, np.repeat(np.arange(slots), gateways)),
+            "gateway": name_column(scenario.gateways, np.tile(np.arange(gateways), slots)),
             "usd_per_mw_slot": pa.array(np.ascontiguousarray(solution.demand_price.T).reshape(-1)),
         }
     )
@@ -285,35 +293,24 @@ def _write_tables(solution: Solution, folder: Path) -> None:
         gateway, slot = np.nonzero(solution.unmet)
         unmet = pa.table(
             {
-                "time_utc": _times(scenario, slot),
-                "gateway": _names(scenario.gateways, gateway),
+                "time_utc": time_column(scenario, slot),
+                "gateway": name_column(scenario.gateways, gateway),
                 "mw": pa.array(solution.unmet[gateway, slot]),
             }
         )
         pq.write_table(unmet, folder / "unmet.parquet")
+    write_job_tables(scenario, folder, solution.work, solution.work_price, solution.unmet_mwh)
     if len(solution.equity_prices):
         plan_index, kind, region = (index.ravel() for index in np.indices(solution.equity_prices.shape))
         remembered = pa.table(
             {
                 "plan": pa.array(plan_index),
-                "footprint": _names(tuple(k.name for k in scenario.footprints), kind),
-                "region": _names(scenario.regions, region),
+                "footprint": name_column(tuple(k.name for k in scenario.footprints), kind),
+                "region": name_column(scenario.regions, region),
                 "usd_per_unit": pa.array(solution.equity_prices.ravel()),
             }
         )
         pq.write_table(remembered, folder / "equity_prices.parquet")
-
-
-def _times(scenario: Scenario, slots: Array) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.array(scenario.times[slots].astype("datetime64[ms]")).cast(pa.timestamp("ms", tz="UTC"))
-
-
-def _names(names: tuple[str, ...], indices: Array) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.DictionaryArray.from_arrays(pa.array(indices.astype(np.int32)), pa.array(names, pa.string()))
 
 
 def read_scenario(folder: Path) -> Scenario:
@@ -350,7 +347,7 @@ def read_problem(folder: Path, stored: StoredRun) -> Scenario:
         [scenario.regions.index(name) for name in out]
     except (KeyError, ValueError):
         raise InputError(f"{folder}: run.json or unmet.parquet is not of the fleet in scenario/") from None
-    return scenario.without(out, unmet)
+    return scenario.without(out, unmet, read_unmet(scenario, stored.unmet_jobs, folder))
 
 
 def read(folder: Path) -> StoredRun:
@@ -367,7 +364,7 @@ def read(folder: Path) -> StoredRun:
     tables: dict[str, pa.Table | None] = {}
     try:
         run = json.loads((folder / "run.json").read_text("utf-8"))
-        for name in ("plan", "unmet", "prices", "equity_prices"):
+        for name in ("plan", "jobs", "job_prices", "unmet", "unmet_jobs", "prices", "equity_prices"):
             path = folder / f"{name}.parquet"
             tables[name] = pq.read_table(path) if path.exists() else None
         lines = (folder / "rounds.jsonl").read_text("utf-8").splitlines()

@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from eglb.sims.jobs import Jobs
 from eglb.sims.scenario import FootprintKind, Scenario
 from eglb.sims.world_map import terminal_map
 
@@ -70,6 +71,7 @@ def describe(scenario: Scenario) -> list[tuple[str, str]]:
         )
         shape = "the worst region" if k.shape.family == "max" else f"the regions' {k.shape}"
         rows.append((f"equity weight, {k.name}", f"{k.weight:g} USD per {k.unit} of {shape}{uneven}"))
+    rows += [("jobs", _jobs(s, s.jobs))] if s.jobs is not None else []
     rows += _fact("water stress", s.water_stress, "of 0 to 4", s.regions)
     rows += _fact("people nearby", s.people_m, "million", s.regions)
     if len(s.regions) <= REGIONS_SHOWN:
@@ -77,6 +79,19 @@ def describe(scenario: Scenario) -> list[tuple[str, str]]:
     rows += [("note", s.note)] if s.note else []
     rows += [("source", source) for source in s.sources]
     return rows
+
+
+def _jobs(s: Scenario, jobs: Jobs) -> str:
+    """How many, how much of all energy, how long they may wait and where they may run."""
+    first, last = jobs.slots(s.times, s.slot_hours)
+    energy = float(jobs.energy_mwh.sum())
+    share = _share(energy, energy + float(s.demand.sum()) * s.slot_hours)
+    where = np.bincount(jobs.pair_job, minlength=len(jobs))
+    return (
+        f"{len(jobs):,}, {_figure(energy)} MWh, {share} of all energy; "
+        f"{_span((last - first) * s.slot_hours, ' h')} from release to deadline, {_span(where, '')} "
+        "regions each"
+    )
 
 
 def _region_line(s: Scenario, i: int) -> str:

@@ -1,7 +1,7 @@
 """A scenario as a folder that anyone can write by hand: reading it, with every problem said at once.
 
 ``scenario.toml`` beside ``regions``, ``gateways``, ``demand``, ``price`` and one table per footprint kind,
-and optionally ``reach`` and ``capacity``, each ``.csv``, ``.csv.gz`` or ``.parquet``.
+and optionally ``reach``, ``capacity`` and ``jobs``, each ``.csv``, ``.csv.gz`` or ``.parquet``.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from eglb.sims.feasibility import require_feasible
+from eglb.sims.jobs import Jobs
 from eglb.sims.problems import InputError
 from eglb.sims.region_weights import READY, ready_weight, what_is_lacking
 from eglb.sims.scenario import FootprintKind, Scenario
+from eglb.sims.scenario_folder_jobs import REQUIRED as JOB_NEEDS
+from eglb.sims.scenario_folder_jobs import JobsReader
 from eglb.sims.scenario_folder_settings import KNOWN_UNIT, RANGE_ENDS, Settings, read_settings
 from eglb.sims.scenario_folder_tables import (
     AS_CSV,
@@ -34,6 +37,9 @@ FACTS = ("water_stress", "people_m")
 
 ESTIMATED_FROM = ("cooling", "wue_l_kwh", "cycles", "elevation_m", "ewif_l_kwh", "country")
 """Columns of regions.csv that `eglb scenario estimate` reads; here they are passed over."""
+
+TAGS = "tags"
+"""Column of regions.csv with words that stand for several regions in jobs.csv."""
 
 
 def read(folder: Path) -> Scenario:
@@ -59,12 +65,13 @@ def read(folder: Path) -> Scenario:
 
 @dataclass(frozen=True)
 class _Places:
-    """Regions or gateways: names, coordinates and the remaining numeric columns."""
+    """Regions or gateways: names, coordinates, the remaining numeric columns and the cells of `TAGS`."""
 
     names: tuple[str, ...]
     lat: Array
     lon: Array
     extra: dict[str, Array]
+    tags: tuple[str, ...]
 
 
 class _FolderReader:
@@ -96,6 +103,7 @@ class _FolderReader:
         else:
             by_slot = np.full((len(region_names or ()), 0 if times is None else len(times)), np.nan)
         pairs = self._reach(regions, gateways)
+        jobs = self._jobs(regions, times) if self._exists("jobs") else None
         if regions is not None:
             self._check_weights(regions)
         if regions is None or gateways is None or pairs is None or times is None or self.findings.messages():
@@ -148,6 +156,7 @@ class _FolderReader:
             sources=(*self.settings.sources, *filter(None, [self.settings.demand.source])),
             water_stress=regions.extra.get("water_stress"),
             people_m=regions.extra.get("people_m"),
+            jobs=jobs,
         )
 
     def _open(self, table: str, required: Sequence[str]) -> Table | None:
@@ -176,7 +185,7 @@ class _FolderReader:
         if opened is None:
             return None
         known = (key, "lat", "lon", *required, *optional)
-        passed_over = ESTIMATED_FROM if table == "regions" else ()
+        passed_over = (*ESTIMATED_FROM, TAGS) if table == "regions" else ()
         for column in opened.columns:
             if column not in (*known, *passed_over) and not self._is_weight(table, column):
                 hint = suggest(column, (*known, *passed_over)) or f"; known are {', '.join(known)}"
@@ -212,7 +221,9 @@ class _FolderReader:
         if "" in names or len(first) < len(names):
             return None  # other tables cannot be held against names that are in doubt
         lat, lon = by_column.pop("lat"), by_column.pop("lon")
-        return _Places(tuple(names), lat, lon, by_column)
+        said = opened.values(TAGS) if table == "regions" and TAGS in opened.columns else [""] * len(names)
+        tags = tuple("" if cell is None else str(cell) for cell in said)
+        return _Places(tuple(names), lat, lon, by_column, tags)
 
     def _is_weight(self, table: str, column: str) -> bool:
         """Whether a column is a region weight of a kind that is known but not priced here."""
@@ -366,6 +377,15 @@ class _FolderReader:
             message = f"column gateway: {gateways.names[alone]!r} reaches no region{why}"
             self.findings.add(opened.file, "no reach", message)
         return gateway[kept], region[kept], rtt[kept, 0]
+
+    def _jobs(self, regions: _Places | None, times: Array | None) -> Jobs | None:
+        """The jobs, if there is one and all of them can be read."""
+        opened = self._open("jobs", JOB_NEEDS)
+        if opened is None or regions is None or times is None:
+            return None
+        home = self._files["regions"]
+        reader = JobsReader(opened, regions.names, regions.tags, home, self.settings.gpu_kw, self.findings)
+        return reader.read(times, self.settings.slot_hours)
 
     def _indices(self, opened: Table, noun: str, names: tuple[str, ...]) -> Array:
         """Position of each cell of column `noun` among `names`, -1 (and a finding) where unknown."""

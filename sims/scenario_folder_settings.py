@@ -16,10 +16,22 @@ from eglb.sims.scenario_folder_tables import SUFFIXES, Findings, suggest
 from eglb.sims.spreadsheets import CsvHabits
 
 FILE = "scenario.toml"
-FIXED_TABLES = ("regions", "gateways", "reach", "demand", "price", "capacity")
-TOP_KEYS = ("name", "slot_hours", "max_rtt_ms", "note", "sources", "equity", "demand", "tables", "csv")
+FIXED_TABLES = ("regions", "gateways", "reach", "demand", "price", "capacity", "jobs")
+TOP_KEYS = (
+    "name",
+    "slot_hours",
+    "max_rtt_ms",
+    "note",
+    "sources",
+    "equity",
+    "demand",
+    "jobs",
+    "tables",
+    "csv",
+)
 EQUITY_KEYS = ("weight", "unit", "per", "shape", "signal", "region_weight")
 CSV_KEYS = ("decimal", "dayfirst")
+JOBS_KEYS = ("gpu_kw",)
 RANGE_ENDS = ("low", "high")
 # Kinds that the format knows by name; any other one states its unit, and counts per facility MWh by default.
 KNOWN_UNIT = {"water": "m3", "carbon": "t"}
@@ -42,7 +54,9 @@ class KindSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """The whole of ``scenario.toml``; `tables` holds file names that replace the usual ones."""
+    """The whole of ``scenario.toml``; `tables` holds file names that replace the usual ones, `gpu_kw` is IT
+    power of a GPU at work, NaN where not said.
+    """
 
     name: str
     slot_hours: float
@@ -52,6 +66,7 @@ class Settings:
     note: str
     sources: tuple[str, ...]
     demand: DemandUnit
+    gpu_kw: float
     csv: CsvHabits
 
 
@@ -95,6 +110,7 @@ def read_settings(folder: Path, findings: Findings) -> Settings:
         note=reader.text_of(document, "note", ""),
         sources=tuple(sources),
         demand=read_demand_unit(document, reader),
+        gpu_kw=reader.gpu_kw(document),
         csv=reader.csv_habits(document),
     )
 
@@ -194,6 +210,15 @@ class SettingsReader:
                 named = ""
             kinds[kind] = KindSettings(weight, unit, per, shape, signal, named)
         return kinds
+
+    def gpu_kw(self, document: dict[str, Any]) -> float:
+        """The ``[jobs]`` section: IT power of a GPU at work and its part of the server; NaN if absent."""
+        section = self.section(document, "jobs")
+        self.refuse_unknown(section, "jobs.", JOBS_KEYS)
+        kw = self.number(section, "gpu_kw", math.nan, "jobs.")
+        if kw <= 0:
+            self.problem("jobs.gpu_kw", kw, "must be above 0")
+        return kw
 
     def csv_habits(self, document: dict[str, Any]) -> CsvHabits:
         """The ``[csv]`` section: what spreadsheets leave open."""

@@ -153,16 +153,16 @@ class Table:
             return float("nan")
         return value
 
-    def times(self, findings: Findings) -> Array | None:
-        """(rows,) datetime64[s] UTC of column ``time_utc``, or None when a cell cannot be read."""
-        values = self.values("time_utc")
+    def times(self, findings: Findings, column: str = "time_utc") -> Array | None:
+        """(rows,) datetime64[s] UTC of a column, or None when a cell cannot be read."""
+        values = self.values(column)
         seconds = np.empty(len(values), dtype=np.int64)
         good = True
         texts = ["" if value is None else str(value).strip() for value in values]
         day_first = day_comes_first(texts, self.dayfirst)
         if day_first is None:
             first = next(r for r, text in enumerate(texts) if is_open(text))
-            where = f"column time_utc, row {self.rows[first]}: {texts[first]!r}"
+            where = f"column {column}, row {self.rows[first]}: {texts[first]!r}"
             way_out = "write it like 2024-07-01 13:00, or say dayfirst = true or false under [csv]"
             findings.add(self.file, "time", f"{where} may have its day or its month first; {way_out}")
             return None
@@ -181,7 +181,7 @@ class Table:
                 elif stamp.microsecond:
                     problem = f"{text!r} is not a whole second"
             if problem:
-                findings.add(self.file, "time", f"column time_utc, row {self.rows[r]}: {problem}")
+                findings.add(self.file, "time", f"column {column}, row {self.rows[r]}: {problem}")
                 good = False
                 continue
             aware = stamp.astimezone(UTC) if stamp.tzinfo else stamp.replace(tzinfo=UTC)

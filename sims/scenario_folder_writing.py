@@ -15,6 +15,7 @@ import numpy as np
 from eglb.sims.problems import InputError
 from eglb.sims.results_folder import staged_folder
 from eglb.sims.scenario import FootprintKind, Scenario
+from eglb.sims.scenario_folder_jobs import job_columns
 from eglb.sims.scenario_folder_tables import SUFFIXES
 
 Array = np.ndarray
@@ -61,6 +62,16 @@ ENDING = """
 # [demand]                   # a demand in requests or tokens per second
 # unit = "tokens_per_s"      # or "requests_per_s"
 # model = "llama-3.1-70b"    # or j_per_token = 0.9, or wh_per_request = 0.3
+#
+# Work that can wait, beside the demand that cannot: a table jobs, a job per row, such as
+#   job,energy_mwh,release_utc,deadline_utc,max_mw,min_mw,regions,home_region,checkpoint_cost_mwh,data_gb
+#   train-7b,60,2024-07-01T06:00Z,2024-07-02T18:00Z,5,,oregon|texas,oregon,0.4,800
+# energy_mwh of IT energy, or gpu_hours; it may be split over hours and regions, never above max_mw, nor below
+# min_mw if given. regions: names, or words of a column tags of regions, with | between them; empty is all.
+# Away from home it takes its checkpoint's energy more; data_gb is only noted. From min_mw on all is optional.
+#
+# [jobs]                     # where jobs have gpu_hours instead of energy_mwh
+# gpu_kw = 1.3               # IT power of a GPU at work, with its part of the server
 #
 # [csv]                      # only where a file leaves it open
 # decimal = ","              # is 1.234 a thousand, or one and a bit?
@@ -115,6 +126,8 @@ def save(scenario: Scenario, folder: Path, *, suffix: str = ".csv") -> None:
             if series is not None
         },
     }
+    if s.jobs is not None:
+        tables["jobs"] = job_columns(s.jobs, s.regions)
     if not constant.all():
         tables["capacity"] = hourly_columns(s.times, s.regions, s.capacity)
     timed = not np.isnan(s.reach_rtt_ms).all()
@@ -242,7 +255,7 @@ def write_table(path: Path, columns: dict[str, Sequence[Any]]) -> None:
         import pyarrow.parquet as pq
 
         arrays = {
-            name: pa.array(values, pa.timestamp("s", tz="UTC")) if name == "time_utc" else pa.array(values)
+            name: pa.array(values, pa.timestamp("s", tz="UTC")) if name.endswith("_utc") else pa.array(values)
             for name, values in columns.items()
         }
         pq.write_table(pa.table(arrays), path)
@@ -250,7 +263,7 @@ def write_table(path: Path, columns: dict[str, Sequence[Any]]) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    cells = [[f"{t}Z" for t in v] if name == "time_utc" else v for name, v in columns.items()]
+    cells = [[f"{t}Z" for t in v] if name.endswith("_utc") else v for name, v in columns.items()]
     writer.writerows(zip(*cells, strict=True))
     raw = text.getvalue().encode("utf-8")
     # A fixed time stamp: the same scenario gives the same bytes.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
     from eglb.coordinator.network import Network
+    from eglb.sims.job_measures import JobMeasures
 
 Array = np.ndarray
 
@@ -194,9 +195,18 @@ class Solution:
                 },
                 "peak_rss_mb": self.peak_rss_mb,
                 "violations": self.audit.violations,
+                **({} if (jobs := self.job_measures()) is None else {"jobs": jobs.to_dict()}),
                 **self.membership(),
             }
         )
+
+    def job_measures(self) -> JobMeasures | None:
+        """What became of the jobs, None if there are none."""
+        from eglb.sims.job_measures import measure_jobs
+
+        if self.work is None:
+            return None
+        return measure_jobs(self.scenario, self.work, self.unmet_mwh)
 
     def membership(self) -> dict[str, dict[str, Any]]:
         """Who had no part in the plan and what demand it leaves out for that, as `to_dict` tells them."""

@@ -123,6 +123,12 @@ def cost_rows(solution: Solution) -> list[tuple[str, str, str]]:
     return rows
 
 
+def job_rows(solution: Solution) -> list[tuple[str, str, str]]:
+    """(label, amount, remark): how much work waits, and what became of it; nothing without jobs."""
+    jobs = solution.job_measures()
+    return [] if jobs is None else [("Jobs", amount(jobs.energy_mwh, "MWh"), str(jobs))]
+
+
 def effort_lines(solution: Solution) -> list[str]:
     """How the plan was reached: rounds, actors, bytes; seconds, memory and how well it meets its limits."""
     if solution.actors:
@@ -177,7 +183,7 @@ def solution_table(solution: Solution, width: int, ascii_only: bool = False) -> 
     for line in missing:
         yield Text(line, style="yellow")
 
-    yield Padding(rows_table(cost_rows(solution)), (1, 0))
+    yield Padding(rows_table(cost_rows(solution) + job_rows(solution)), (1, 0))
 
     if solution.audit.footprints:
         shown = region_table(solution.scenario, solution.audit.footprints, solution.load, width, ascii_only)
@@ -254,7 +260,7 @@ def solution_html(solution: Solution) -> str:
         f"<tr><td style='text-align:left'>{escape(label)}</td>"
         f"<td style='text-align:right'>{escape(value)}</td>"
         f"<td style='text-align:left;opacity:.7'>{escape(remark)}</td></tr>"
-        for label, value, remark in cost_rows(solution)
+        for label, value, remark in cost_rows(solution) + job_rows(solution)
     )
     footprints = solution.audit.footprints
     worst = {kind: region for kind, (region, _) in worst_regions(scenario, footprints).items()}

@@ -54,6 +54,7 @@ def show_command(scenario: str, data: Path | None, seed: int | None, as_json: bo
                 "slots": fleet.slots,
                 "slot_hours": fleet.slot_hours,
                 "start_utc": str(fleet.times[0]) + "Z",
+                **({} if fleet.jobs is None else {"jobs": len(fleet.jobs)}),
                 "equity": {
                     kind.name: {
                         "unit": kind.unit,
@@ -83,6 +84,7 @@ def check_command(scenario: str, data: Path | None, seed: int | None, as_json: b
     with streams.stdout_kept_clean():
         fleet = options.load_weighted(scenario, data, seed)
     sizes = {"regions": len(fleet.regions), "gateways": len(fleet.gateways), "slots": fleet.slots}
+    sizes |= {} if fleet.jobs is None else {"jobs": len(fleet.jobs)}
     if as_json:
         streams.print_json({"status": "ok", "scenario": fleet.name, **sizes})
     elif not quiet:

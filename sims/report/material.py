@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eglb.sims import results_folder
-from eglb.sims.audit import energy_cost, footprint_totals
+from eglb.sims.audit import energy_cost, footprint_totals, region_load
+from eglb.sims.job_tables import read_work
+from eglb.sims.parquet_columns import positions, slot_positions
 from eglb.sims.problems import InputError
 from eglb.sims.scenario import FootprintKind, Scenario
 from eglb.sims.solution import FootprintTotals
@@ -23,7 +25,7 @@ Array = np.ndarray
 CHEAPEST = "GLB-Cost"
 # In this order, as far as two seconds go: about 5 microseconds a policy, pair and slot.
 WORTH_RUNNING = (CHEAPEST, "GLB-Nearest", "GLB-All", "GLB-C2", "GLB-Carbon", "GLB-Water")
-REGIONS, PAIRS_X_SLOTS = 64, 400_000
+REGIONS, PAIRS_X_SLOTS, CELL_OF_A_JOB = 64, 400_000, 2
 
 COMMANDS = {
     "points": "sweep",
@@ -45,10 +47,14 @@ class Policy:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Where load goes, `load` (N, T) MW and `sent` (E,) MWh of IT energy on the pairs, and what it costs."""
+    """Where load goes, `load` (N, T) MW and `sent` (E,) MWh of IT energy on the pairs, and what it costs.
+
+    `work` is the part of jobs, (P, T) MW on their pairs; None without jobs.
+    """
 
     load: Array
     sent: Array
+    work: Array | None
     energy_cost_usd: float
     footprints: dict[str, FootprintTotals]
 
@@ -105,7 +111,7 @@ def read(folder: Path, scenario: Scenario | None = None) -> Material:
     scenario = scenario or results_folder.read_problem(folder, stored)
     if stored.plan is None:
         raise InputError(f"{folder}: not a results folder: there is no plan.parquet")
-    plan = _plan(stored.plan, scenario, folder)
+    plan = _plan(stored.plan, read_work(scenario, stored.jobs, folder), scenario, folder)
     policies = _stored_policies(run) if "policies" in run else _policies(scenario)
     return Material(command, run, scenario, plan, policies, stored.rounds)
 
@@ -122,38 +128,27 @@ def _run_json(folder: Path) -> dict[str, Any]:
     return run
 
 
-def _plan(table: pa.Table, scenario: Scenario, folder: Path) -> Plan:
-    gateway = _places(table["gateway"], scenario.gateways)
-    region = _places(table["region"], scenario.regions)
-    times = table["time_utc"].to_numpy().astype("datetime64[s]")
-    slot = np.searchsorted(scenario.times, times)
-    slot[slot == scenario.slots] = 0
+def _plan(table: pa.Table, work: Array | None, scenario: Scenario, folder: Path) -> Plan:
+    gateway = positions(table["gateway"], scenario.gateways)
+    region = positions(table["region"], scenario.regions)
+    slot = slot_positions(table["time_utc"], scenario)
     pairs = scenario.reach_region * len(scenario.gateways) + scenario.reach_gateway  # in ascending order
     wanted = region * len(scenario.gateways) + gateway
     pair = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
-    known = (gateway >= 0) & (region >= 0) & (scenario.times[slot] == times) & (pairs[pair] == wanted)
+    known = (gateway >= 0) & (region >= 0) & (slot >= 0) & (pairs[pair] == wanted)
     if not known.all():
         raise InputError(f"{folder}: plan.parquet and scenario/ do not belong together")
     mw = table["mw"].to_numpy()
     shape = (len(scenario.regions), scenario.slots)
     load = np.bincount(region * scenario.slots + slot, mw, shape[0] * shape[1]).reshape(shape)
+    load += region_load(scenario, np.zeros((len(pairs), scenario.slots)), work)
     return Plan(
         load=load,
+        work=work,
         sent=np.bincount(pair, mw, len(pairs)) * scenario.slot_hours,
         energy_cost_usd=energy_cost(scenario, load),
         footprints=footprint_totals(scenario, load),
     )
-
-
-def _places(column: pa.ChunkedArray, names: tuple[str, ...]) -> Array:
-    """Index of each entry in `names`, -1 where it is none of them."""
-    import pyarrow as pa
-
-    whole = column.combine_chunks()
-    coded = whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
-    index = {name: place for place, name in enumerate(names)}
-    place = np.array([index.get(name, -1) for name in coded.dictionary.to_pylist()] or [-1])
-    return np.asarray(place[coded.indices.to_numpy(zero_copy_only=False)])
 
 
 def _stored_policies(run: dict[str, Any]) -> tuple[Policy, ...]:
@@ -167,7 +162,11 @@ def _policies(scenario: Scenario) -> tuple[Policy, ...]:
     """As many of the usual policies as two seconds are enough for."""
     from eglb.sims.baselines import policy_names, policy_row
 
-    affordable = PAIRS_X_SLOTS // max(1, len(scenario.reach_region) * scenario.slots)
+    cells = len(scenario.reach_region) * scenario.slots
+    if (jobs := scenario.jobs) is not None:
+        first, last = jobs.slots(scenario.times, scenario.slot_hours)
+        cells += CELL_OF_A_JOB * int((last - first)[jobs.pair_job].sum())
+    affordable = PAIRS_X_SLOTS // max(1, cells)
     if len(scenario.regions) > REGIONS:
         return ()
     possible = set(policy_names(scenario))

@@ -529,7 +529,7 @@ CASES: list[tuple[str, Edit, list[str]]] = [
     (
         "range of no kind",
         settings("# [tables]  ", '[tables]\nwatr_low = "x.csv"\n#'),
-        [r"scenario\.toml: key tables\.watr_low, row 56: unknown; did you mean water_low\?"],
+        [r"scenario\.toml: key tables\.watr_low, row 66: unknown; did you mean water_low\?"],
     ),
     (
         "region weight of no name",
@@ -567,17 +567,17 @@ CASES: list[tuple[str, Edit, list[str]]] = [
     (
         "decimal mark of no kind",
         settings("# [csv]  ", '[csv]\ndecimal = ";"\n#'),
-        [r"scenario\.toml: key csv\.decimal, row 52: ';' must be \"\.\" or \",\""],
+        [r"scenario\.toml: key csv\.decimal, row 62: ';' must be \"\.\" or \",\""],
     ),
     (
         "day first or not",
         settings("# [csv]  ", '[csv]\ndayfirst = "yes"\n#'),
-        [r"scenario\.toml: key csv\.dayfirst, row 52: 'yes' must be true or false"],
+        [r"scenario\.toml: key csv\.dayfirst, row 62: 'yes' must be true or false"],
     ),
     (
         "unknown csv key",
         settings("# [csv]  ", '[csv]\ndecimals = ","\n#'),
-        [r"scenario\.toml: key csv\.decimals, row 52: unknown; did you mean decimal\?"],
+        [r"scenario\.toml: key csv\.decimals, row 62: unknown; did you mean decimal\?"],
     ),
     (
         "a workbook by another name",
