@@ -15,7 +15,7 @@ from heapq import heappop, heappush
 
 import numpy as np
 
-from eglb.agents.compilation import compiled, count, index_matrix, indices, matrix, nothing, number, vector
+from eglb.agents.compilation import compiled, count, indices, matrix, nothing, number, vector
 from eglb.coordinator.clearing import NEGLIGIBLE
 
 Array = np.ndarray
@@ -41,7 +41,8 @@ Array = np.ndarray
         vector,
         indices,
         indices,
-        index_matrix,
+        indices,
+        indices,
         indices,
         indices,
         indices,
@@ -69,8 +70,9 @@ def _cheapest_room(
     least: Array,
     first: Array,
     last: Array,
-    owner: Array,
-    way_column: Array,
+    under_start: Array,
+    under: Array,
+    job_column: Array,
     gateway_start: Array,
     edge_region: Array,
     edge_gateway: Array,
@@ -122,8 +124,10 @@ def _cheapest_room(
                 if seen[other] != search or there < far[other]:
                     seen[other], far[other], came[other] = search, there, node
                     heappush(heap, (there, other))
-            m = owner[t, c]
-            if m >= 0 and power[t, m] - least[m] > tiny:
+            for q in range(under_start[node - first_column], under_start[node - first_column + 1]):
+                m = under[q]
+                if power[t, m] - least[m] <= tiny:
+                    continue
                 other = first_job + m
                 there = here + max(0.0, worth[other] - worth[node])
                 if seen[other] != search or there < far[other]:
@@ -132,7 +136,7 @@ def _cheapest_room(
         else:
             m = node - first_job
             for t in range(first[m], last[m]):
-                other = first_column + t * columns + way_column[m]
+                other = first_column + t * columns + job_column[m]
                 if most[m] - power[t, m] <= tiny or worth[other] == np.inf:
                     continue
                 there = here + max(0.0, worth[other] - worth[node])
@@ -151,13 +155,15 @@ def _cheapest_room(
         matrix,
         matrix,
         matrix,
+        matrix,
         vector,
         indices,
         indices,
         vector,
         vector,
         vector,
-        index_matrix,
+        indices,
+        indices,
         indices,
         indices,
         indices,
@@ -171,14 +177,16 @@ def join(
     quantity: Array,
     route: Array,
     price: Array,
+    power: Array,
     lacks: Array,
     first: Array,
     last: Array,
     energy: Array,
     most: Array,
     least: Array,
-    owner: Array,
-    way_column: Array,
+    under_start: Array,
+    under: Array,
+    job_column: Array,
     gateway_start: Array,
     edge_region: Array,
     edge_gateway: Array,
@@ -190,8 +198,10 @@ def join(
     Parameters
     ----------
     cost, quantity : (T, N). route : (T, E) and price : (T, C), dual optimal for what is cleared so far and,
-    afterwards, for all. lacks : (M,) is filled with the work, MW-slots, that nothing on offer can do.
-    owner : (T, C) the job whose column it is in the slot, -1 for none. way_column : (M,) its column.
+    afterwards, for all. power : (T, M) is filled with the jobs' powers, zeros before. lacks : (M,) is filled
+    with the work, MW-slots, that nothing on offer can do.
+    job_column : (M,) column of each job; several may share one. under_start (T C + 1,), under : the jobs under
+    way in slot t and column c are ``under[under_start[t C + c]:under_start[t C + c + 1]]``.
     """
     slots, regions = cost.shape
     columns, jobs = price.shape[1], first.shape[0]
@@ -200,7 +210,7 @@ def join(
     far = np.empty(nodes)
     seen, settled = np.zeros(nodes, np.int64), np.zeros(nodes, np.int64)
     came, visited = np.empty(nodes, np.int64), np.empty(nodes, np.int64)
-    load, power = np.zeros((slots, regions)), np.zeros((slots, jobs))
+    load = np.zeros((slots, regions))
     largest = 1e-300
     for t in range(slots):
         for e in range(edge_region.shape[0]):
@@ -232,10 +242,10 @@ def join(
         left = energy[m]
         for t in range(first[m], last[m]):
             left -= least[m]
-            column = first_column + t * columns + way_column[m]
+            column = first_column + t * columns + job_column[m]
             if least[m] <= tiny:  # nothing runs there, so its price may have stayed behind
                 worth[column] = np.inf
-                for e in range(gateway_start[way_column[m]], gateway_start[way_column[m] + 1]):
+                for e in range(gateway_start[job_column[m]], gateway_start[job_column[m] + 1]):
                     worth[column] = min(worth[column], worth[t * regions + edge_region[e]])
             if most[m] - power[t, m] > tiny:
                 worth[node] = min(worth[node], worth[column])
@@ -260,8 +270,9 @@ def join(
                 least,
                 first,
                 last,
-                owner,
-                way_column,
+                under_start,
+                under,
+                job_column,
                 gateway_start,
                 edge_region,
                 edge_gateway,

@@ -15,6 +15,7 @@ import numpy as np
 from eglb.agents.compilation import in_shards
 from eglb.coordinator import clearing, job_clearing, merit_order, scheduling
 from eglb.coordinator.equity import Equity, EquityShape
+from eglb.coordinator.folding import Folding, fold_columns
 from eglb.coordinator.work import Work
 
 Array = np.ndarray
@@ -177,10 +178,19 @@ class Market:
         unmet = np.empty_like(self.demand)
         self._in_shards(clearing.repair, (route, ceiling, self.asked(route), unmet), *self._graph)
         if self.work is not None and unmet.any():
-            ceiling = np.ascontiguousarray(ceiling, dtype=float)
-            state = (route, ceiling, self.fixed_demand, unmet, *self.work.jobs)
-            scheduling.repair(*state, self._owner, self.work.way_job, *self._graph)
+            unmet = self.complete(route, ceiling)
         return route, unmet
+
+    def complete(self, route: Array, ceiling: Array) -> Array:
+        """Serve what `route` (T, E) lacks of demand and work, in place, as far as loads of at most `ceiling`
+        (T, N) allow, which it keeps already; what stays unmet (T, J). Moves no more than that takes.
+        """
+        assert self.work is not None
+        unmet = np.empty_like(self.demand)
+        ceiling = np.ascontiguousarray(ceiling, dtype=float)
+        state = (route, ceiling, self.fixed_demand, unmet, *self.work.jobs)
+        scheduling.repair(*state, self._owner, self.work.way_job, *self._graph)
+        return unmet
 
     @property
     def clears_exactly(self) -> bool:
@@ -191,18 +201,27 @@ class Market:
         """Least-cost route (T, E) for `cost` and `quantity` (T, N), its demand price (T, J) and unmet demand
         (T, J).
         """
+        if self.work is None:
+            return self._clear(cost, quantity)
+        work, folding, folded = self.work, self.folding, self.folded
+        demand = work.load_at(work.least, *self.demand.shape)
+        demand[:, : self.fixed_demand.shape[1]] = self.fixed_demand
+        route, price, _ = folded.over(folding.fold(demand))._clear(cost, quantity)
+        lacks, power = np.zeros(len(work.first)), np.zeros((self.slots, len(work.first)))
+        state = (cost, quantity, route, price, power, lacks, *work.jobs[:5])
+        job_clearing.join(*state, *self._under_way, *folded._graph)
+        column = work.way_column[work.way_start[:-1]]
+        served = demand
+        served[:, self.fixed_demand.shape[1] :] = 0.0
+        for m in range(len(column)):
+            served[:, column[m]] += power[:, m]
+        unmet = work.spread(lacks, *self.demand.shape)
+        return folding.unfold_route(route, served), np.take(price, folding.column, axis=1), unmet
+
+    def _clear(self, cost: Array, quantity: Array) -> tuple[Array, Array, Array]:
         route = np.empty((self.slots, len(self.edge_region)))
         price, unmet = np.empty_like(self.demand), np.empty_like(self.demand)
-        demand = self.demand
-        if self.work is not None:
-            demand = self.work.load_at(self.work.least, *self.demand.shape)
-            demand[:, : self.fixed_demand.shape[1]] = self.fixed_demand
-        self._in_shards(merit_order.clear, (cost, quantity, demand, route, price, unmet), *self._graph)
-        if self.work is not None:
-            lacks = np.zeros(len(self.work.first))
-            state = (cost, quantity, route, price, lacks)
-            job_clearing.join(*state, *self.work.jobs[:5], self._owner, self.work.way_column, *self._graph)
-            unmet += self.work.spread(lacks, *self.demand.shape)
+        self._in_shards(merit_order.clear, (cost, quantity, self.demand, route, price, unmet), *self._graph)
         return route, price, unmet
 
     def redispatch(
@@ -216,11 +235,23 @@ class Market:
         state = (order, route, load, fresh)
         self._in_shards(merit_order.redispatch, (cost, quantity, self.demand, *state), *self._graph)
 
-    def over(self, demand: Array) -> Market:
-        """The same gateways and regions over other slots, with `demand` (T', J) MW there, and no jobs."""
+    def over(self, demand: Array, work: Work | None = None) -> Market:
+        """The same gateways and regions over other slots, with `demand` (T', J) MW and `work` there.
+
+        Where `demand` leaves out the last columns they ask for what `work` may take at most.
+        """
+        missing = self.gateways - demand.shape[1]
+        if missing:
+            whole = np.zeros((len(demand), self.gateways))
+            if work is not None:
+                whole = work.load_at(work.most, *whole.shape)
+            whole[:, :-missing] = demand
+            demand = whole
         other = copy(self)
         object.__setattr__(other, "demand", np.ascontiguousarray(demand, dtype=float))
-        object.__setattr__(other, "work", None)
+        object.__setattr__(other, "work", work)
+        for known in ("_owner", "folding", "folded", "_under_way"):
+            other.__dict__.pop(known, None)
         return other
 
     def less(self, unmet: Array) -> Market:
@@ -269,6 +300,38 @@ class Market:
     def _owner(self) -> Array:
         assert self.work is not None
         return self.work.owner(self.slots, self.gateways)
+
+    @cached_property
+    def folding(self) -> Folding:
+        """Columns with the same reach as one; those of jobs that have several ways stay apart."""
+        apart = np.zeros(self.gateways, bool)
+        if self.work is not None:
+            single = np.diff(self.work.way_start) == 1
+            apart[self.work.way_column[~single[self.work.way_job] | (self.work.way_gain != 1.0)]] = True
+        return fold_columns(self.edge_gateway, self.edge_region, apart)
+
+    @cached_property
+    def folded(self) -> Market:
+        """The market of folded columns, and no jobs."""
+        f = self.folding
+        demand = f.fold(self.demand)
+        return replace(
+            self, demand=demand, edge_gateway=f.folded_column, edge_region=f.folded_region, work=None
+        )
+
+    @cached_property
+    def _under_way(self) -> tuple[Array, Array, Array]:
+        """What `job_clearing.join` knows of columns: the jobs of each, slot by slot, and that of each job."""
+        assert self.work is not None
+        work, columns = self.work, self.folding.columns
+        column = self.folding.column[work.way_column[work.way_start[:-1]]]
+        length = work.last - work.first
+        job = np.repeat(np.arange(len(column)), length)
+        slot = np.arange(len(job)) - np.repeat(np.cumsum(length) - length - work.first, length)
+        place = slot * columns + column[job]
+        order = np.argsort(place, kind="stable")
+        start = np.searchsorted(place[order], np.arange(self.slots * columns + 1))
+        return start.astype(np.int64), job[order], column
 
     @property
     def _graph(self) -> tuple[Array, Array, Array, Array, Array]:

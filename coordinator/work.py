@@ -98,6 +98,29 @@ class Work:
         scheduling.least_cost(np.ascontiguousarray(price, dtype=float), value, *self.jobs)
         return float(value.sum())
 
+    def one_way(self, price: Array) -> Work:
+        """The jobs where each goes the way that costs it least at `price` (T, C) for a MW of load, and is
+        counted in MW of load there, so that no way has a gain.
+        """
+        cost = np.empty(len(self.way_job))
+        single, job = np.arange(len(cost) + 1), self.way_job
+        alone = (self.first[job], self.last[job], self.energy[job], self.most[job], self.least[job])
+        scheduling.least_cost(
+            np.ascontiguousarray(price, dtype=float), cost, *alone, single, self.way_column, self.way_gain
+        )
+        way = np.lexsort((cost, job))[self.way_start[:-1]]
+        gain = self.way_gain[way]
+        return Work(
+            self.first,
+            self.last,
+            self.energy * gain,
+            self.most * gain,
+            self.least * gain,
+            np.arange(len(way) + 1),
+            self.way_column[way],
+            np.ones(len(way)),
+        )
+
     def nearest_load(self, served: Array) -> Array:
         """(T, C) load of the jobs' columns that does all work, its powers next to those of `served` (T, C);
         zero elsewhere.
