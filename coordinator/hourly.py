@@ -22,6 +22,7 @@ from eglb.agents.forecasting import Forecaster, Past
 from eglb.agents.timeline import Look
 from eglb.agents.valuation import Evaluate
 from eglb.coordinator.algorithm import Broadcast
+from eglb.coordinator.backlog import Backlog
 from eglb.coordinator.market import Market
 
 Array = np.ndarray
@@ -81,6 +82,7 @@ class Hour:
     K).
     firm : demand and capacity of slots before this one will not change any more; None if those up to `now`
     will not.
+    backlog : the work that waits; None if there are no jobs. Their columns come after those of `demand`.
     """
 
     market: Market
@@ -94,6 +96,7 @@ class Hour:
     footprint: Array
     metered: Sequence[tuple[int, Array]]
     firm: int | None = None
+    backlog: Backlog | None = None
 
     @property
     def slot_hours(self) -> float:
@@ -118,13 +121,55 @@ class Hour:
             carried=self.footprint if carried else np.zeros_like(self.footprint),
         )
 
-    def lasting(self, slot: Array) -> Array:
-        """(S,) whether demand and capacity of a slot will not change any more."""
-        return slot < (self.now + 1 if self.firm is None else self.firm)
+    @property
+    def explicit(self) -> int:
+        """Slots from the present one on that are planned each by itself: those that are foretold and those
+        that work can wait for.
+        """
+        return max(self.foreseen + 1, self.backlog.horizon if self.backlog is not None else 0)
+
+    def ahead(self) -> Array:
+        """(`explicit`,): the slots that stand for these: where nothing is foretold, the same hour of the
+        latest day, or the present slot if there was none.
+        """
+        ahead = self.now + np.arange(self.explicit)
+        day = self.day
+        past = ahead - day * -(-(ahead - self.now) // day)
+        return np.where(ahead <= self.now + self.foreseen, ahead, np.where(past >= 0, past, self.now))
+
+    @property
+    def day(self) -> int:
+        """Slots of a day, at least one."""
+        return max(1, round(24.0 / self.slot_hours))
+
+    def identity(self, slot: Array) -> tuple[Array, Array]:
+        """Which slots those of `rest_of_period` (S,) are, and whether demand and capacity there will not
+        change any more.
+
+        Where there is work, the explicit ones are those to come, whichever stand for them.
+        """
+        if self.backlog is None:
+            return slot, slot < (self.now + 1 if self.firm is None else self.firm)
+        slot = np.concatenate([self.now + np.arange(self.explicit), slot[self.explicit :]])
+        return slot, slot < self.now
 
     def over(self, slot: Array) -> Market:
         """The market over some slots (S,), with demand as known now."""
         return self.market.over(self.demand.at(self.now, slot))
+
+    def with_usual_work(self, slot: Array) -> Market:
+        """The market over slots (S,) of `rest_of_period` where what jobs do is taken for demand."""
+        demand = self.demand.at(self.now, slot)
+        if self.backlog is not None:
+            fixed, demand = demand, self.backlog.usual(slot, self.explicit, self.day)
+            demand[:, : fixed.shape[1]] = fixed
+        return self.market.over(demand)
+
+    def with_work(self) -> tuple[Array, Market]:
+        """The slots that stand for those in which there is work to do, and the market over them with it."""
+        assert self.backlog is not None
+        slot = self.ahead()[: max(self.backlog.horizon, 1)]
+        return slot, self.market.over(self.demand.at(self.now, slot), self.backlog.work())
 
 
 def settled(now: int, meter_delay: int | None) -> int:
@@ -195,20 +240,21 @@ _SAMPLED = 5
 def rest_of_period(hour: Hour, window: float, half_life: float) -> tuple[Array, Array]:
     """The slots (S,) that stand for the rest of the period, the present one first, and for how many each.
 
-    As far as is foretold, those to come. For the rest, the last `window` hours: every hour of the day as
-    often as it is left, and a slot that is `half_life` hours old half as much as the present one.
+    As far as is foretold or work can wait, those to come. For the rest, the last `window` hours: every hour
+    of the day as often as it is left, and a slot that is `half_life` hours old half as much as the present
+    one.
     """
-    unknown = hour.remaining - hour.foreseen
-    ahead = np.arange(hour.now, hour.now + hour.foreseen + 1)
-    if not unknown:
+    explicit, ahead = hour.explicit, hour.ahead()
+    unknown = hour.remaining + 1 - explicit
+    if unknown <= 0:
         return ahead, np.ones(len(ahead))
     past = np.arange(hour.now, max(-1, hour.now - round(window / hour.slot_hours)), -1)
-    day = max(1, round(24.0 / hour.slot_hours))
+    day = hour.day
     old = hour.now - past >= 7 * day
     recent = 0.5 ** ((hour.now - past) * hour.slot_hours / half_life) * np.where(old, _SAMPLED, 1)
     past, recent = (each[~old | (past % _SAMPLED == 0)] for each in (past, recent))
     # The hours of the day that are left, as often as they are left, where they have been seen.
-    to_come = np.arange(hour.now + hour.foreseen + 1, hour.now + hour.remaining + 1)
+    to_come = np.arange(hour.now + explicit, hour.now + hour.remaining + 1)
     left, seen = np.bincount(to_come % day, minlength=day), np.bincount(past % day, recent, minlength=day)
     share = recent * (left / np.where(seen > 0.0, seen, np.inf))[past % day]
     share = share if share.any() else recent
@@ -224,6 +270,8 @@ class Policy(ABC):
 
     needs_distance = False
     """Whether it asks how far gateways are; then those of the same reach are not merged."""
+    plans_work = True
+    """Whether it decides when jobs run."""
 
     @abstractmethod
     def decide(self, hour: Hour) -> Exchange:
@@ -231,11 +279,20 @@ class Policy(ABC):
 
 
 def follow(hour: Hour, equity_price: Array) -> Exchange:
-    """The cheapest route (E,) of this slot if footprints cost `equity_price` (N, K), by the agents' bids."""
+    """The cheapest route (E,) of this slot if footprints cost `equity_price` (N, K), by the agents' bids.
+
+    Jobs run now as far as that is cheaper than later, by what is expected of the slots that they can wait
+    for.
+    """
+    slot, market = (hour.present, hour.market) if hour.backlog is None else hour.with_work()
     quantity, bid = yield Broadcast(
-        (hour.look(hour.present), PriceFootprints(equity_price=equity_price)), opening=True
+        (hour.look(slot), PriceFootprints(equity_price=equity_price)), opening=True
     )
-    route, _, _ = hour.market.clear(
-        np.array(bid.price.T, order="C"), np.array(quantity.quantity.T, order="C")
-    )
+    cost, offered = np.array(bid.price.T, order="C"), np.array(quantity.quantity.T, order="C")
+    if market.work is not None and not market.clears_exactly:
+        cheapest = np.minimum.reduceat(cost[:, market.edge_region], market.gateway_start[:-1], axis=1)
+        market = market.over(market.demand, market.work.one_way(cheapest))
+    route, _, _ = market.clear(cost, offered)
+    if hour.backlog is not None:
+        hour.backlog.expect(route)
     return route[0]

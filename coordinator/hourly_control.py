@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from eglb.coordinator.algorithm import Broadcast
+from eglb.coordinator.backlog import Backlog
 from eglb.coordinator.fleet import Fleet
 from eglb.coordinator.hourly import Books, DemandSeries, Hour, Policy
 from eglb.coordinator.market import Market
@@ -88,6 +89,7 @@ def control(
     *,
     meter_delay: int | None = 1,
     certify: bool = True,
+    backlog: Backlog | None = None,
 ) -> Iterator[Decided]:
     """Plan the slots of all periods, one after the other, each before the next is known.
 
@@ -97,7 +99,8 @@ def control(
     distance : (E,) of each pair, in any unit.
     meter_delay : slots after which a slot's meters are read; 1 is before the next slot. None: never, so that
         estimates stand for good.
-    certify : keep a running certificate.
+    certify : keep a running certificate; not where jobs wait.
+    backlog : the market's jobs, None if it has none.
 
     Raises
     ------
@@ -124,12 +127,17 @@ def control(
                 foreseen=int(min(ahead, remaining, period.last - now)),
                 footprint=books.footprint,
                 metered=metered,
+                backlog=backlog,
             )
+            if backlog is not None:
+                drive(backlog.open(hour), fleet)
             route = drive(policy.decide(hour), fleet)
+            if backlog is not None:
+                route = backlog.commit(route)
             decided = time.perf_counter()
             load = hour.market.load(route[None])[0]
             books.serve(now, load)
             standing = None
-            if certify:
+            if certify and backlog is None:
                 standing = drive(certificate.record(now, load, now == period.last), fleet)
             yield Decided(now, route, decided - began, standing, time.perf_counter() - decided)

@@ -77,10 +77,11 @@ class Partition:
         return out
 
 
-def partition(scenario: Scenario, merge: bool = True) -> Partition:
+def partition(scenario: Scenario, merge: bool = True, merge_jobs: bool = True) -> Partition:
     """Cut `scenario` into what the regions know and what the coordinator knows.
 
     `merge` gateways of the same reach: fewer unknowns, but it is forgotten which of them is nearest to whom.
+    `merge_jobs` that are alike: they are done in equal proportion, or not at all.
     """
     pairs = merge_gateways(scenario) if merge else separate_gateways(scenario)
     by_gateway = np.lexsort((pairs.region, pairs.gateway))
@@ -92,7 +93,7 @@ def partition(scenario: Scenario, merge: bool = True) -> Partition:
     demand, edge_gateway, edge_region = pairs.demand.T, pairs.gateway[by_gateway], pairs.region[by_gateway]
     seating = None
     if scenario.jobs is not None:
-        seating = seat_jobs(scenario, scenario.jobs, len(pairs.demand), len(by_gateway))
+        seating = seat_jobs(scenario, scenario.jobs, len(pairs.demand), len(by_gateway), merge_jobs)
         columns = len(pairs.demand) + seating.columns
         demand = seating.work.load_at(seating.work.most, scenario.slots, columns)
         demand[:, : len(pairs.demand)] = pairs.demand.T

@@ -16,6 +16,8 @@ from eglb.sims.scenario import Scenario
 if TYPE_CHECKING:
     from eglb.sims.forecasts import Forecast
 
+Array = np.ndarray
+
 
 def accounting_periods(scenario: Scenario, period: str) -> list[tuple[int, int]]:
     """First and last slot of every accounting period: ``whole``, calendar ``month`` (UTC), or a number of
@@ -47,7 +49,7 @@ def timelines(
     if foretold.forecaster.reads_outlook:
         told = partition(foretold.outlook(joined), merge=parts.merged)
         outlook = np.concatenate([told.region.price[:, None], told.region.intensity], axis=1)
-        demand_outlook = told.market.demand
+        demand_outlook = told.market.fixed_demand
     timeline = Timeline(
         names=region.names,
         metered=region,
@@ -59,7 +61,7 @@ def timelines(
         slot_hours=joined.slot_hours,
     )
     demand = DemandSeries(
-        demand=parts.market.demand,
+        demand=parts.market.fixed_demand,
         gateways=tuple(joined.gateways[j] for j in np.unique(parts.pairs.group, return_index=True)[1]),
         forecaster=foretold.forecaster,
         outlook=demand_outlook,
@@ -67,3 +69,15 @@ def timelines(
         slot_hours=joined.slot_hours,
     )
     return timeline, demand
+
+
+def declared_demand(parts: Partition) -> Array:
+    """(T, J) MW that the market's gateways declare to ask for at most: by hour of the day, the most that they
+    ask for at that hour on any day.
+    """
+    demand = parts.market.fixed_demand
+    declared = np.empty_like(demand)
+    hour = np.arange(len(demand)) % max(1, round(24.0 / parts.scenario.slot_hours))
+    for each in np.unique(hour):
+        declared[hour == each] = demand[hour == each].max(0)
+    return declared

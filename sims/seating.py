@@ -79,8 +79,10 @@ class Seating:
         return np.array(lacks)[self.member] * self.part
 
 
-def seat_jobs(scenario: Scenario, jobs: Jobs, first_column: int, first_edge: int) -> Seating:
-    """Columns from `first_column` and edges from `first_edge` on for `jobs`, merged where alike."""
+def seat_jobs(
+    scenario: Scenario, jobs: Jobs, first_column: int, first_edge: int, merge: bool = True
+) -> Seating:
+    """Columns from `first_column` and edges from `first_edge` on for `jobs`; `merge` those that are alike."""
     first, last = jobs.slots(scenario.times, scenario.slot_hours)
     start = np.searchsorted(jobs.pair_job, np.arange(len(jobs) + 1))
     gain = jobs.pair_gain
@@ -88,6 +90,9 @@ def seat_jobs(scenario: Scenario, jobs: Jobs, first_column: int, first_edge: int
     seen: dict[tuple[object, ...], int] = {}
     member = np.empty(len(jobs), np.int64)
     for m in range(len(jobs)):
+        if not merge:
+            member[m] = m
+            continue
         shape = (jobs.energy_mwh[m] / jobs.max_mw[m], jobs.min_mw[m] / jobs.max_mw[m])
         alike = (int(first[m]), int(last[m]), ways[m], *(float(f"{each:.13g}") for each in shape))
         member[m] = seen.setdefault(alike, len(seen))

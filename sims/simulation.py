@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eglb.sims.admission import Admission, what_became_of
 from eglb.sims.audit import energy_cost, footprint_totals, plan_objective, region_load, violations
 from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
@@ -61,7 +62,8 @@ class Simulation:
 
     `route` (E, T) MW on the scenario's reach pairs, `load` (N, T). `objective` (USD) adds up energy and, by
     accounting period, the equity terms; `offline_lower_bound` is a certified bound of the best plan that
-    knows all hours, None if it was not asked for. Prints as a table.
+    knows all hours, None if it was not asked for. With jobs, `admission` says what became of them, and the
+    best plan is that of demand and the admitted jobs. Prints as a table.
     """
 
     scenario: Scenario
@@ -88,6 +90,7 @@ class Simulation:
     bytes_down: int
     seconds_start: float
     seconds_total: float
+    admission: Admission | None = None
 
     @property
     def gap_to_offline(self) -> float | None:
@@ -135,6 +138,7 @@ class Simulation:
                 "energy_cost_usd": self.energy_cost_usd,
                 "footprints": {kind: asdict(totals) for kind, totals in self.footprints.items()},
                 "violations": self.violations,
+                **({} if self.admission is None else {"jobs": self.admission.to_dict()}),
                 "rounds": self.rounds,
                 "bytes_up": self.bytes_up,
                 "bytes_down": self.bytes_down,
@@ -202,13 +206,14 @@ def simulate(
     InputError : an argument is wrong. InfeasibleError : no plan can meet demand. FleetError : the cluster
     failed.
     """
+    from eglb.coordinator.backlog import Backlog
     from eglb.coordinator.hourly_control import Period, control
     from eglb.sims.estimates import parse_estimate_error
     from eglb.sims.feasibility import require_feasible
     from eglb.sims.forecasts import parse_forecast
     from eglb.sims.launching import launch, place_problems
     from eglb.sims.partition import partition
-    from eglb.sims.replay import accounting_periods, timelines
+    from eglb.sims.replay import accounting_periods, declared_demand, timelines
 
     began = time.perf_counter()
     problems = place_problems(address, regions_per_actor, deadline)
@@ -223,22 +228,27 @@ def simulate(
         for kind in scenario.footprints
         if str(kind.shape) != "max"
     ]
+    if scenario.jobs is not None and period != "whole":
+        problems.append(f"jobs may wait across accounting periods: period must be whole, not {period!r}")
     if problems:
         raise InputError(problems)
     decider = parse_policy(policy)
+    if scenario.jobs is not None and not decider.plans_work:
+        raise InputError([f"{scenario.name} has jobs, and policy {policy} does not decide when they run"])
     foretold = parse_forecast(forecast) if isinstance(forecast, str) else forecast
     error = parse_estimate_error(estimates)
     joined = scenario
     if history is not None:
         try:
-            joined = scenario.after(history)
+            joined = scenario.after(replace(history, jobs=None))
         except ValueError as trouble:
             raise InputError([f"history: {trouble}"]) from None
     first = joined.slots - scenario.slots
     spans = accounting_periods(scenario, period)
-    require_feasible(scenario)
-    parts = partition(joined, merge=not decider.needs_distance)
+    require_feasible(replace(scenario, jobs=None))
+    parts = partition(joined, merge=not decider.needs_distance, merge_jobs=False)
     timeline, demand = timelines(parts, foretold, error, feedback)
+    backlog = None if scenario.jobs is None else Backlog(parts.market, declared_demand(parts))
     seconds_before = time.perf_counter()
     route = np.empty((len(parts.market.edge_region), scenario.slots))
     trace: list[SlotRecord] = []
@@ -260,6 +270,7 @@ def simulate(
             [Period(first + a, first + b, declared_slots or b - a + 1) for a, b in spans],
             meter_delay=None if feedback == "open" else meter_delay,
             certify=certify,
+            backlog=backlog,
         ):
             slot = decided.slot - first
             route[:, slot] = decided.route
@@ -288,8 +299,12 @@ def simulate(
     padded = np.zeros((joined.slots, len(parts.market.edge_region)))
     padded[first:] = route.T
     whole_route = parts.expand_route(padded)[:, first:]
-    load = region_load(scenario, whole_route)
-    windows = [scenario.window(a, b - a + 1) for a, b in spans]
+    admission, audited, work = None, scenario, parts.expand_work(padded)
+    if backlog is not None and work is not None:
+        admission = what_became_of(scenario, work[:, first:], backlog.admitted, backlog.forced)
+        audited, work = admission.admitted_alone(scenario)
+    load = region_load(audited, whole_route, work)
+    windows = [audited.window(a, b - a + 1) for a, b in spans]
     return Simulation(
         scenario=scenario,
         policy=policy,
@@ -309,7 +324,7 @@ def simulate(
         ),
         energy_cost_usd=energy_cost(scenario, load),
         footprints=footprint_totals(scenario, load),
-        violations=violations(scenario, whole_route),
+        violations=violations(audited, whole_route, work),
         offline_lower_bound=sum(map(offline_bound, windows)) if offline else None,
         trace=tuple(trace),
         rounds=traffic.rounds,
@@ -317,6 +332,7 @@ def simulate(
         bytes_down=traffic.bytes_down,
         seconds_start=seconds_start,
         seconds_total=time.perf_counter() - began,
+        admission=admission,
     )
 
 
@@ -351,4 +367,5 @@ def offline_bound(scenario: Scenario) -> float:
     """USD: a certified lower bound of the best plan that knows all hours, a millionth below it at most."""
     from eglb.sims.solving import solve
 
-    return solve(scenario, "newton", gap=_OFFLINE_GAP, address="inprocess").audit.lower_bound
+    algorithm = "newton" if scenario.jobs is None else "central"
+    return solve(scenario, algorithm, gap=_OFFLINE_GAP, address="inprocess").audit.lower_bound

@@ -34,6 +34,8 @@ class Guard(Policy):
     Where it starts in the middle of a period, the limit holds from there on.
     """
 
+    plans_work = False
+
     advice: Policy
     robust: Policy
     eps: float = 0.05

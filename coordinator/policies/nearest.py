@@ -21,6 +21,7 @@ class Nearest(Policy):
     """
 
     needs_distance = True
+    plans_work = False
 
     def decide(self, hour: Hour) -> Exchange:
         (quantity,) = yield Broadcast((hour.look(hour.present),), opening=True)

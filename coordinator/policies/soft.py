@@ -55,10 +55,11 @@ class Soft(Policy):
         if not kinds:
             return (yield from follow(hour, hour.footprint))
         slot, stands_for = rest_of_period(hour, self.window, self.half_life)
-        market = hour.over(slot)
+        market = hour.with_usual_work(slot)
         whole = np.zeros(1, np.int64)
         log_share, shares = self._log_share, np.zeros((regions, kinds))
-        self._dispatch.turn_to(market, slot, hour.lasting(slot))
+        known_as, lasting = hour.identity(slot)
+        self._dispatch.turn_to(market, known_as, lasting)
         quantity, bid = yield Broadcast(
             (
                 hour.look(slot, stands_for, carried=True),

@@ -1,0 +1,228 @@
+"""Work that waits, hour by hour: what is admitted at its release, and how much of it cannot wait any more.
+
+Gateways are promised room: up to so many MW in every slot to come. A job is admitted at its release if,
+beside what is promised, all work admitted before and its own can be done in time. A plan that shows so, the
+commitment, is kept from slot to slot and always covers all that is left to do. A policy runs what it likes
+to run now; then the commitment is adapted to it, and work that would not find room later is forced now. No more
+is forced than that takes: work is moved along alternating paths, and there is one whenever it can be done at
+all (maximum flow over slots and regions, with what is promised as further flow; where ways have gains, one
+may be overlooked, and then the last commitment is carried out). So admitted work is done in time, whatever
+prices and footprints are foretold, as long as gateways keep to the promise and regions to the capacity that
+they tell ahead.
+
+Less demand than promised never takes room from jobs: what serves the promise serves any part of it. In slots
+where the promise alone is more than the capacity jobs have no claim; they may run there when the slot comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eglb.coordinator.algorithm import Broadcast
+from eglb.coordinator.market import Market
+from eglb.coordinator.work import Work
+
+if TYPE_CHECKING:
+    from eglb.coordinator.hourly import Hour
+
+Array = np.ndarray
+
+ROUNDING = 1e-9
+"""Part of a job's work that may be left undone without it being missed."""
+_DONE = 1e-12
+"""Part of a job's work that is not worth another slot."""
+
+
+class Backlog:
+    """The jobs of a market from their release to their deadline.
+
+    Parameters
+    ----------
+    market : its `work` is over the slots of the whole run, no two jobs merged. promised : (T, J) MW that the
+        gateways may ask for at most.
+    """
+
+    def __init__(self, market: Market, promised: Array) -> None:
+        assert market.work is not None
+        self.jobs: Work = market.work
+        count = len(self.jobs.first)
+        self.admitted, self.refused = np.zeros(count, bool), np.zeros(count, bool)
+        self.left = np.zeros(count)
+        """(M,) MW-slots of work that is admitted, not done yet and not late."""
+        self.late = np.zeros(count)
+        """(M,) MW-slots of work that was not done by its deadline: none if promises are kept."""
+        self.forced = 0
+        """Slots in which more had to run than the policy wanted."""
+        self._market, self._promised = market, promised
+        self._owner = self.jobs.owner(market.slots, market.gateways)
+        self._load = np.zeros((market.slots, market.gateways))
+        self._slot = 0
+        self._route = np.zeros((0, len(market.edge_region)))
+        self._ceiling = np.zeros((0, market.regions))
+        self._demand = np.zeros((0, promised.shape[1]))
+
+    def open(self, hour: Hour) -> Generator[Broadcast, Sequence[Any], None]:
+        """A slot begins: admit or refuse the jobs that are released.
+
+        The agents are asked for their capacity up to the last deadline.
+        """
+        self._slot = now = hour.now
+        expired = (self.left > 0.0) & (self.jobs.last <= now)
+        self.late[expired], self.left[expired] = self.left[expired], 0.0
+        released = np.flatnonzero(self.jobs.first == now)
+        last = max(now + self.horizon, int(self.jobs.last[released].max(initial=now)))
+        if last == now:
+            self._route = self._route[:0]
+            return
+        (quantity,) = yield Broadcast((hour.look(np.arange(now, last)),), opening=True)
+        self._keep_promise(hour.demand.at(now, hour.present), np.array(quantity.quantity.T, order="C"))
+        for m in released:
+            self._admit(m)
+
+    @property
+    def horizon(self) -> int:
+        """Slots from the present one to the last deadline of what is left to do; 0 if nothing is."""
+        return int(self.jobs.last[self.left > 0.0].max(initial=self._slot)) - self._slot
+
+    def work(self) -> Work | None:
+        """What is left to do, from the present slot on; None if nothing is."""
+        return self._work(self._slot, self.left)
+
+    def expect(self, route: Array) -> None:
+        """Take `route` (S, E), from the present slot on, for what jobs will do as far as is known."""
+        self._load[self._slot : self._slot + len(route)] = self._of_jobs(route)
+
+    def usual(self, slot: Array, explicit: int, day: int) -> Array:
+        """(S, C) MW in the columns of jobs in some slots (S,), of which the first `explicit` stand for those
+        from the present one on: as run, or as expected; as on the latest day if that is more, since jobs that
+        are not released yet will come.
+        """
+        load = self._load[slot]
+        ahead = self._slot + np.arange(explicit)
+        back = ahead - day * ((ahead - self._slot) // day + 1)
+        planned = self._load[np.minimum(ahead, len(self._load) - 1)]
+        before = np.where((back >= 0)[:, None], self._load[np.maximum(back, 0)], 0.0)
+        more = before.sum(1) > planned.sum(1)
+        load[:explicit] = np.where(more[:, None], before, planned)
+        return load
+
+    def commit(self, route: Array) -> Array:
+        """The route (E,) of the present slot, next to `route`, after which all that is left can be done in
+        time; it meets demand as `route` does.
+        """
+        if not len(self._route):
+            return route
+        done = self._powers(route[None], self._slot)[0]
+        after, later = np.maximum(self.left - done, 0.0), np.array(self._route[1:], order="C")
+        if (work := self._work(self._slot + 1, after)) is not None:
+            self._thin_out(later, after)
+            self._market.over(self._demand[1:], work).complete(later, self._ceiling[1:])
+        if self._lacks(after, later).any() and (work := self.work()) is not None:
+            self.forced += 1
+            market = self._market.over(self._demand, work)
+            forced = np.concatenate([route[None], later])
+            market.complete(forced, self._ceiling)
+            if self._lacks(self.left, forced, 0).any():
+                # Only where ways have gains, or a promise was broken.
+                carried_out = self._route.copy()
+                market.complete(carried_out, self._ceiling)
+                if self._lacks(self.left, carried_out, 0).sum() < self._lacks(self.left, forced, 0).sum():
+                    forced = carried_out
+            route, later = forced[0], np.array(forced[1:], order="C")
+            after = np.maximum(self.left - self._powers(route[None], self._slot)[0], 0.0)
+        self.left = np.where(after <= _DONE * self.jobs.energy, 0.0, after)
+        self._load[self._slot] = self._of_jobs(route[None])[0]
+        self._route, self._ceiling, self._demand = later, self._ceiling[1:], self._demand[1:]
+        return np.asarray(route)
+
+    def _admit(self, job: int) -> None:
+        """Admit a job if the commitment can be completed by its work."""
+        left = self.left.copy()
+        left[job] = self.jobs.energy[job]
+        work, route = self._work(self._slot, left), self._route.copy()
+        assert work is not None
+        if self._market.over(self._demand, work).complete(route, self._ceiling).any():
+            self.refused[job] = True
+        else:
+            self.admitted[job], self.left, self._route = True, left, route
+
+    def _keep_promise(self, demand: Array, ceiling: Array) -> None:
+        """Serve `demand` (1, J) now and what is promised in the slots to come, all of `ceiling` (S, N)."""
+        kept, fixed = len(self._route), demand.shape[1]
+        promised = self._promised[self._slot + kept : self._slot + len(ceiling)]
+        market = self._market.over(promised)
+        route, unmet = market.repair(market.spread(), ceiling[kept:])
+        free = ~unmet.any(1)[:, None]
+        self._ceiling = np.concatenate([self._ceiling, ceiling[kept:] * free])
+        self._demand = np.concatenate([self._demand, promised * free])
+        self._route = np.concatenate([self._route, route * free])
+        self._ceiling[0], self._demand[0] = ceiling[0], demand[0]
+        served = np.add.reduceat(self._route[0], self._market.gateway_start[:-1])[:fixed]
+        part = np.minimum(np.divide(demand[0], served, out=np.ones(fixed), where=served > 0.0), 1.0)
+        of_gateways = self._market.edge_gateway < fixed
+        self._route[0, of_gateways] *= part[self._market.edge_gateway[of_gateways]]
+
+    def _thin_out(self, route: Array, left: Array) -> None:
+        """Take what is more than `left` (M,) from a route (S, E) from the next slot on, in place; what least
+        power asks for stays.
+        """
+        power = self._powers(route, self._slot + 1)
+        total = power.sum(0)
+        for m in np.flatnonzero(total > left):
+            held = np.minimum(power[:, m], self.jobs.least[m])
+            spare = total[m] - held.sum()
+            if left[m] >= held.sum() and spare > 0.0:
+                wanted = held + (power[:, m] - held) * ((left[m] - held.sum()) / spare)
+            else:
+                wanted = power[:, m] * (left[m] / total[m])
+            part = np.divide(wanted, power[:, m], out=np.zeros(len(route)), where=power[:, m] > 0.0)
+            mine = slice(self.jobs.first[m] - self._slot - 1, self.jobs.last[m] - self._slot - 1)
+            window = slice(max(mine.start, 0), mine.stop)
+            start = self._market.gateway_start
+            for v in range(self.jobs.way_start[m], self.jobs.way_start[m + 1]):
+                column = self.jobs.way_column[v]
+                route[window, start[column] : start[column + 1]] *= part[window, None]
+
+    def _work(self, slot: int, left: Array) -> Work | None:
+        """What of `left` (M,) can be done from `slot` on."""
+        jobs = self.jobs
+        kept = np.flatnonzero((left > 0.0) & (jobs.last > slot))
+        if not len(kept):
+            return None
+        first, last = np.maximum(jobs.first[kept] - slot, 0), jobs.last[kept] - slot
+        ways = jobs.way_start[kept + 1] - jobs.way_start[kept]
+        chosen = np.concatenate([np.arange(jobs.way_start[m], jobs.way_start[m + 1]) for m in kept])
+        return Work(
+            first=first,
+            last=last,
+            energy=left[kept],
+            most=jobs.most[kept],
+            least=np.minimum(jobs.least[kept], left[kept] / (last - first)),
+            way_start=np.concatenate([[0], np.cumsum(ways)]),
+            way_column=jobs.way_column[chosen],
+            way_gain=jobs.way_gain[chosen],
+        )
+
+    def _lacks(self, left: Array, route: Array, ahead: int = 1) -> Array:
+        """(M,) what a route (S, E) from so many slots ahead on does not do of what is `left`."""
+        lacks = left - self._powers(route, self._slot + ahead).sum(0)
+        return np.where(lacks > ROUNDING * self.jobs.energy, lacks, 0.0)
+
+    def _powers(self, route: Array, slot: int) -> Array:
+        """(S, M) MW of work that a route (S, E) from `slot` on does."""
+        load = self._of_jobs(route)
+        owner = self._owner[slot : slot + len(route)]
+        at, column = np.nonzero((owner >= 0) & (load > 0.0))
+        way = owner[at, column]
+        power = np.zeros((len(route), len(self.left)))
+        np.add.at(power, (at, self.jobs.way_job[way]), load[at, column] / self.jobs.way_gain[way])
+        return power
+
+    def _of_jobs(self, route: Array) -> Array:
+        """(S, C) MW that a route (S, E) carries in the columns of jobs."""
+        load = np.add.reduceat(route, self._market.gateway_start[:-1], axis=1)
+        load[:, : self._promised.shape[1]] = 0.0
+        return load
