@@ -54,10 +54,10 @@ class Comparison:
         if not {"GLB-Cost", "eGLB-Off"} <= by_name.keys():
             return []
         cheap, fair = by_name["GLB-Cost"], by_name["eGLB-Off"]
-        energy = _change(cheap.energy_cost_usd, fair.energy_cost_usd)
+        energy = change(cheap.energy_cost_usd, fair.energy_cost_usd)
         lines = [f"Equity (eGLB-Off) against cheapest-first (GLB-Cost): energy cost {energy},"]
         lines += [
-            f"  the worst region's {kind} {_change(cheap.footprints[kind].max, totals.max)}, "
+            f"  the worst region's {kind} {change(cheap.footprints[kind].max, totals.max)}, "
             f"max/avg {cheap.footprints[kind].par:.2f} -> {totals.par:.2f}"
             for kind, totals in fair.footprints.items()
         ]
@@ -183,7 +183,7 @@ def _online_row(name: str, scenario: Scenario) -> PolicyRow:
     return PolicyRow(name, run.energy_cost_usd, run.footprints, run.objective)
 
 
-def _change(before: float, after: float) -> str:
+def change(before: float, after: float) -> str:
     """A relative change in percent, such as ``-41.3 %``."""
     if before == 0 or not math.isfinite(before):
         return f"{after - before:+,.4g}"

@@ -28,7 +28,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -126,11 +126,14 @@ def _umask() -> int:
     return mask
 
 
-def write_solution(solution: Solution, folder: Path) -> None:
-    """Fill `folder` with a solution: run.json, plan.parquet, prices.parquet and rounds.jsonl."""
+def write_solution(solution: Solution, folder: Path, further: Mapping[str, Any] | None = None) -> None:
+    """Fill `folder` with a solution: run.json, with what is `further` known, plan.parquet, prices.parquet and
+    rounds.jsonl.
+    """
     scenario = solution.scenario
+    told = {**solution.to_dict(), "equity_price": _equity_price(solution), **(further or {})}
     with _writing(folder):
-        _write_json(folder / "run.json", {**solution.to_dict(), "equity_price": _equity_price(solution)})
+        _write_json(folder / "run.json", told)
         _write_tables(solution, folder)
         _write_rounds(folder / "rounds.jsonl", [asdict(record) for record in solution.trace])
         _write_scenario(scenario, folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -47,6 +48,12 @@ from eglb.cli import options, streams
     help="Instead of algorithms: what online policies lose to poor forecasts, wrong estimates and a period "
     "that is not as declared.",
 )
+@click.option(
+    "--jobs",
+    is_flag=True,
+    help="Instead of algorithms: training scheduled after inference, cheapest-first, carbon-first and by "
+    "eGLB, against both in one plan.",
+)
 @options.history_option
 @options.fleet_options
 @options.out_option
@@ -60,6 +67,7 @@ def compare_command(
     time_limit: float,
     with_sweep: bool,
     online: bool,
+    jobs: bool,
     history: str | None,
     weights: options.Weights,
     address: str,
@@ -76,7 +84,17 @@ def compare_command(
 
     With --online, policies decide hour by hour, in process, under many circumstances (a few minutes); the
     folder then holds rows.jsonl and robustness.svg and .png.
+
+    With --jobs, SCENARIO has jobs: a table of them, or a part ,jobs=SHARE[:HOURS] of its name. The folder
+    then holds the plan of both, as one of `eglb solve` does, and coordination.svg and .png.
     """
+    if jobs:
+        if online or with_sweep or history is not None or len(algorithms) > 1:
+            raise click.UsageError("--jobs takes one --algorithm, and no --online, --sweep or --history.")
+        chosen = algorithms[0] if algorithms else "admm"
+        limits = {"gap": gap, "time_limit": time_limit}
+        places = {"address": address, "regions_per_actor": regions_per_actor}
+        return _coordinate(scenario, data, seed, weights, out, as_json, quiet, chosen, {**limits, **places})
     if online:
         return _study(scenario, data, seed, history, weights, out, as_json, quiet)
     if history is not None:
@@ -104,6 +122,31 @@ def compare_command(
             write_comparison(comparison, folder)
     streams.print_result(comparison, as_json, quiet, out)
     return 0
+
+
+def _coordinate(
+    scenario: str,
+    data: Path | None,
+    seed: int | None,
+    weights: options.Weights,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+    algorithm: str,
+    how: dict[str, Any],
+) -> int:
+    """Training and inference, apart and together."""
+    from eglb.cli.progress import RoundsShown
+    from eglb.sims.coordination import coordinate, write_coordination
+
+    with streams.stdout_kept_clean(), streams.staging(out) as folder:
+        fleet = options.load_weighted(scenario, data, seed, weights)
+        with RoundsShown(how["gap"], quiet=quiet) as shown:
+            found = coordinate(fleet, algorithm, **how, on_start=shown.begin, on_round=shown.round)
+        if folder is not None:
+            write_coordination(found, folder)
+    streams.print_result(found, as_json, quiet, out)
+    return 0 if found.plan.converged else 4
 
 
 def _study(
