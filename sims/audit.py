@@ -195,6 +195,19 @@ def valid_equity_price(scenario: Scenario, equity_price: Array) -> Array:
     return valid
 
 
+def worth_of_work(scenario: Scenario, jobs: Jobs, work_price: Array) -> tuple[float, Array]:
+    """USD that all work costs at least at `work_price` (M, T), and the most MW (M, T) each job may use."""
+    most, worth = np.zeros(work_price.shape), []
+    for m, (first, last) in enumerate(zip(*jobs.slots(scenario.times, scenario.slot_hours), strict=True)):
+        price = np.sort(work_price[m, first:last])
+        spare = jobs.max_mw[m] - jobs.min_mw[m]
+        left = jobs.energy_mwh[m] / scenario.slot_hours - jobs.min_mw[m] * len(price)
+        more = np.clip(left - spare * np.arange(len(price)), 0.0, spare)
+        worth.append(float(price @ (jobs.min_mw[m] + more)))
+        most[m, first:last] = jobs.max_mw[m]
+    return math.fsum(worth), most
+
+
 def lower_bound(
     scenario: Scenario, demand_price: Array, equity_price: Array, work_price: Array | None = None
 ) -> float:
@@ -223,7 +236,7 @@ def lower_bound(
     if (jobs := scenario.jobs) is not None:
         work_price = np.zeros((len(jobs), slots)) if work_price is None else work_price
         _require("work_price", work_price, (len(jobs), slots))
-        worth, most = _worth_of_work(scenario, jobs, work_price)
+        worth, most = worth_of_work(scenario, jobs, work_price)
         bound.append(worth)
         # At home and away a job is two gateways: its load earns different prices there.
         gain = np.stack([np.ones(len(jobs)), jobs.gain])
@@ -245,19 +258,6 @@ def lower_bound(
                 )
             )
     return math.fsum(bound)
-
-
-def _worth_of_work(scenario: Scenario, jobs: Jobs, work_price: Array) -> tuple[float, Array]:
-    """USD that all work costs at least at `work_price` (M, T), and the most MW (M, T) each job may use."""
-    most, worth = np.zeros(work_price.shape), []
-    for m, (first, last) in enumerate(zip(*jobs.slots(scenario.times, scenario.slot_hours), strict=True)):
-        price = np.sort(work_price[m, first:last])
-        spare = jobs.max_mw[m] - jobs.min_mw[m]
-        left = jobs.energy_mwh[m] / scenario.slot_hours - jobs.min_mw[m] * len(price)
-        more = np.clip(left - spare * np.arange(len(price)), 0.0, spare)
-        worth.append(float(price @ (jobs.min_mw[m] + more)))
-        most[m, first:last] = jobs.max_mw[m]
-    return math.fsum(worth), most
 
 
 def _knapsacks(cost: Array, capacity: Array, demand_price: Array, demand: Array, gateways: Array) -> float:

@@ -16,7 +16,13 @@ prices are set from each other until they agree, which can only raise the bound 
                         + sum_ijt (v_i - nu_j) x_ij                                   routing
                         + sum_it pi_i (cap_i - y_i)                                   capacity
 
-(another equity shape in the place of the maximum changes nothing else),
+(another equity shape in the place of the maximum changes nothing else). A job pays per MW of work, of which
+load of gain g does 1/g, the lowest full price q_m(t) = min_i g v_i in a slot; the dearest slot that it needs
+sets the price of its energy, pi_m. With jobs, their load is part of y, and
+
+                        + sum_pt (v_i - q_m / g) z_p + sum_m (sum_t q_m s_m - W_m(q))   place and time
+
+more, W_m being the least that its work costs at these prices, over all ways to spread it in time,
 
 and every term is at least zero: the certified gap, taken apart (complementary slackness).
 """
@@ -24,20 +30,16 @@ and every term is at least zero: the certified gap, taken apart (complementary s
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eglb.sims.audit import (
-    audit,
-    region_load,
-    shaped_total,
-    valid_equity_price,
-)
+from eglb.sims.audit import audit, region_load, shaped_total, valid_equity_price, worth_of_work
+from eglb.sims.explanation_prices import sharpen
+from eglb.sims.job_tables import read_work, read_work_price
 from eglb.sims.members import member_lines
 from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
@@ -48,8 +50,6 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
-# Passes after which capacity and demand prices are taken as they are; a few suffice.
-PASSES = 50
 # A region counts as full from this share of its capacity on: plans that stop at a gap hardly ever touch it.
 FULL = 0.999
 # A region counts as serving a gateway from this share of its demand on.
@@ -62,7 +62,8 @@ class Slackness:
 
     `sharpened` is what the prices shown add to the bound of the stored ones; `equity` the weight of each kind
     on regions that are not the worst; `routing` load served at more than the lowest price; `capacity` the
-    price of capacity that is left idle.
+    price of capacity that is left idle; `work` the jobs' work done in dearer a ``place``, or at a dearer
+    ``time``, than there is.
     """
 
     gap: float
@@ -70,11 +71,13 @@ class Slackness:
     equity: dict[str, float]
     routing: float
     capacity: float
+    work: dict[str, float] = field(default_factory=dict)
 
     @property
     def residual(self) -> float:
         """What the parts leave unexplained: rounding."""
-        return self.gap - math.fsum([self.sharpened, self.routing, self.capacity, *self.equity.values()])
+        parts = [self.sharpened, self.routing, self.capacity, *self.equity.values(), *self.work.values()]
+        return self.gap - math.fsum(parts)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -87,6 +90,7 @@ class Explanation:
     energy, capacity_price : (N, T). surcharge : (K, N, T), mu_ik s_ik a_ik. demand_price : (J, T).
     equity_price : (K, N) USD per region-weighted unit.
     slackness : the gap, taken apart. missing : who had no part in the plan, in sentences.
+    work, work_price : with jobs, (P, T) MW of load on their pairs and (M, T) USD per MW-slot of work.
     """
 
     scenario: Scenario
@@ -101,6 +105,8 @@ class Explanation:
     equity_price: Array
     slackness: Slackness
     missing: tuple[str, ...] = ()
+    work: Array | None = None
+    work_price: Array | None = None
 
     @cached_property
     def full_price(self) -> Array:
@@ -184,19 +190,25 @@ def explain(result: str | Path | Solution) -> Explanation:
     InputError : the folder cannot be read, or holds no plan with its prices.
     """
     if isinstance(result, Solution):
-        found = explain_plan(
-            result.problem, result.algorithm, result.route, result.demand_price, result.equity_price
-        )
+        prices = (result.demand_price, result.equity_price)
+        jobs = (result.work, result.work_price)
+        found = explain_plan(result.problem, result.algorithm, result.route, *prices, *jobs)
         return replace(found, missing=tuple(member_lines(**result.membership())))
     return _explain_folder(Path(result))
 
 
 def explain_plan(
-    scenario: Scenario, algorithm: str, route: Array, demand_price: Array, equity_price: Array
+    scenario: Scenario,
+    algorithm: str,
+    route: Array,
+    demand_price: Array,
+    equity_price: Array,
+    work: Array | None = None,
+    work_price: Array | None = None,
 ) -> Explanation:
     """The explanation of a plan and its prices, in the shapes and units of `eglb.sims.audit.audit`."""
-    found = audit(scenario, route, demand_price, equity_price)
-    load = region_load(scenario, route)
+    found = audit(scenario, route, demand_price, equity_price, work, work_price)
+    load = region_load(scenario, route, work)
     equity_price = valid_equity_price(scenario, equity_price)
     energy = scenario.price_per_mw_slot()
     surcharge = np.zeros((len(scenario.footprints), *load.shape))
@@ -204,9 +216,18 @@ def explain_plan(
         if kind.weight > 0.0:
             price = (equity_price[k] * kind.region_weight)[:, None]
             surcharge[k] = price * scenario.intensity_per_mw_slot(kind)
-    capacity_price, demand_price = sharpen(scenario, energy + surcharge.sum(axis=0), demand_price)
-    bound = math.fsum([_dot(demand_price, scenario.demand), -_dot(capacity_price, scenario.capacity)])
-    full_price = energy + surcharge.sum(axis=0) + capacity_price
+    cost = energy + surcharge.sum(axis=0)
+    capacity_price, demand_price, work_price = sharpen(scenario, cost, demand_price, work_price)
+    full_price = cost + capacity_price
+    of_work = {}
+    terms = [_dot(demand_price, scenario.demand), -_dot(capacity_price, scenario.capacity)]
+    if (jobs := scenario.jobs) is not None and work is not None and work_price is not None:
+        least, _ = worth_of_work(scenario, jobs, work_price)
+        gain = jobs.pair_gain[:, None]
+        paid = _dot(work_price[jobs.pair_job], work / gain)
+        of_work = {"place": _dot(full_price[jobs.pair_region], work) - paid, "time": paid - least}
+        terms.append(least)
+    bound = math.fsum(terms)
     reduced_cost = full_price[scenario.reach_region] - demand_price[scenario.reach_gateway]
     slackness = Slackness(
         gap=found.objective - found.lower_bound,
@@ -217,6 +238,7 @@ def explain_plan(
         },
         routing=_dot(reduced_cost, route),
         capacity=_dot(capacity_price, scenario.capacity - load),
+        work=of_work,
     )
     return Explanation(
         scenario=scenario,
@@ -230,46 +252,9 @@ def explain_plan(
         demand_price=demand_price,
         equity_price=equity_price,
         slackness=slackness,
+        work=work,
+        work_price=work_price,
     )
-
-
-def sharpen(scenario: Scenario, cost: Array, demand_price: Array) -> tuple[Array, Array]:
-    """Capacity prices (N, T) and demand prices (J, T) that agree, with a bound no lower than before.
-
-    `cost` is (N, T), energy and surcharges. Of the capacity prices that agree, the smallest is taken: what
-    one MW more is worth, not one MW less.
-    """
-    for _ in range(PASSES):
-        capacity_price = knapsack_price(scenario, cost, demand_price)
-        lowest = np.full(demand_price.shape, np.inf)
-        np.minimum.at(lowest, scenario.reach_gateway, (cost + capacity_price)[scenario.reach_region])
-        if (lowest == demand_price).all():
-            break
-        demand_price = lowest
-    return capacity_price, demand_price
-
-
-def knapsack_price(scenario: Scenario, cost: Array, demand_price: Array) -> Array:
-    """(N, T) multiplier of each region's capacity, if gateways offer `demand_price` and serving costs `cost`.
-
-    A region takes the best offers first, each up to the gateway's demand; the price is the margin of the
-    first offer that no longer fits whole, or 0 if all that pay fit.
-    """
-    price = np.zeros(cost.shape)
-    pair_start = np.searchsorted(scenario.reach_region, np.arange(len(price) + 1))
-    slots = np.arange(scenario.slots)
-    for i, (start, end) in enumerate(pairwise(pair_start)):
-        if start == end:
-            continue
-        gateway = scenario.reach_gateway[start:end]
-        margin = demand_price[gateway] - cost[i]
-        order = np.argsort(-margin, axis=0, kind="stable")
-        taken = np.cumsum(np.take_along_axis(scenario.demand[gateway], order, axis=0), axis=0)
-        over = taken > scenario.capacity[i] * (1.0 + 1e-9)
-        first = over.argmax(axis=0)
-        marginal = np.take_along_axis(margin, order, axis=0)[first, slots]
-        price[i] = np.where(over[first, slots], np.maximum(marginal, 0.0), 0.0)
-    return price
 
 
 def _dot(a: Array, b: Array) -> float:
@@ -307,7 +292,9 @@ def _explain_folder(folder: Path) -> Explanation:
     equity_price = np.empty((len(kind), len(scenario.regions)))
     equity_price[:, region] = source.equity_price[kind]
     algorithm = str(stored.run.get("algorithm", ""))
-    found = explain_plan(scenario, algorithm, route, demand_price, equity_price)
+    work = read_work(scenario, stored.jobs, folder)
+    work_price = read_work_price(scenario, stored.job_prices, folder)
+    found = explain_plan(scenario, algorithm, route, demand_price, equity_price, work, work_price)
     lines = member_lines(stored.run.get("members", {}), stored.run.get("shortfall", {}))
     return replace(found, missing=tuple(lines))
 

@@ -122,8 +122,11 @@ def region_rows(explanation: Explanation, chosen: Selection) -> list[RegionRow]:
     pairs = np.arange(len(s.reach_region)) if gateway is None else e.pairs_of(gateway)
     demand = s.demand[:, slots] if gateway is None else s.demand[gateway : gateway + 1, slots]
     mean = _Mean(demand.sum(axis=0), s.slot_hours)
-    mw = np.zeros((len(s.regions), len(slots)))
-    np.add.at(mw, s.reach_region[pairs], e.route[np.ix_(pairs, slots)])
+    if gateway is None:
+        mw = e.load[:, slots]
+    else:
+        mw = np.zeros((len(s.regions), len(slots)))
+        np.add.at(mw, s.reach_region[pairs], e.route[np.ix_(pairs, slots)])
     pays = None if gateway is None else mean(e.demand_price[gateway, slots])
     shares = e.equity_share()
     kept_out = _kept_out(e, slots)
@@ -137,7 +140,7 @@ def region_rows(explanation: Explanation, chosen: Selection) -> list[RegionRow]:
         row = RegionRow(
             region=s.regions[i],
             served_mwh=float(mw[i].sum()) * s.slot_hours,
-            share=_ratio(mw[i].sum(), demand.sum()),
+            share=_ratio(mw[i].sum(), demand.sum() if s.jobs is None or gateway is not None else mw.sum()),
             energy=mean(e.energy[i, slots]),
             surcharge={k.name: mean(e.surcharge[n, i, slots]) for n, k in enumerate(s.footprints)},
             capacity=mean(e.capacity_price[i, slots]),
@@ -252,7 +255,7 @@ def as_dict(explanation: Explanation, chosen: Selection) -> dict[str, Any]:
         "objective": e.audit.objective,
         "lower_bound": e.audit.lower_bound,
         "gap": e.audit.gap,
-        "gap_usd": {**asdict(e.slackness), "residual": e.slackness.residual},
+        "gap_usd": {**_parts(e), "residual": e.slackness.residual},
         "region": None if chosen.region is None else s.regions[chosen.region],
         "gateway": None if chosen.gateway is None else s.gateways[chosen.gateway],
         "time_utc": None if chosen.hour is None else f"{s.times[chosen.hour]}Z",
@@ -280,6 +283,12 @@ def as_dict(explanation: Explanation, chosen: Selection) -> dict[str, Any]:
     if not chosen.whole:
         told["pairs"] = pair_rows(e, chosen)
     return dict(plain(told))
+
+
+def _parts(e: Explanation) -> dict[str, Any]:
+    """The parts of the gap; those of work only where there are jobs."""
+    parts = asdict(e.slackness)
+    return parts if e.scenario.jobs is not None else {k: v for k, v in parts.items() if k != "work"}
 
 
 class _Mean:

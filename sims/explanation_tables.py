@@ -41,7 +41,7 @@ class ExplanationView:
         yield Text.assemble((e.scenario.name, "bold"), f"  {_what(e, chosen)}")
         for line in e.missing:
             yield Text(line, style="yellow")
-        yield Padding(_sentences(_said(e, chosen, regions)), (1, 0))
+        yield Padding(sentences(_said(e, chosen, regions)), (1, 0))
         if chosen.region is None or chosen.gateway is not None:
             yield from _region_table(e, chosen, regions, options.max_width)
         if chosen.gateway is None and not chosen.whole:
@@ -71,6 +71,10 @@ def _said(e: Explanation, chosen: Selection, regions: list[RegionRow]) -> list[t
     lines = [] if chosen.hour is not None else _said_of_equity(e)
     lines.append(("Capacity", _said_of_capacity(e, chosen, regions)))
     lines.append(("Reach", _said_of_reach(e, chosen)))
+    if chosen.hour is None and e.scenario.jobs is not None:
+        from eglb.sims.explanation_jobs import said_of_jobs
+
+        lines += said_of_jobs(e)
     if chosen.hour is None:
         lines.append(("Gap", _said_of_gap(e)))
     return lines
@@ -133,6 +137,7 @@ def _said_of_gap(e: Explanation) -> str:
         (parts.capacity, "for idle capacity that has a price"),
     ]
     terms += [(value, f"for {kind} equity priced off the mark") for kind, value in parts.equity.items()]
+    terms += [(value, f"for work done in a dearer {where}") for where, value in parts.work.items()]
     terms.append((parts.sharpened, "that sharper prices prove away already"))
     shown = [f"{amount(value)} {what}" for value, what in terms if value >= 0.005 * parts.gap]
     whole = f"at most {amount(parts.gap)} USD ({small(max(e.audit.gap, 0.0))}) above the best plan"
@@ -192,7 +197,8 @@ def _minute(time: str) -> str:
     return time[:16].replace("T", " ")
 
 
-def _sentences(lines: list[tuple[str, str]]) -> Table:
+def sentences(lines: list[tuple[str, str]]) -> Table:
+    """(about, sentence) below each other."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")

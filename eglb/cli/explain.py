@@ -16,9 +16,16 @@ from eglb.cli import options, streams
     "--hour", metavar="H", help="Only this slot: its number from 0, or a UTC time as 2022-09-22T05."
 )
 @click.option("--gateway", metavar="G", help="Only this gateway: what every region would cost it.")
+@click.option("--job", metavar="J", help="Only this job: its price, where and when it runs, and why.")
 @options.output_options
 def explain_command(
-    result: Path, region: str | None, hour: str | None, gateway: str | None, as_json: bool, quiet: bool
+    result: Path,
+    region: str | None,
+    hour: str | None,
+    gateway: str | None,
+    job: str | None,
+    as_json: bool,
+    quiet: bool,
 ) -> int:
     """Why load went where it did in RESULT, a results folder of `eglb solve --out`.
 
@@ -26,12 +33,19 @@ def explain_command(
     what the certified gap is made. Energy + surcharges for footprints + price of capacity is a region's full
     price; less the gateway's demand price it is the reduced cost, zero where load goes.
 
+    With --job, a reduced cost is what a MWh of its work would cost more in a region and slot than the dearest
+    of it costs now; below zero it runs at its most power there.
+
     With --json and any option, every pair of gateway and region is listed too, slot by slot.
     """
     from eglb.sims.explanation import explain
     from eglb.sims.explanation_rows import as_dict, select
     from eglb.sims.explanation_tables import ExplanationView
 
+    if job is not None:
+        if (region, hour, gateway) != (None, None, None):
+            raise click.UsageError("--job goes with none of --region, --hour and --gateway.")
+        return _explain_job(result, job, as_json, quiet)
     with streams.stdout_kept_clean():
         explanation = explain(result)
         chosen = select(explanation, region, hour, gateway)
@@ -39,4 +53,17 @@ def explain_command(
         streams.print_json(as_dict(explanation, chosen))
     elif not quiet:
         streams.print_table(ExplanationView(explanation, chosen))
+    return 0
+
+
+def _explain_job(result: Path, job: str, as_json: bool, quiet: bool) -> int:
+    from eglb.sims.explanation import explain
+    from eglb.sims.explanation_jobs import explain_job
+
+    with streams.stdout_kept_clean():
+        found = explain_job(explain(result), job)
+    if as_json:
+        streams.print_json(found.to_dict())
+    elif not quiet:
+        streams.print_table(found)
     return 0

@@ -12,7 +12,8 @@ from eglb.coordinator.equity import EquityShape
 from eglb.sims.audit import audit, lower_bound, plan_objective, region_load
 from eglb.sims.catalog import load
 from eglb.sims.central import solve_central
-from eglb.sims.explanation import Explanation, explain, explain_plan, knapsack_price
+from eglb.sims.explanation import Explanation, explain, explain_plan
+from eglb.sims.explanation_prices import knapsack_price
 from eglb.sims.explanation_rows import gateway_rows, pair_rows, region_rows, select
 from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
