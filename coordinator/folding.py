@@ -20,7 +20,8 @@ class Folding:
 
     Parameters
     ----------
-    column : (C,) and edge : (E,), the folded one that each is part of. edge_column : (E,) columns of the edges.
+    column : (C,) and edge : (E,), the folded one that each is part of. edge_column : (E,) column of each
+    edge.
     folded_column, folded_region : (E',) of the folded edges.
     """
 
@@ -38,6 +39,13 @@ class Folding:
     def fold(self, values: Array) -> Array:
         """(T, C') sums of `values` (T, C)."""
         return _added(values, self.column, self.columns)
+
+    def highest(self, price: Array) -> Array:
+        """(T, C') highest of `price` (T, C)."""
+        out = np.full((len(price), self.columns), -np.inf)
+        for source, target in enumerate(self.column):
+            out[:, target] = np.maximum(out[:, target], price[:, source])
+        return out
 
     def fold_route(self, route: Array) -> Array:
         """(T, E') sums of `route` (T, E)."""

@@ -23,7 +23,7 @@ Array = np.ndarray
 
 ROUTE_FLOOR = 1e-7
 PRICE_FLOOR = 1e-7
-_SMALL = 64
+SMALL = 64
 """Up to this many gateways the factorisation is written out; beyond, LAPACK is faster."""
 
 
@@ -141,8 +141,8 @@ def reduce_slots(
     weight, rest, total, pull, systems, response = _assemble(
         route, reduced_cost, demand_price, slope, curvature, demand, tau, *graph
     )
-    if demand.shape[1] <= _SMALL:
-        _solve_each(systems, response)
+    if demand.shape[1] <= SMALL:
+        solve_each(systems, response)
     else:
         response = np.linalg.solve(systems, response)
     shift, border = _couple(curvature, intensity, weight, total, pull, response, *graph)
@@ -213,7 +213,7 @@ def _assemble(
 
 
 @compiled(nothing(cube, cube))
-def _solve_each(systems: Array, sides: Array) -> None:
+def solve_each(systems: Array, sides: Array) -> None:
     """Solve ``systems[t] X = sides[t]`` in place by Cholesky factorisation; `systems` is overwritten."""
     slots, n, columns = sides.shape
     for t in range(slots):

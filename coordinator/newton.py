@@ -41,10 +41,6 @@ _NEWTON_STEPS, _NEWTON_STEPS_FEW = 6, 3
 """Of a round; with few gateways a round is so quick that more steps do not pay."""
 _CENTRING, _CENTRING_LATE, _LATE_GAP = 0.3, 0.2, 1e-3
 """Part of the complementarity aimed for next; below the late gap steps are nearly full and may aim lower."""
-_CENTRING_JOBS, _CENTRING_JOBS_LATE, _FULL_STEP = 0.5, 0.3, 0.9
-"""With jobs, which tie the slots together, steps are shorter: they aim less low, and a round is over at the
-first step that is nearly full, after `_NEWTON_STEPS` at most.
-"""
 _LEAST_CENTRING = 1e-13
 _LOST = 1e3
 """Complementarity that grows so much in a round is the end: rounding errors have the upper hand."""
@@ -79,7 +75,6 @@ class Newton(Algorithm):
     def start(self) -> Broadcast:
         m = self.market
         self._number = 0
-        self._stepped = 0.0
         self._remembered: deque[Array] = deque(maxlen=_REMEMBERED)
         parts = _PARTS if self.warm is None else max(_PARTS, _WARM_REGION_PARTS // max(m.regions, 1))
         self._part = m.parts(parts, 1)
@@ -132,7 +127,8 @@ class Newton(Algorithm):
         self._price = np.array(known.price.T, order="C")
         self._raw_intensity = known.intensity.astype(float)
         self._price_unit = float(np.abs(self._price).mean()) or 1.0
-        self._load_unit = float(m.demand.mean()) or 1.0
+        asked = m.demand if m.work is None else m.folding.fold(m.asked())
+        self._load_unit = float(asked.mean()) or 1.0
         longest = self._raw_intensity.sum(-1).max(0)
         self._footprint_unit = np.where(longest > 0.0, longest, 1.0)
         mass = m.equity_weight * self._footprint_unit / self._price_unit
@@ -140,18 +136,19 @@ class Newton(Algorithm):
         self._intensity = np.ascontiguousarray(
             self._raw_intensity.transpose(2, 1, 0) / self._footprint_unit[:, None]
         )
-        self._demand = m.demand / self._load_unit
+        self._demand = asked / self._load_unit
+        self._inner = m if m.work is None else m.folded
         self._jobs = None if m.work is None else JobSlots(m, self._intensity, self._load_unit)
         kind = DenseSlots if m.gateways <= _FEW_GATEWAYS else SparseSlots
         self._slots = self._jobs or kind(m, self._intensity, self._demand)
 
     def _begin(self) -> BarrierStep:
         """A roomy interior point."""
-        m = self.market
+        m = self._inner
         self._mu = self._mu_ahead = self._equity.fair_share(m.regions).T
         self._unit_cost = self._cost(m.equity.fair_share(m.regions)) / self._price_unit
         cost = self._unit_cost + 0.5
-        self._x = np.maximum(m.spread() / self._load_unit, 1e-3 * float(self._demand.mean()))
+        self._x = np.maximum(self._folded(self.market.spread()), 1e-3 * float(self._demand.mean()))
         if self._jobs is not None:
             self._x = self._jobs.only_real(self._x)
         self._y = m.load(self._x)
@@ -164,7 +161,7 @@ class Newton(Algorithm):
         offered = np.ascontiguousarray(cost[:, m.edge_region])
         self._nu = np.minimum.reduceat(offered, m.gateway_start[:-1], axis=1) - 0.5
         if self._jobs is not None:
-            self._nu = self._jobs.start(self._x, self._nu)
+            self._nu = self._jobs.start(self._nu, 0.5 * float(self._x.sum()) / self._jobs.pairs)
         self._z = np.ascontiguousarray(offered - self._nu[:, m.edge_gateway])
         self._aim()
         nothing = np.zeros_like(self._mu)
@@ -181,7 +178,7 @@ class Newton(Algorithm):
             cheapest, demand_price, _ = m.clear(self._cost(equity_price), self._capacity)
         known = warm.known[:, None]
         self._consider(np.where(known, warm.route, cheapest))
-        self._nu = np.where(known, warm.demand_price, demand_price) / self._price_unit
+        nu = np.where(known, warm.demand_price, demand_price) / self._price_unit
         objective, plan = self._plans.best() if self._plan_known else (np.inf, cheapest)
         gap = min(Incumbent(objective, plan, self.incumbent.bound).gap, 1.0)
         scaled = (equity_price * (self._footprint_unit / self._price_unit)).T
@@ -190,21 +187,28 @@ class Newton(Algorithm):
         self._unit_cost = self._price / self._price_unit + (self._mu * self._intensity).sum(1)
         self._y = m.load(plan) / self._load_unit
         spent = float(np.abs(self._unit_cost * self._y).sum())
-        self._tau = float(np.clip(_GAP_TO_CENTRING * gap * spent / plan.size, *_WARM_CENTRING))
+        products = plan.size if self._jobs is None else self._jobs.products
+        self._tau = float(np.clip(_GAP_TO_CENTRING * gap * spent / products, *_WARM_CENTRING))
         root = np.sqrt(self._tau)
-        x = np.maximum(plan / self._load_unit, 0.3 * root)
-        served = np.add.reduceat(x, m.gateway_start[:-1], axis=1)
-        asked = m.asked(plan) / self._load_unit
-        self._x = np.maximum(x * (asked / served)[:, m.edge_gateway], 0.03 * root)
+        if self._jobs is None:
+            self._nu = nu
+            x = np.maximum(plan / self._load_unit, 0.3 * root)
+            served, asked = np.add.reduceat(x, m.gateway_start[:-1], axis=1), self._demand
+        else:
+            self._nu = self._jobs.start(m.folding.highest(nu), self._tau)
+            x = self._jobs.only_real(np.maximum(self._folded(plan), 0.3 * root))
+            served, asked = self._jobs.carried(x), self._jobs.asked()
+        inner = self._inner
+        factor = np.divide(asked, served, out=np.zeros_like(served), where=served > 0.0)
+        self._x = np.maximum(x * factor[:, inner.edge_gateway], 0.03 * root)
         if self._jobs is not None:
             self._x = self._jobs.only_real(self._x)
-            self._nu = self._jobs.resume(self._x, self._nu, self._tau)
-        self._y = m.load(self._x)
-        gain = self._nu[:, m.edge_gateway] - self._unit_cost[:, m.edge_region]
-        best = np.maximum(m.best_price(self._nu) - self._unit_cost, 0.0)
+        self._y = inner.load(self._x)
+        gain = self._nu[:, inner.edge_gateway] - self._unit_cost[:, inner.edge_region]
+        best = np.maximum(inner.best_price(self._nu) - self._unit_cost, 0.0)
         capacity_price = 0.5 * (best + np.sqrt(best**2 + 4.0 * self._tau))
         least = np.divide(self._tau, self._x, out=np.ones_like(x), where=self._x > 0.0)
-        self._z = np.maximum(capacity_price[:, m.edge_region] - gain, least)
+        self._z = np.maximum(capacity_price[:, inner.edge_region] - gain, least)
         footprint = self._footprint(self._y)
         self._levels = [
             near_levels(kind, footprint[k], self._mu[k], self._tau, _LEVEL_FLOOR)
@@ -214,9 +218,10 @@ class Newton(Algorithm):
         nothing = np.zeros_like(self._mu)
         return self._step(self._y, capacity_price, nothing, nothing, near=True)
 
-    def _offer(self, route: Array, equity_price: Array) -> Array:
-        """Consider `route` and the cheapest one at `equity_price`; the demand price (T, J) of the latter."""
-        demand_price = self._price_unit * self._nu
+    def _offer(self, route: Array, demand_price: Array, equity_price: Array) -> Array:
+        """Consider `route` and the cheapest one at `equity_price`; the demand price (T, J) of the latter, or
+        the one given if none is found.
+        """
         if self.market.clears_exactly:
             cheapest, demand_price, _ = self.market.clear(self._cost(equity_price), self._capacity)
             self._consider(cheapest)
@@ -239,7 +244,7 @@ class Newton(Algorithm):
 
     def _newton(self, model: BarrierModel) -> BarrierStep:
         """A few Newton steps on the agents' fixed models, each to just inside the boundary."""
-        m = self.market
+        m = self._inner
         slope = np.ascontiguousarray(model.slope.T, dtype=float)
         curvature = np.ascontiguousarray(model.curvature.T, dtype=float)
         self._mu = model.equity_price.T
@@ -280,9 +285,6 @@ class Newton(Algorithm):
                 levels.moved(rise, mu, move, self._tau, primal, dual)
                 for levels, mu, move, rise in zip(self._levels, self._mu, dmu, ds, strict=True)
             ]
-            self._stepped = min(primal, dual)
-            if self._jobs is not None and self._stepped >= _FULL_STEP:
-                break
         self._y = m.load(self._x)
         self._aim()
         self._mu_ahead = self._mu + dmu
@@ -326,16 +328,18 @@ class Newton(Algorithm):
     def _aim(self) -> None:
         """Choose the next centring, and guess the gap: about twice the coordinator's own complementarity."""
         products = self._x * self._z
-        spent = float((self._unit_cost * self._y).sum())
-        self._guessed_gap = 2.0 * float(products.sum()) / max(abs(spent), 1e-300)
-        late = self.incumbent.gap < _LATE_GAP
-        centring = _CENTRING_LATE if late else _CENTRING
-        pairs = products.size
+        total, pairs = float(products.sum()), products.size
         if self._jobs is not None:
-            pairs = self._jobs.pairs
-            if self._stepped < _FULL_STEP:
-                centring = float(__import__("os").environ.get("CJL",".3")) if late else  float(__import__("os").environ.get("CJ",".5"))
-        self._tau = max(centring * float(products.sum() / pairs), _LEAST_CENTRING)
+            total, pairs = total + self._jobs.complementarity, self._jobs.products
+        spent = float((self._unit_cost * self._y).sum())
+        self._guessed_gap = 2.0 * total / max(abs(spent), 1e-300)
+        centring = _CENTRING_LATE if self.incumbent.gap < _LATE_GAP else _CENTRING
+        self._tau = max(centring * float(total / pairs), _LEAST_CENTRING)
+
+    def _folded(self, route: Array) -> Array:
+        """`route` (T, E) of the market inside the method: on folded edges, in units of order one."""
+        folded = route if self._jobs is None else self.market.folding.fold_route(route)
+        return folded / self._load_unit
 
     def _certificate(self) -> list[Request]:
         """Bounds at the prices just reached and at the demand prices that are optimal for the equity prices
@@ -347,9 +351,12 @@ class Newton(Algorithm):
         m = self.market
         equity_price = m.equity.normalise(self._mu_ahead.T * (self._price_unit / self._footprint_unit))
         self._remembered.append(equity_price)
-        demand_price = self._offer(self._load_unit * self._x, equity_price)
+        route, nu = self._x, self._nu
+        if self._jobs is not None:
+            route, nu = self._jobs.unfold(route), np.take(nu, m.folding.column, axis=1)
+        demand_price = self._offer(self._load_unit * route, self._price_unit * nu, equity_price)
         requests: list[Request] = [
-            self.ask_bound(self._price_unit * self._nu, equity_price),
+            self.ask_bound(self._price_unit * nu, equity_price),
             self.ask_bound(demand_price, equity_price),
         ]
         if self._plan_known:
