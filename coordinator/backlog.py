@@ -3,12 +3,12 @@
 Gateways are promised room: up to so many MW in every slot to come. A job is admitted at its release if,
 beside what is promised, all work admitted before and its own can be done in time. A plan that shows so, the
 commitment, is kept from slot to slot and always covers all that is left to do. A policy runs what it likes
-to run now; then the commitment is adapted to it, and work that would not find room later is forced now. No more
-is forced than that takes: work is moved along alternating paths, and there is one whenever it can be done at
-all (maximum flow over slots and regions, with what is promised as further flow; where ways have gains, one
-may be overlooked, and then the last commitment is carried out). So admitted work is done in time, whatever
-prices and footprints are foretold, as long as gateways keep to the promise and regions to the capacity that
-they tell ahead.
+to run now; then the commitment is adapted to it, and work that would not find room later is forced now. No
+more is forced than that takes: work is moved along alternating paths, and there is one whenever it can be
+done at all (maximum flow over slots and regions, with what is promised as further flow; where ways have
+gains, one may be overlooked, and then the last commitment is carried out). So admitted work is done in time,
+whatever prices and footprints are foretold, as long as gateways keep to the promise and regions to the
+capacity that they tell ahead.
 
 Less demand than promised never takes room from jobs: what serves the promise serves any part of it. In slots
 where the promise alone is more than the capacity jobs have no claim; they may run there when the slot comes.
@@ -74,8 +74,9 @@ class Backlog:
         self.late[expired], self.left[expired] = self.left[expired], 0.0
         released = np.flatnonzero(self.jobs.first == now)
         last = max(now + self.horizon, int(self.jobs.last[released].max(initial=now)))
+        kept = slice(0, last - now)
+        self._route, self._ceiling, self._demand = self._route[kept], self._ceiling[kept], self._demand[kept]
         if last == now:
-            self._route = self._route[:0]
             return
         (quantity,) = yield Broadcast((hour.look(np.arange(now, last)),), opening=True)
         self._keep_promise(hour.demand.at(now, hour.present), np.array(quantity.quantity.T, order="C"))
@@ -109,6 +110,13 @@ class Backlog:
         load[:explicit] = np.where(more[:, None], before, planned)
         return load
 
+    def to_come(self, slot: Array, explicit: int, day: int) -> Array:
+        """(S,) MW of what is `usual` in these slots that is not work to do now: of jobs released later."""
+        more = self.usual(slot, explicit, day).sum(1)
+        more[:explicit] -= self._load[self._slot : self._slot + explicit].sum(1)
+        more[0] = 0.0
+        return more
+
     def commit(self, route: Array) -> Array:
         """The route (E,) of the present slot, next to `route`, after which all that is left can be done in
         time; it meets demand as `route` does.
@@ -120,7 +128,8 @@ class Backlog:
         if (work := self._work(self._slot + 1, after)) is not None:
             self._thin_out(later, after)
             self._market.over(self._demand[1:], work).complete(later, self._ceiling[1:])
-        if self._lacks(after, later).any() and (work := self.work()) is not None:
+        short = self._lacks(after, later).any() or self._is_short(route, done)
+        if short and (work := self.work()) is not None:
             self.forced += 1
             market = self._market.over(self._demand, work)
             forced = np.concatenate([route[None], later])
@@ -205,6 +214,17 @@ class Backlog:
             way_column=jobs.way_column[chosen],
             way_gain=jobs.way_gain[chosen],
         )
+
+    def _is_short(self, route: Array, done: Array) -> bool:
+        """Whether a route (E,) of the present slot, with powers (M,) `done`, leaves demand or least powers
+        unmet; a policy may overlook that where ways have gains.
+        """
+        demand = self._demand[0]
+        served = np.add.reduceat(route, self._market.gateway_start[:-1])[: len(demand)]
+        running = (self.left > 0.0) & (self.jobs.first <= self._slot)
+        least = np.where(running, np.minimum(self.jobs.least, self.left), 0.0)
+        tiny = ROUNDING * max(demand.max(initial=0.0), self.jobs.most.max())
+        return bool((served < demand - tiny).any() or (done < least - tiny).any())
 
     def _lacks(self, left: Array, route: Array, ahead: int = 1) -> Array:
         """(M,) what a route (S, E) from so many slots ahead on does not do of what is `left`."""

@@ -165,6 +165,22 @@ class Hour:
             demand[:, : fixed.shape[1]] = fixed
         return self.market.over(demand)
 
+    def with_work_and_usual(self, slot: Array) -> Market:
+        """The market over slots (S,) of `rest_of_period`, with the work that there is to do; what jobs that come
+        later usually do is asked for by the gateways, each in proportion.
+        """
+        demand = self.demand.at(self.now, slot)
+        if self.backlog is None:
+            return self.market.over(demand)
+        asked = demand.sum(1, keepdims=True)
+        later = self.backlog.to_come(slot, self.explicit, self.day)[:, None]
+        demand += demand * np.divide(later, asked, out=np.zeros_like(asked), where=asked > 0.0)
+        work = self.backlog.work()
+        if work is not None and (work.way_gain != 1.0).any():
+            # Moving takes energy: planned where it takes least, moved by the backlog if there is no room.
+            work = work.one_way(np.zeros_like(demand, shape=(len(demand), self.market.gateways)))
+        return self.market.over(demand, work)
+
     def with_work(self) -> tuple[Array, Market]:
         """The slots that stand for those in which there is work to do, and the market over them with it."""
         assert self.backlog is not None
@@ -291,7 +307,7 @@ def follow(hour: Hour, equity_price: Array) -> Exchange:
     cost, offered = np.array(bid.price.T, order="C"), np.array(quantity.quantity.T, order="C")
     if market.work is not None and not market.clears_exactly:
         cheapest = np.minimum.reduceat(cost[:, market.edge_region], market.gateway_start[:-1], axis=1)
-        market = market.over(market.demand, market.work.one_way(cheapest))
+        market = market.over(market.fixed_demand, market.work.one_way(cheapest))
     route, _, _ = market.clear(cost, offered)
     if hour.backlog is not None:
         hour.backlog.expect(route)

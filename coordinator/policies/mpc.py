@@ -42,8 +42,9 @@ class PredictiveControl(Policy):
 
     def decide(self, hour: Hour) -> Exchange:
         slot, stands_for = rest_of_period(hour, self.window, self.half_life)
-        market = hour.over(slot)
-        method = LevelBundle(market, self.gap, self._warm_start(market, slot))
+        market = hour.with_work_and_usual(slot)
+        known_as, _ = hour.identity(slot)
+        method = LevelBundle(market, self.gap, self._warm_start(market, known_as))
         asked = method.start()
         look = hour.look(slot, stands_for, carried=True)
         replies: Sequence[Any] = yield Broadcast((look, *asked.requests), opening=True)
@@ -54,8 +55,10 @@ class PredictiveControl(Policy):
             step = method.step(Round.complete(step.requests, (yield step)))
         route = method.incumbent.route
         assert route is not None
-        self._plan = dict(zip(slot.tolist(), route, strict=True))
+        self._plan = dict(zip(known_as.tolist(), route, strict=True))
         self._last = method
+        if hour.backlog is not None:
+            hour.backlog.expect(route[: hour.explicit])
         return route[0]
 
     def _warm_start(self, market: Market, slot: Array) -> WarmStart | None:
