@@ -90,7 +90,7 @@ class Coordination:
         return (way.objective - self.plan.audit.objective) / max(abs(way.objective), 1e-300)
 
     def buys(self) -> list[str]:
-        """What going together buys, in sentences; nothing where it is less than is certain."""
+        """What one plan for both buys, in sentences; nothing where it is less than is certain."""
         return [
             self._against("training without equity", self.best_without_equity),
             self._against("training by eGLB after inference", self.way(IN_TURN)),
@@ -98,23 +98,29 @@ class Coordination:
 
     def _against(self, what: str, way: Scheduling | None) -> str:
         if way is None or (saved := self.saved(way)) is None:
-            return f"Against {what}: only together all work can be done."
+            return f"Against {what}: only in one plan can all work be done."
         named = f" ({way.name})" if way.name in WITHOUT_EQUITY else ""
         if saved <= self.certain:
-            return f"Against {what}{named}: nothing; {100.0 * saved:.3f} % is within the certified gaps."
+            within = f"{100.0 * saved:.3f} % is within the certified gaps"
+            return f"Against {what}{named}, one plan saves nothing: {within}."
         audit = self.plan.audit
-        moves = [f"energy cost {change(way.energy_cost_usd or 0.0, audit.energy_cost_usd)}"]
+        moves = [f"energy cost {_moved(way.energy_cost_usd or 0.0, audit.energy_cost_usd)}"]
         moves += [
-            f"the worst region's {kind} {change(totals.max, audit.footprints[kind].max)}"
+            f"the worst region's {kind} {_moved(totals.max, audit.footprints[kind].max)}"
             for kind, totals in (way.footprints or {}).items()
         ]
-        return f"Against {what}{named}: {100.0 * saved:.2f} % of the objective; {', '.join(moves)}."
+        most = f"{100.0 * saved:.2f} % of the objective"
+        return f"Against {what}{named}, one plan saves {most}: {', '.join(moves)}."
 
     def to_dict(self) -> dict[str, Any]:
         """The object that ``eglb compare --jobs --json`` prints: the plan together as ``eglb solve`` does,
         and all ways as ``schedulings``.
         """
-        return {**self.plan.to_dict(), "schedulings": self.rows(), "certain": self.certain}
+        return {**self.plan.to_dict(), **self.further()}
+
+    def further(self) -> dict[str, Any]:
+        """What this knows beside the plan, for JSON."""
+        return {"schedulings": self.rows(), "certain": self.certain, "buys": self.buys()}
 
     def rows(self) -> list[dict[str, Any]]:
         """All ways, for JSON."""
@@ -236,7 +242,12 @@ def write_coordination(found: Coordination, folder: Path) -> None:
     from eglb.sims.coordination_tables import draw_coordination
 
     draw_coordination(found, folder)
-    write_solution(found.plan, folder, {"schedulings": found.rows(), "certain": found.certain})
+    write_solution(found.plan, folder, found.further())
+
+
+def _moved(before: float, after: float) -> str:
+    """A relative change in percent, without a sign if there is none to speak of."""
+    return change(before, after).replace("-0.0 %", "0.0 %").replace("+0.0 %", "0.0 %")
 
 
 def _exactly(scenario: Scenario) -> Solution:

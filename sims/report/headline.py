@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from eglb.sims.job_measures import measure_jobs
 from eglb.sims.report.markup import MINUS, change, short, text
 from eglb.sims.report.material import CHEAPEST, Material
 from eglb.sims.tables import amount
@@ -62,8 +63,9 @@ def header(material: Material) -> str:
         "simulate": "Hour by hour, with only what was known",
         "sweep": "What equity costs",
     }
+    way = "Training and inference, apart and together" if "schedulings" in run else ways[material.command]
     return (
-        f'<header><p class="eyebrow">{ways[material.command]}</p><h1>{text(s.name)}</h1>'
+        f'<header><p class="eyebrow">{way}</p><h1>{text(s.name)}</h1>'
         f'<p class="about">{text(size)}<br>{_how(material, run)}</p></header>'
     )
 
@@ -112,6 +114,12 @@ def tiles(material: Material) -> str:
             remark += f"; {cheap.name}: {cheap.footprints[kind.name]['par']:.2f}"
         par = f"{totals.par:.2f}" if math.isfinite(totals.par) else "-"
         found.append((f"{kind.name.capitalize()}, max/avg", par, remark))
+    if plan.work is not None:
+        jobs = measure_jobs(material.scenario, plan.work)
+        moved = f"{jobs.moved_in_time:.0%} moved in time, {jobs.moved_in_space:.0%} in space"
+        found.append(
+            ("Jobs", f"{100 * jobs.share_of_energy:.3g} %", f"of all energy, {jobs.count:,} of them; {moved}")
+        )
     if proved is not None:
         found.append(_proof(material, max(proved, 0.0)))
     cells = "".join(

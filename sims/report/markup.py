@@ -6,11 +6,26 @@ import html
 import math
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from eglb.sims.report.ink import COLOURS, DASHES, SHAPES
+from eglb.sims.report.ink import COLOURS, DASHES, SHAPES, Spec
 
+OUTLINES = {
+    "diamond": "M7 1.5L12.5 7L7 12.5L1.5 7Z",
+    "triangle-up": "M7 2L12.5 11.5H1.5Z",
+    "square": "M2.5 2.5H11.5V11.5H2.5Z",
+}
 MINUS = "\N{MINUS SIGN}"
 _SCHEME = re.compile(r"\b(?:https?|ftp)://", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Section:
+    """`body` is HTML; `figures` are the specifications behind its frames, by name."""
+
+    title: str
+    body: str
+    figures: dict[str, Spec]
 
 
 def text(value: object) -> str:
@@ -99,15 +114,10 @@ def lines_legend(names: Sequence[str]) -> str:
 
 def bars_legend(colour: str, policies: Sequence[str]) -> str:
     """What bars, points and the dashed line of a figure of footprints are."""
-    outlines = {
-        "diamond": "M7 1.5L12.5 7L7 12.5L1.5 7Z",
-        "triangle-up": "M7 2L12.5 11.5H1.5Z",
-        "square": "M2.5 2.5H11.5V11.5H2.5Z",
-    }
     entries = [(f'<rect y="2" width="14" height="9" rx="1" style="fill:{colour}"/>', 14, "this plan")]
     entries += [
         (
-            f'<path d="{outlines[shape]}" style="fill:var(--card);stroke:var(--ink);stroke-width:1.3"/>',
+            f'<path d="{OUTLINES[shape]}" style="fill:var(--card);stroke:var(--ink);stroke-width:1.3"/>',
             14,
             name,
         )
@@ -115,6 +125,16 @@ def bars_legend(colour: str, policies: Sequence[str]) -> str:
     ]
     dashed = '<line x1="7" y1="0" x2="7" y2="14" stroke-dasharray="3 2" style="stroke:var(--ink)"/>'
     return _legend([*entries, (dashed, 14, "mean of all regions")])
+
+
+def points_legend(names: Sequence[str]) -> str:
+    """Names with the shape and the colour of their points."""
+    return _legend(
+        [
+            (f'<path d="{OUTLINES[shape]}" style="fill:{colour}"/>', 14, name)
+            for name, shape, colour in zip(names, SHAPES, COLOURS, strict=False)
+        ]
+    )
 
 
 def bands_legend(entries: Sequence[tuple[str, str]]) -> str:

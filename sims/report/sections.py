@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,7 +10,9 @@ from eglb.sims.audit import plan_objective
 from eglb.sims.members import member_lines
 from eglb.sims.report import bars, convergence, course, hours, world
 from eglb.sims.report.ink import Spec
+from eglb.sims.report.job_sections import coordination_section, job_section
 from eglb.sims.report.markup import (
+    Section,
     bands_legend,
     bars_legend,
     change,
@@ -28,26 +29,19 @@ from eglb.sims.tables import amount, byte_count, duration, small
 TABLE_ROWS = 40
 
 
-@dataclass(frozen=True)
-class Section:
-    """`body` is HTML; `figures` are the specifications behind its frames, by name."""
-
-    title: str
-    body: str
-    figures: dict[str, Spec]
-
-
 def sections(material: Material) -> list[Section]:
     """What this folder has something to show for, in the order of reading."""
     missing = member_lines(material.run.get("members", {}), material.run.get("shortfall", {}))
     found = [_members(material, missing)] if missing else []
     found += [_sweep(material)] if material.command == "sweep" else []
+    found += [coordination_section(material)] if "schedulings" in material.run else []
     found += [_map(material), _footprints(material)]
     if material.policies:
         found.append(_policies(material))
     if material.points and material.command != "sweep":
         found.append(_sweep(material))
     found.append(_hourly(material))
+    found += [job_section(material)] if material.plan.work is not None else []
     if material.command == "simulate":
         found.append(_course(material))
     if convergence.solver_names(material):
