@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from browser import CHROMIUM, browser
 from job_mixes import jobs_of
@@ -132,3 +133,17 @@ def test_it_opens_wide_and_narrow_in_light_and_dark(folder: Path) -> None:
         page.ask("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
         shown = page.value("document.querySelector('#vg-tooltip-element.visible')?.innerText ?? ''")
         assert "MW of work" in shown and NASTY in shown
+
+
+def test_what_a_folder_with_jobs_holds_is_documented(folder: Path) -> None:
+    document = (Path(__file__).parents[2] / "docs" / "results.md").read_text()
+
+    def documented(section: str) -> set[str]:
+        text = document.split(f"## {section}\n")[1].split("\n## ")[0]
+        rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+        return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+
+    assert json.loads((folder / "run.json").read_text()).keys() <= documented("run.json")
+    assert set(pq.read_table(folder / "jobs.parquet").column_names) == documented("jobs.parquet")
+    for path in folder.iterdir():
+        assert f"`{path.name}" in document or path.name.split(".")[0] == "coordination"
