@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eglb.sims.job_tables import read_work, read_work_price
 from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
 from eglb.sims.solution import Solution
+from eglb.sims.warm_start_jobs import EarlierJobs, earlier_jobs, place_jobs
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,6 +45,7 @@ class WarmStartSource:
     flow_slot, flow_gateway, flow_region : (M,) indices of what carries load. flow : (M,) MW.
     demand_price : (J, T) USD per MW-slot. equity_price : (K, N) USD per unit.
     equity_prices : (R, K, N) further ones that it remembered; R may be zero.
+    jobs : its jobs, None if it had none.
     """
 
     where: str
@@ -57,6 +60,7 @@ class WarmStartSource:
     demand_price: Array
     equity_price: Array
     equity_prices: Array
+    jobs: EarlierJobs | None = None
 
 
 def find_source(earlier: str | Path | Solution | WarmStartSource, scenario: Scenario) -> WarmStartSource:
@@ -110,9 +114,15 @@ def align(source: WarmStartSource, parts: Partition) -> WarmStart:
         return market.equity.normalise(taken.T)
 
     further = [equity(price) for price in source.equity_prices]
+    route, demand_price = place_jobs(
+        source.jobs,
+        parts,
+        _scaled_to_demand(_flows(source, parts, gateway)[slot], parts),
+        _merged_prices(source.demand_price.T[slot], parts, gateway),
+    )
     return WarmStart(
-        route=_scaled_to_demand(_flows(source, parts, gateway)[slot], parts),
-        demand_price=_merged_prices(source.demand_price.T[slot], parts, gateway),
+        route=route,
+        demand_price=demand_price,
         equity_price=equity(source.equity_price),
         known=source.times[slot] == scenario.times,
         equity_prices=np.array(further).reshape(len(further), market.regions, market.kinds),
@@ -143,7 +153,7 @@ def _flows(source: WarmStartSource, parts: Partition, gateway: Array) -> Array:
     pairs = parts.pairs
     column = np.empty(len(parts.by_gateway), np.int64)
     column[parts.by_gateway] = np.arange(len(parts.by_gateway))
-    groups = parts.market.gateways
+    groups = len(pairs.demand)
     pair = pairs.region * groups + pairs.gateway
     region = _positions(source.regions, parts.scenario.regions)[source.flow_region]
     origin = gateway[source.flow_gateway]
@@ -157,22 +167,22 @@ def _flows(source: WarmStartSource, parts: Partition, gateway: Array) -> Array:
 
 def _scaled_to_demand(flow: Array, parts: Partition) -> Array:
     """`flow` (T, E) with every gateway's part scaled to its demand, spread evenly where it has none."""
-    market = parts.market
-    if not market.gateways:
+    market, demand = parts.market, parts.market.fixed_demand
+    gateways, edges = demand.shape[1], flow.shape[1]
+    if not gateways:
         return flow
-    served = np.add.reduceat(flow, market.gateway_start[:-1], axis=1)
-    factor = np.divide(market.demand, served, out=np.zeros_like(served), where=served > 0.0)
-    return np.where(
-        (served > 0.0)[:, market.edge_gateway], flow * factor[:, market.edge_gateway], market.spread()
-    )
+    served = np.add.reduceat(flow, market.gateway_start[:gateways], axis=1)
+    factor = np.divide(demand, served, out=np.zeros_like(served), where=served > 0.0)
+    of_edge = market.edge_gateway[:edges]
+    return np.where((served > 0.0)[:, of_edge], flow * factor[:, of_edge], market.spread()[:, :edges])
 
 
 def _merged_prices(price: Array, parts: Partition, gateway: Array) -> Array:
     """(T, J) mean demand price of the gateways of each group; of all gateways where none of them is known."""
-    market, known = parts.market, gateway >= 0
+    groups, known = len(parts.pairs.demand), gateway >= 0
     group = parts.pairs.group[gateway[known]]
-    members = np.bincount(group, minlength=market.gateways)
-    total = np.zeros((market.slots, market.gateways))
+    members = np.bincount(group, minlength=groups)
+    total = np.zeros((len(price), groups))
     np.add.at(total.T, group, price.T[known])
     overall = price[:, known].mean(1, keepdims=True)
     return np.where(members > 0, total / np.maximum(members, 1), overall)
@@ -194,6 +204,7 @@ def _from_solution(solution: Solution) -> WarmStartSource:
         demand_price=solution.demand_price,
         equity_price=solution.equity_price,
         equity_prices=solution.equity_prices,
+        jobs=earlier_jobs(solution.problem, solution.work, solution.work_price),
     )
 
 
@@ -236,7 +247,19 @@ def _from_folder(folder: Path, stored: StoredRun) -> WarmStartSource:
             len(kinds), len(regions)
         ),
         equity_prices=_remembered(folder, stored, kinds, regions),
+        jobs=_stored_jobs(folder, stored),
     )
+
+
+def _stored_jobs(folder: Path, stored: StoredRun) -> EarlierJobs | None:
+    """The jobs of a results folder, whose scenario says what they are; None if it has none."""
+    from eglb.sims.results_folder import read_problem
+
+    if stored.jobs is None:
+        return None
+    scenario = read_problem(folder, stored)
+    work = read_work(scenario, stored.jobs, folder)
+    return earlier_jobs(scenario, work, read_work_price(scenario, stored.job_prices, folder))
 
 
 def _stored_equity_prices(path: Path, run: object) -> dict[str, dict[str, float]]:
