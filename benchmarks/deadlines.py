@@ -139,7 +139,7 @@ def main() -> None:
         admission, count = run.admission, counts[told]
         assert admission is not None
         count["whole sets" if not admission.refused else "sets with refusals"] += 1
-        count["jobs admitted"] += int(admission.admitted.sum())
+        count["jobs admitted"] += admission.admitted
         count["jobs refused"] += len(admission.refused)
         count["jobs late"] += len(admission.missed)
         count["slots forced"] += admission.forced

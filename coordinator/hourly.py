@@ -166,8 +166,8 @@ class Hour:
         return self.market.over(demand)
 
     def with_work_and_usual(self, slot: Array) -> Market:
-        """The market over slots (S,) of `rest_of_period`, with the work that there is to do; what jobs that come
-        later usually do is asked for by the gateways, each in proportion.
+        """The market over slots (S,) of `rest_of_period`, with the work that there is to do; what jobs that
+        come later usually do is asked for by the gateways, each in proportion.
         """
         demand = self.demand.at(self.now, slot)
         if self.backlog is None:

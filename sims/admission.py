@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from eglb.sims.jobs import ROUNDING, Jobs
+from eglb.sims.jobs import ROUNDING
 from eglb.sims.scenario import Scenario
 
 Array = np.ndarray
+
+_SHOWN = 5
+"""Names of refused or of missed jobs in the table; all are in the JSON."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,22 +21,27 @@ class Admission:
     """The jobs of a run: names of those `refused` at their release, and of those `missed`, which were
     admitted and not done in full by their deadline.
 
-    `work` (P, T) MW of load is on the pairs of all jobs, `energy_mwh` the work that was done. `forced` counts
-    the slots in which more had to run than the policy wanted.
+    `admitted` counts the others, `energy_mwh` is the work that was done. `forced` counts the slots in which
+    more had to run than the policy wanted.
     """
 
-    jobs: Jobs
-    work: Array
-    admitted: Array
+    admitted: int
     refused: tuple[str, ...]
     missed: tuple[str, ...]
     energy_mwh: float
     forced: int
 
+    def __str__(self) -> str:
+        parts = [f"{self.admitted} jobs admitted"]
+        for what, names in (("refused", self.refused), ("missed", self.missed)):
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            parts.append(f"{len(names)} {what}" + (f": {', '.join(names[:_SHOWN])}{more}" if names else ""))
+        return "; ".join(parts)
+
     def to_dict(self) -> dict[str, Any]:
         """The object ``jobs`` of ``eglb simulate --json``."""
         return {
-            "admitted": int(self.admitted.sum()),
+            "admitted": self.admitted,
             "refused": len(self.refused),
             "missed": len(self.missed),
             "energy_mwh": self.energy_mwh,
@@ -41,13 +49,6 @@ class Admission:
             "missed_names": list(self.missed),
             "forced_slots": self.forced,
         }
-
-    def admitted_alone(self, scenario: Scenario) -> tuple[Scenario, Array | None]:
-        """The scenario with the admitted jobs alone, and their work."""
-        if not self.admitted.any():
-            return replace(scenario, jobs=None), None
-        kept = np.flatnonzero(self.admitted)
-        return replace(scenario, jobs=self.jobs.take(kept)), self.work[self.admitted[self.jobs.pair_job]]
 
 
 def what_became_of(scenario: Scenario, work: Array, admitted: Array, forced: int) -> Admission:
@@ -61,9 +62,7 @@ def what_became_of(scenario: Scenario, work: Array, admitted: Array, forced: int
     done = np.bincount(jobs.pair_job, of_pair, len(jobs))
     missed = admitted & (done < jobs.energy_mwh * (1.0 - ROUNDING))
     return Admission(
-        jobs=jobs,
-        work=work,
-        admitted=admitted,
+        admitted=int(admitted.sum()),
         refused=tuple(jobs.names[m] for m in np.flatnonzero(~admitted)),
         missed=tuple(jobs.names[m] for m in np.flatnonzero(missed)),
         energy_mwh=float(done.sum()),

@@ -166,10 +166,11 @@ def write_simulation(simulation: Simulation, folder: Path) -> None:
     with _writing(folder):
         _write_json(folder / "run.json", simulation.to_dict())
         _write_plan(simulation.scenario, simulation.route, folder)
+        write_job_tables(simulation.problem, folder, simulation.work)
         _write_rounds(folder / "rounds.jsonl", [asdict(record) for record in simulation.trace])
         draw_course(simulation, folder)
         _write_scenario(simulation.scenario, folder)
-        _write_report(simulation.scenario, folder)
+        _write_report(simulation.problem, folder)
 
 
 def write_service(
@@ -331,13 +332,16 @@ def read_scenario(folder: Path) -> Scenario:
 
 
 def read_problem(folder: Path, stored: StoredRun) -> Scenario:
-    """What the plan of a results folder is for: its fleet, without who had no part and the demand left out.
+    """What the plan of a results folder is for: its fleet, without who had no part, the demand left out and
+    the jobs that were refused.
 
     Raises
     ------
     InputError : `folder` holds no scenario, or one of other regions or gateways.
     """
     scenario = read_scenario(folder)
+    if refused := stored.run.get("jobs", {}).get("refused_names"):
+        scenario = scenario.without_jobs(refused)
     if not (out := stored.run.get("members", {}).get("out")):
         return scenario
     unmet = np.zeros_like(scenario.demand)

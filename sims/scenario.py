@@ -177,6 +177,13 @@ class Scenario:
         jobs = self.jobs if self.jobs is None or unmet_mwh is None else self.jobs.less(unmet_mwh)
         return replace(self, capacity=np.where(out[:, None], 0.0, self.capacity), demand=demand, jobs=jobs)
 
+    def without_jobs(self, names: Collection[str]) -> Scenario:
+        """The same fleet without some of its jobs."""
+        if self.jobs is None:
+            return self
+        kept = np.flatnonzero(~np.isin(self.jobs.names, list(names)))
+        return replace(self, jobs=self.jobs.take(kept) if len(kept) else None)
+
     def window(self, start: int, slots: int) -> Scenario:
         """The same fleet over `slots` slots from slot `start` on; of jobs that reach beyond, their part, see
         `Jobs.within`.

@@ -62,8 +62,9 @@ class Simulation:
 
     `route` (E, T) MW on the scenario's reach pairs, `load` (N, T). `objective` (USD) adds up energy and, by
     accounting period, the equity terms; `offline_lower_bound` is a certified bound of the best plan that
-    knows all hours, None if it was not asked for. With jobs, `admission` says what became of them, and the
-    best plan is that of demand and the admitted jobs. Prints as a table.
+    knows all hours, None if it was not asked for. With jobs, `admission` says what became of them, `work` is
+    (P, T) MW on the pairs of the admitted ones, and the best plan is that of demand and the admitted ones.
+    Prints as a table.
     """
 
     scenario: Scenario
@@ -91,6 +92,14 @@ class Simulation:
     seconds_start: float
     seconds_total: float
     admission: Admission | None = None
+    work: Array | None = None
+
+    @property
+    def problem(self) -> Scenario:
+        """What the plan is for: the scenario without the jobs that were refused."""
+        if self.admission is None:
+            return self.scenario
+        return self.scenario.without_jobs(self.admission.refused)
 
     @property
     def gap_to_offline(self) -> float | None:
@@ -299,12 +308,14 @@ def simulate(
     padded = np.zeros((joined.slots, len(parts.market.edge_region)))
     padded[first:] = route.T
     whole_route = parts.expand_route(padded)[:, first:]
-    admission, audited, work = None, scenario, parts.expand_work(padded)
-    if backlog is not None and work is not None:
-        admission = what_became_of(scenario, work[:, first:], backlog.admitted, backlog.forced)
-        audited, work = admission.admitted_alone(scenario)
-    load = region_load(audited, whole_route, work)
-    windows = [audited.window(a, b - a + 1) for a, b in spans]
+    admission, problem, work = None, scenario, parts.expand_work(padded)
+    if backlog is not None and scenario.jobs is not None and work is not None:
+        work = work[:, first:]
+        admission = what_became_of(scenario, work, backlog.admitted, backlog.forced)
+        problem = scenario.without_jobs(admission.refused)
+        work = work[backlog.admitted[scenario.jobs.pair_job]] if problem.jobs is not None else None
+    load = region_load(problem, whole_route, work)
+    windows = [problem.window(a, b - a + 1) for a, b in spans]
     return Simulation(
         scenario=scenario,
         policy=policy,
@@ -324,7 +335,7 @@ def simulate(
         ),
         energy_cost_usd=energy_cost(scenario, load),
         footprints=footprint_totals(scenario, load),
-        violations=violations(audited, whole_route, work),
+        violations=violations(problem, whole_route, work),
         offline_lower_bound=sum(map(offline_bound, windows)) if offline else None,
         trace=tuple(trace),
         rounds=traffic.rounds,
@@ -333,6 +344,7 @@ def simulate(
         seconds_start=seconds_start,
         seconds_total=time.perf_counter() - began,
         admission=admission,
+        work=work,
     )
 
 

@@ -43,6 +43,8 @@ def simulation_table(simulation: Simulation, width: int) -> Iterator[RenderableT
         rows.append(
             ("Running gap", percent(running), "against the best possible up to now, from the past alone")
         )
+    if simulation.admission is not None:
+        rows.append(("Work", f"{simulation.admission.energy_mwh:,.6g} MWh", str(simulation.admission)))
     yield Padding(rows_table(rows), (1, 0))
     if simulation.footprints:
         shown = region_table(scenario, simulation.footprints, simulation.load, width)

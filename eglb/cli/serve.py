@@ -192,7 +192,11 @@ def serve_command(
         import eglb.live.front  # noqa: F401
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error}: install it with pip install 'eglb[serve]'") from None
+    from eglb.sims.problems import InputError
+
     fleet = options.load_weighted(scenario, data, seed, weights)
+    if fleet.jobs is not None:
+        raise InputError(f"{fleet.name} has jobs: serve does not plan jobs yet")
     if link is None:
         from eglb.cli.serve_front import Addresses, answer
 
@@ -200,7 +204,6 @@ def serve_command(
         return answer(fleet, speed, store, where, data_plane, quiet)
     from eglb.cli.serve_coordinator import coordinate, span
     from eglb.live.service import Wanted
-    from eglb.sims.problems import InputError
 
     recorded = meters == "recorded" or (meters is None and signals is None)
     if rehearse is not None and not recorded:

@@ -1,0 +1,103 @@
+"""What does it cost not to know? Jobs planned hour by hour against the best plan that knows all hours.
+
+    EGLB_DATA=... python benchmarks/jobs_online.py [--out benchmarks/results]
+
+Of each instance 20 % of the energy may wait for 24 hours (`eglb.sims.job_mix`); jobs become known at their
+release. A row is one run of a policy with a forecast of prices and footprints: `gap` is its objective above
+the certified lower bound of the best plan that knows all hours and the same admitted jobs, `gap, rigid` that
+of the same policy and forecast where nothing can wait. `saved` is how much less it costs than the latter,
+where all jobs were admitted, and `saved offline` what the best plans save. `forced` slots had to run more
+than the policy wanted. `--smoke` is one small fleet: seconds long, no data needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import sys
+import time
+from pathlib import Path
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = "1"
+
+import eglb
+from eglb.sims.job_mix import with_jobs
+from eglb.sims.simulation import offline_bound, simulate
+
+INSTANCES = ("world16@2023-07-03/7d", "world10")
+SHARE, HOURS = 0.2, 24.0
+FORECASTS = ("perfect", "perfect:hours=24", "noisy:hours=24,sd=0.2", "yesterday", "none")
+MPC = "mpc:gap=1e-3,rounds=30"
+HEADING = (
+    "instance",
+    "policy",
+    "forecast",
+    "admitted",
+    "refused",
+    "missed",
+    "forced",
+    "gap %",
+    "gap, rigid %",
+    "saved %",
+    "saved offline %",
+    "ms/slot",
+)
+
+
+def rows(name: str, policies: tuple[str, ...], forecasts: tuple[str, ...]) -> list[list[str]]:
+    """One row for every policy and forecast on one instance."""
+    rigid = eglb.load(name)
+    waiting = with_jobs(rigid, SHARE, HOURS)
+    rigid_bound = offline_bound(rigid)
+    bounds: dict[tuple[str, ...], float] = {}
+    table = []
+    for policy in policies:
+        for forecast in forecasts:
+            plain = simulate(rigid, policy, forecast=forecast, certify=False, offline=False)
+            run = simulate(waiting, policy, forecast=forecast, certify=False, offline=False)
+            admission = run.admission
+            assert admission is not None
+            if admission.refused not in bounds:
+                bounds[admission.refused] = offline_bound(run.problem)
+            bound = bounds[admission.refused]
+            counts = (admission.admitted, len(admission.refused), len(admission.missed), admission.forced)
+            saved = ["", ""]
+            if not admission.refused:
+                saved = [
+                    f"{100 * (1 - run.objective / plain.objective):.2f}",
+                    f"{100 * (1 - bound / rigid_bound):.2f}",
+                ]
+            gaps = (run.objective / bound - 1, plain.objective / rigid_bound - 1)
+            milliseconds = f"{1e3 * run.seconds_per_hour[0]:.0f}"
+            line = [name, policy, forecast, *map(str, counts), *(f"{100 * g:.2f}" for g in gaps)]
+            table.append([*line, *saved, milliseconds])
+            print("| " + " | ".join(table[-1]) + " |", flush=True)
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--smoke", action="store_true")
+    options = parser.parse_args()
+    began = time.perf_counter()
+    print("| " + " | ".join(HEADING) + " |")
+    if options.smoke:
+        table = rows("synthetic:4x48", ("soft", MPC), ("perfect", "yesterday"))
+    else:
+        table = [line for name in INSTANCES for line in rows(name, ("soft", MPC), FORECASTS)]
+    took = f"{time.perf_counter() - began:.0f} s"
+    print(took)
+    if options.out is not None:
+        lines = [f"`{' '.join(['python', *sys.argv])}`", ""]
+        lines += ["| " + " | ".join(line) + " |" for line in (HEADING, ["---"] * len(HEADING), *table)]
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "jobs_online.md").write_text("\n".join([*lines, "", took]) + "\n", "utf-8")
+        with (options.out / "jobs_online.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([HEADING, *table])
+
+
+if __name__ == "__main__":
+    main()
