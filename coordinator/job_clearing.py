@@ -200,8 +200,8 @@ def join(
     cost, quantity : (T, N). route : (T, E) and price : (T, C), dual optimal for what is cleared so far and,
     afterwards, for all. power : (T, M) is filled with the jobs' powers, zeros before. lacks : (M,) is filled
     with the work, MW-slots, that nothing on offer can do.
-    job_column : (M,) column of each job; several may share one. under_start (T C + 1,), under : the jobs under
-    way in slot t and column c are ``under[under_start[t C + c]:under_start[t C + c + 1]]``.
+    job_column : (M,) column of each job; several may share one. under_start (T C + 1,), under : the jobs
+    under way in slot t and column c are ``under[under_start[t C + c]:under_start[t C + c + 1]]``.
     """
     slots, regions = cost.shape
     columns, jobs = price.shape[1], first.shape[0]

@@ -134,9 +134,7 @@ class JobSlots:
         self._pi = 0.5 * (low + high)
         gain = self._pi[self._job] - price
         self._slack, self._spare = self._central(gain, tau), self._central(-gain, tau)
-        self._power = np.where(
-            self._slack < self._spare, self._most - self._slack, self._least + self._spare
-        )
+        self._power = np.where(self._slack < self._spare, self._most - self._slack, self._least + self._spare)
         self._slack_price, self._spare_price = tau / self._slack, tau / self._spare
         return self._per_column(by_row)
 

@@ -39,8 +39,12 @@ Array = np.ndarray
 
 _NEWTON_STEPS, _NEWTON_STEPS_FEW = 6, 3
 """Of a round; with few gateways a round is so quick that more steps do not pay."""
+_NEWTON_STEPS_JOBS, _FULL_STEP = 12, 0.9
+"""With jobs, which tie the slots together, steps are shorter: up to so many, until one is nearly full."""
 _CENTRING, _CENTRING_LATE, _LATE_GAP = 0.3, 0.2, 1e-3
 """Part of the complementarity aimed for next; below the late gap steps are nearly full and may aim lower."""
+_CENTRING_JOBS, _CENTRING_JOBS_LATE = 0.5, 0.3
+"""With jobs, to stay nearer to the central path."""
 _LEAST_CENTRING = 1e-13
 _LOST = 1e3
 """Complementarity that grows so much in a round is the end: rounding errors have the upper hand."""
@@ -251,8 +255,9 @@ class Newton(Algorithm):
         moved, started = np.zeros_like(slope), self._level()
         dmu = np.zeros_like(self._mu)
         enough = _BORDER_TOLERANCE**2 * float((model.level_compliance.T * self._mu**2).sum())
-        few = m.gateways <= _FEW_GATEWAYS and self._jobs is None
-        for _ in range(_NEWTON_STEPS_FEW if few else _NEWTON_STEPS):
+        few = m.gateways <= _FEW_GATEWAYS
+        steps = _NEWTON_STEPS_FEW if few else _NEWTON_STEPS
+        for _ in range(steps if self._jobs is None else _NEWTON_STEPS_JOBS):
             shift = self._slots.reduce(
                 self._x, self._z, self._nu, slope + curvature * moved, curvature, self._tau
             )
@@ -285,6 +290,8 @@ class Newton(Algorithm):
                 levels.moved(rise, mu, move, self._tau, primal, dual)
                 for levels, mu, move, rise in zip(self._levels, self._mu, dmu, ds, strict=True)
             ]
+            if self._jobs is not None and min(primal, dual) >= _FULL_STEP:
+                break
         self._y = m.load(self._x)
         self._aim()
         self._mu_ahead = self._mu + dmu
@@ -329,11 +336,13 @@ class Newton(Algorithm):
         """Choose the next centring, and guess the gap: about twice the coordinator's own complementarity."""
         products = self._x * self._z
         total, pairs = float(products.sum()), products.size
+        late = self.incumbent.gap < _LATE_GAP
+        centring = _CENTRING_LATE if late else _CENTRING
         if self._jobs is not None:
             total, pairs = total + self._jobs.complementarity, self._jobs.products
+            centring = _CENTRING_JOBS_LATE if late else _CENTRING_JOBS
         spent = float((self._unit_cost * self._y).sum())
         self._guessed_gap = 2.0 * total / max(abs(spent), 1e-300)
-        centring = _CENTRING_LATE if self.incumbent.gap < _LATE_GAP else _CENTRING
         self._tau = max(centring * float(total / pairs), _LEAST_CENTRING)
 
     def _folded(self, route: Array) -> Array:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 import pytest
 from job_mixes import draw_scenario_with_jobs, jobs_of, optimum_with_jobs
 
 import eglb
-from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
 from eglb.sims.solution import Solution
 
