@@ -17,7 +17,7 @@ import numpy as np
 from eglb.sims.audit import energy_cost, footprint_totals, plan_objective, region_load
 from eglb.sims.central import solve_central, solve_cheapest, solve_cheapest_pairs
 from eglb.sims.scenario import FootprintKind, Scenario
-from eglb.sims.solution import FootprintTotals
+from eglb.sims.solution import FootprintTotals, Solution
 
 Array = np.ndarray
 Route = tuple[Array, Array | None]
@@ -98,11 +98,25 @@ def at_cost(scenario: Scenario, cost: Array) -> Scenario:
 def _at_least(scenario: Scenario, cost: Array) -> Route:
     if scenario.jobs is None:
         return solve_cheapest(scenario, cost), None
-    # Without equity, clearing by successive shortest paths is exact, and much faster than a linear program.
+    found = cheapest_with_jobs(at_cost(scenario, cost))
+    return found.route, found.work
+
+
+def cheapest_with_jobs(scenario: Scenario) -> Solution:
+    """The plan of least energy cost of a scenario with jobs and without footprints, exactly.
+
+    Clearing by successive shortest paths is much faster than a linear program; where moving takes energy it
+    is not exact.
+
+    Raises
+    ------
+    InfeasibleError : no feasible plan exists.
+    """
     from eglb.sims.solving import solve
 
-    found = solve(at_cost(scenario, cost), "dual", gap=EXACT, address="inprocess")
-    return found.route, found.work
+    assert scenario.jobs is not None
+    algorithm = "central" if (scenario.jobs.pair_gain > 1.0).any() else "dual"
+    return solve(scenario, algorithm, gap=EXACT, address="inprocess")
 
 
 def _cheapest(scenario: Scenario) -> Route:

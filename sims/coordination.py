@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eglb.sims.audit import energy_cost, footprint_totals, plan_objective
-from eglb.sims.baselines import CARBON, EXACT, at_cost
+from eglb.sims.baselines import CARBON, at_cost, cheapest_with_jobs
 from eglb.sims.comparison import change
 from eglb.sims.feasibility import find_unmet_work
 from eglb.sims.job_measures import measure_jobs
@@ -209,10 +209,10 @@ def coordinate(
             continue
         try:
             if name == "cheapest-first":
-                found = _exactly(at_cost(left, left.price_per_mw_slot()))
+                found = cheapest_with_jobs(at_cost(left, left.price_per_mw_slot()))
             elif name == "carbon-first":
                 assert carbon is not None
-                found = _exactly(at_cost(left, left.intensity_per_mw_slot(carbon)))
+                found = cheapest_with_jobs(at_cost(left, left.intensity_per_mw_slot(carbon)))
             else:
                 found = plan(left, "training, inference fixed")
             ways.append(_measured(scenario, name, found))
@@ -248,10 +248,6 @@ def write_coordination(found: Coordination, folder: Path) -> None:
 def _moved(before: float, after: float) -> str:
     """A relative change in percent, without a sign if there is none to speak of."""
     return change(before, after).replace("-0.0 %", "0.0 %").replace("+0.0 %", "0.0 %")
-
-
-def _exactly(scenario: Scenario) -> Solution:
-    return solve(scenario, "dual", gap=EXACT, address="inprocess")
 
 
 def _measured(scenario: Scenario, name: str, found: Solution) -> Scheduling:

@@ -14,6 +14,7 @@ from job_mixes import draw_scenario_with_jobs, jobs_of
 from scipy.optimize import linprog
 
 from eglb.sims.audit import region_load
+from eglb.sims.baselines import policy_names, policy_row
 from eglb.sims.catalog import load
 from eglb.sims.coordination import (
     IN_TURN,
@@ -212,3 +213,21 @@ def test_the_command(eglb: Run) -> None:
     ):
         ran = eglb("compare", *arguments)
         assert ran.code == 2 and said in ran.err
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_usual_policies_do_all_work_at_their_least_cost(seed: int) -> None:
+    s = draw_scenario_with_jobs(seed, gains=bool(seed % 2))
+    assert "GLB-Nearest" not in policy_names(s) and {"GLB-Cost", "eGLB-Off"} <= set(policy_names(s))
+    blind = replace(s, footprints=())
+    best = solve(blind, "central").audit.objective
+    size = abs(best) + 1e-6 * float(np.abs(s.price).max()) * float(s.demand.max())
+    assert policy_row("GLB-Cost", s).energy_cost_usd == pytest.approx(best, abs=1e-7 * size)
+
+
+@pytest.mark.parametrize("algorithm", ["dual", "subgradient"])
+def test_what_cannot_clear_moves_that_take_energy_refuses_them(algorithm: str) -> None:
+    s = draw_scenario_with_jobs(1, gains=True)
+    assert (jobs_of(s).pair_gain > 1.0).any()
+    with pytest.raises(InputError, match="cannot clear jobs that take more energy away from home"):
+        solve(s, algorithm, address="inprocess")
