@@ -20,7 +20,7 @@ from eglb.sims.audit import energy_cost, footprint_totals, plan_objective
 from eglb.sims.baselines import CARBON, at_cost, cheapest_with_jobs
 from eglb.sims.comparison import change
 from eglb.sims.feasibility import find_unmet_work
-from eglb.sims.job_measures import measure_jobs
+from eglb.sims.job_measures import counted, measure_jobs
 from eglb.sims.problems import InfeasibleError, InputError
 from eglb.sims.results_folder import write_solution
 from eglb.sims.scenario import Scenario
@@ -204,7 +204,7 @@ def coordinate(
         if name == "carbon-first" and carbon is None:
             continue
         if short.any():
-            problem = f"{short.sum():,.6g} MWh of {np.count_nonzero(short):,} jobs find no capacity"
+            problem = f"{short.sum():,.6g} MWh of {counted(np.count_nonzero(short))} find no capacity"
             ways.append(Scheduling(name, problem=problem))
             continue
         try:

@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from eglb.sims.job_measures import counted
 from eglb.sims.plots import STYLES, keep_home_clean
 from eglb.sims.tables import amount, small
 
@@ -35,7 +36,7 @@ def coordination_table(found: Coordination, width: int) -> Iterator[RenderableTy
     )
     if (jobs := found.plan.job_measures()) is not None:
         yield Text(
-            f"{jobs.count:,} jobs, {amount(jobs.energy_mwh, 'MWh')}, {jobs.share_of_energy:.1%} of all energy"
+            f"{counted(jobs.count)}, {amount(jobs.energy_mwh, 'MWh')}, {jobs.share_of_energy:.1%} of all energy"
         )
     both = (width - 66) // max(1, len(s.footprints)) >= ROOM_FOR_BOTH
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
@@ -46,7 +47,7 @@ def coordination_table(found: Coordination, width: int) -> Iterator[RenderableTy
         table.add_column(f"{kind.name} {kind.unit}\nworst", justify="right", no_wrap=True)
         if both:
             table.add_column("\nmax/avg", justify="right", no_wrap=True)
-    for head in ("moved in\ntime", "\nspace", "saved\ntogether"):
+    for head in ("moved in\ntime", "\nspace", "\nsaved"):
         table.add_column(head, justify="right", no_wrap=True)
     for way in found.ways:
         if way.footprints is None:

@@ -41,9 +41,14 @@ class JobMeasures:
     def __str__(self) -> str:
         undone = f"{self.unserved_mwh:,.6g} MWh undone" if self.unserved_mwh > 0.0 else "all done"
         return (
-            f"{self.count:,} jobs, {self.share_of_energy:.1%} of all energy, {undone}; "
+            f"{counted(self.count)}, {self.share_of_energy:.1%} of all energy, {undone}; "
             f"{self.moved_in_time:.1%} moved in time, {self.moved_in_space:.1%} in space"
         )
+
+
+def counted(count: int) -> str:
+    """``1 job``, ``168 jobs``."""
+    return f"{count:,} job{'s' * (count != 1)}"
 
 
 def measure_jobs(scenario: Scenario, work: Array, unmet_mwh: Array | None = None) -> JobMeasures:

@@ -127,7 +127,7 @@ def test_what_finds_no_capacity_apart_is_said() -> None:
     )
     found = coordinate(replace(full, jobs=jobs).with_weights({"water": 0, "carbon": 0}), address="inprocess")
     assert found.plan.converged
-    assert all("MWh of 1 jobs find no capacity" in way.problem for way in found.ways if way.name != TOGETHER)
+    assert all("MWh of 1 job find no capacity" in way.problem for way in found.ways if way.name != TOGETHER)
     assert found.best_without_equity is None and "only in one plan" in found.buys()[0]
     shown = as_text(found)
     assert "Not possible apart" in shown
