@@ -204,7 +204,7 @@ def coordinate(
         if name == "carbon-first" and carbon is None:
             continue
         if short.any():
-            problem = f"{short.sum():,.6g} MWh of {counted(np.count_nonzero(short))} find no capacity"
+            problem = f"{short.sum():,.6g} MWh of {counted(int(np.count_nonzero(short)))} find no capacity"
             ways.append(Scheduling(name, problem=problem))
             continue
         try:

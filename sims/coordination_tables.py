@@ -35,9 +35,8 @@ def coordination_table(found: Coordination, width: int) -> Iterator[RenderableTy
         f"  {len(s.regions)} regions, {len(s.gateways)} gateways, {s.slots} slots  {found.plan.algorithm}",
     )
     if (jobs := found.plan.job_measures()) is not None:
-        yield Text(
-            f"{counted(jobs.count)}, {amount(jobs.energy_mwh, 'MWh')}, {jobs.share_of_energy:.1%} of all energy"
-        )
+        energy = f"{amount(jobs.energy_mwh, 'MWh')}, {jobs.share_of_energy:.1%} of all energy"
+        yield Text(f"{counted(jobs.count)}, {energy}")
     both = (width - 66) // max(1, len(s.footprints)) >= ROOM_FOR_BOTH
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("\nTraining", no_wrap=True)
