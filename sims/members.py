@@ -251,6 +251,12 @@ def member_lines(members: Mapping[str, Any], shortfall: Mapping[str, Any]) -> li
             f"{shortfall['mwh']:,.6g} MWh of demand cannot be met without {it}, in {span}: as little as "
             "possible is left out."
         )
+    if shortfall.get("work_mwh"):
+        late = f"{shortfall['jobs']} job{'s' * (shortfall['jobs'] != 1)}"
+        lines.append(
+            f"{shortfall['work_mwh']:,.6g} MWh of {late} cannot be done without {it}: as little as possible "
+            "is left out."
+        )
     return lines
 
 

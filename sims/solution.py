@@ -220,8 +220,16 @@ class Solution:
                 "mwh": self.shortfall_mwh,
                 "slots": 0 if self.unmet is None else int(self.unmet.any(axis=0).sum()),
                 "worst": self._worst_shortfall(),
+                **self._work_left_out(),
             },
         }
+
+    def _work_left_out(self) -> dict[str, Any]:
+        """MWh of work that is not done, and of how many jobs; nothing without jobs."""
+        if self.scenario.jobs is None:
+            return {}
+        unmet = np.zeros(0) if self.unmet_mwh is None else self.unmet_mwh
+        return {"work_mwh": float(unmet.sum()), "jobs": int(np.count_nonzero(unmet))}
 
     def _worst_shortfall(self) -> dict[str, Any] | None:
         """The slot in which the most MW are missing, and the gateway that misses most there."""

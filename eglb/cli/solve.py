@@ -275,11 +275,12 @@ def _conclude(solution: Solution, converged: bool, shown: bool) -> int:
     from eglb.sims.members import member_lines
 
     lines = [] if shown and sys.stdout.isatty() else member_lines(**solution.membership())
-    if solution.unmet is not None:
+    short = solution.status == "shortfall"
+    if short:
         lines += describe_shortages(solution.scenario.without(solution.out), out=solution.out)
     for line in lines:
         streams.print_note(f"eglb: {line}")
-    return 3 if solution.unmet is not None else 0 if converged else 4
+    return 3 if short else 0 if converged else 4
 
 
 def _write(solution: Solution, folder: Path | None) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from job_mixes import draw_scenario_with_jobs, jobs_of, optimum_with_jobs
 
@@ -156,3 +157,22 @@ def test_the_command(eglb: Run, folder: Path) -> None:
     ):
         ran = eglb("explain", folder, *options)
         assert ran.code == 2 and said in ran.err
+
+
+def test_work_that_is_left_out_is_named_and_the_rest_explained(eglb: Run, tmp_path: Path) -> None:
+    out = tmp_path / "less"
+    words = ("synthetic:6x36,jobs=0.2:8", "--address", "inprocess", "--without", "r1", "--out", out, "--json")
+    ran = eglb("solve", *words)
+    told = ran.json()
+    left_out = told["shortfall"]["work_mwh"]
+    assert ran.code == 3 and told["status"] == "shortfall" and left_out > 0.0
+    assert told["jobs"]["unserved_mwh"] == left_out
+    assert "cannot be done without it: as little as possible is left out" in ran.err
+    unmet = pq.read_table(out / "unmet_jobs.parquet")
+    assert unmet.num_rows == told["shortfall"]["jobs"]
+    assert sum(unmet["mwh"].to_pylist()) == pytest.approx(left_out)
+    e = explain(out)
+    check_gap(e)
+    assert e.audit.objective == pytest.approx(told["objective"], rel=1e-12)
+    assert jobs_of(e.scenario).energy_mwh.sum() == pytest.approx(told["jobs"]["energy_mwh"] - left_out)
+    assert eglb("report", out).code == 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,8 +89,8 @@ def test_every_problem_is_said_at_once(folder: Path) -> None:
         "jobs.csv: column max_mw, row 5: 0.0 must be above 0",
         "jobs.csv: column min_mw, row 5: -2.0 is negative",
         "jobs.csv: column checkpoint_cost_mwh, row 5: 'x' is not a number",
-        "jobs.csv: column regions, row 4: 'oregan' is neither a region nor a tag of regions.csv; did you mean "
-        "oregon?",
+        "jobs.csv: column regions, row 4: 'oregan' is neither a region nor a tag of regions.csv; did "
+        "you mean oregon?",
         "jobs.csv: column home_region, row 4: 'ohio' is not in regions.csv",
     ):
         assert said in found
@@ -127,7 +129,7 @@ def test_energy_is_said_once_and_in_known_units(folder: Path) -> None:
 
 def test_what_cannot_be_done_beside_demand_is_infeasible(folder: Path) -> None:
     with_rows(folder, "huge,2000,2024-07-01T06:00Z,2024-07-02T18:00Z,500,,oregon,,,")
-    with pytest.raises(InfeasibleError, match="job huge: .* MWh cannot be done between"):
+    with pytest.raises(InfeasibleError, match=r"job huge: .* MWh cannot be done between"):
         scenario_folder.read(folder)
 
 
@@ -157,3 +159,22 @@ def test_a_mix_out_of_range_is_refused(folder: Path) -> None:
     with_rows(folder, GOOD)
     with pytest.raises(InputError, match="has jobs of its own"):
         load(f"{folder},jobs=0.2")
+
+
+def test_the_row_that_a_new_folder_shows_is_one(folder: Path) -> None:
+    lines = [line.removeprefix("#   ") for line in (folder / "scenario.toml").read_text().splitlines()]
+    head = next(n for n, line in enumerate(lines) if line.startswith("job,"))
+    jobs = jobs_of(scenario_folder.read(with_rows(folder, lines[head + 1], head=lines[head])))
+    assert jobs.names == ("train-7b",) and jobs.home[0] == 0 and jobs.data_gb[0] == 800.0
+
+
+def test_the_commands_know_jobs(eglb: Callable[..., Any], folder: Path) -> None:
+    with_rows(folder, GOOD)
+    assert eglb("scenario", "check", folder).out.endswith("2 gateways, 48 slots, 1 jobs\n")
+    assert eglb("scenario", "show", folder, "--json").json()["jobs"] == 1
+    ran = eglb("solve", folder, "--address", "inprocess", "--json")
+    told = ran.json()["jobs"]
+    assert ran.code == 0 and told["count"] == 1 and told["unserved_mwh"] == 0.0
+    with_rows(folder, GOOD.replace("oregon|texas", "oregon|utah"))
+    ran = eglb("scenario", "check", folder)
+    assert ran.code == 2 and "column regions, row 2: 'utah' is neither a region nor a tag" in ran.err
