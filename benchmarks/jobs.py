@@ -5,8 +5,9 @@
 Weeks of four seasons of world16 and one of gcp33, with 10, 20 and 40 % of the energy as jobs that may wait up
 to 6, 24 and 72 h (`eglb.sims.job_mix`). A row: one algorithm on one of them, in process, beside the central
 solver on the same instance and beside the same algorithm on the week without jobs. Asked is a certified gap
-of 1e-4, of `subgradient` 1e-2 within `MOST_ROUNDS`; the gap told is recomputed from the raw scenario. Rows go
-to the file as they come. `--smoke` is one mix on a small synthetic fleet: seconds long, no data needed.
+of 1e-4, of `subgradient` 1e-2; the gap told is recomputed from the raw scenario. Rows go to the file as they
+come, and rows of other weeks and algorithms that it holds are kept, so a long run can be done in pieces.
+`--smoke` is one mix on a small synthetic fleet: seconds long, no data needed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import argparse
 import csv
 import os
 import statistics
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,14 @@ GAP, GAP_SUBGRADIENT = 1e-4, 1e-2
 MOST_ROUNDS, MOST_SECONDS = 4000, 300.0
 STARTS = ("2023-01-02", "2023-04-03", "2023-07-03", "2023-10-02")
 WEEKS = (*(f"world16@{start}/7d" for start in STARTS), "gcp33@2022-07-04/7d")
+HEAD = (
+    "# Deferrable jobs beside demand",
+    "",
+    "`python benchmarks/jobs.py --out benchmarks/results`: weeks of four seasons of world16 and one of",
+    "gcp33, 10, 20 and 40 % of the energy deferrable within 6, 24 and 72 h, agents in process. All rows:",
+    "`jobs.csv`.",
+    "",
+)
 MIXES = tuple((share, hours) for share in (0.1, 0.2, 0.4) for hours in (6, 24, 72))
 
 
@@ -93,6 +101,12 @@ def show(row: dict[str, Any]) -> str:
     )
 
 
+def place(row: dict[str, Any]) -> tuple[int, float, int, int]:
+    """Where a row stands in the file."""
+    week = WEEKS.index(row["week"]) if row["week"] in WEEKS else -1
+    return week, float(row["share"]), int(row["hours"]), ALGORITHMS.index(row["algorithm"])
+
+
 def summarise(rows: list[dict[str, Any]]) -> list[str]:
     """Markdown: one line for each algorithm."""
     lines = [
@@ -102,8 +116,8 @@ def summarise(rows: list[dict[str, Any]]) -> list[str]:
     ]
     for algorithm in dict.fromkeys(row["algorithm"] for row in rows):
         mine = [row for row in rows if row["algorithm"] == algorithm]
-        rounds, seconds = [row["rounds"] for row in mine], [float(row["seconds"]) for row in mine]
-        part = [row["rounds"] / row["rounds_without_jobs"] for row in mine]
+        rounds, seconds = [int(row["rounds"]) for row in mine], [float(row["seconds"]) for row in mine]
+        part = [each / int(row["rounds_without_jobs"]) for each, row in zip(rounds, mine, strict=True)]
         lines.append(
             f"| {algorithm} | {sum(row['status'] == 'converged' for row in mine)} of {len(mine)} "
             f"| {max(float(row['certified_gap']) for row in mine):.1e} "
@@ -125,23 +139,29 @@ def main() -> None:
     weeks = ("synthetic:5x24,reach=4",) if options.smoke else options.week or WEEKS
     mixes = ((0.2, 6),) if options.smoke else MIXES
     algorithms = options.algorithm or list(ALGORITHMS)
-    head = f"# {' '.join(['python', *sys.argv])}\n"
     rows: list[dict[str, Any]] = []
+    if options.out is not None and (options.out / "jobs.csv").exists():
+        with (options.out / "jobs.csv").open(newline="") as file:
+            rows = [
+                row
+                for row in csv.DictReader(file)
+                if (row["week"] not in weeks or row["algorithm"] not in algorithms)
+            ]
     for week in weeks:
         for row in measure(week, mixes, algorithms):
             print(show(row), flush=True)
             rows.append(row)
             if options.out is not None:
                 options.out.mkdir(parents=True, exist_ok=True)
+                rows.sort(key=place)
                 with (options.out / "jobs.csv").open("w", newline="") as file:
-                    file.write(head)
-                    writer = csv.DictWriter(file, list(rows[0]))
+                    writer = csv.DictWriter(file, list(row))
                     writer.writeheader()
                     writer.writerows(rows)
     table = summarise(rows)
     print("\n".join(table))
     if options.out is not None:
-        (options.out / "jobs.md").write_text("\n".join([head, *table, ""]))
+        (options.out / "jobs.md").write_text("\n".join([*HEAD, *table, ""]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Least-cost clearing of work beside demand: successive shortest paths over slots and regions, exact.
 
-After demand is cleared slot by slot (`merit_order.clear`), jobs join one after the other. Each sends its work
+After demand is cleared slot by slot (`merit_order.clear`), jobs join one after the other, those with the
+fewest slots to spare first: the others make room for less then, a tenth of the work. Each sends its work
 along cheapest alternating paths: into a slot, to a region, from there, if it is full, by moving others on,
 which may take up other slots in turn, until one ends at a region with room. That is the textbook algorithm
 for flows of least cost (Ahuja, Magnanti and Orlin 1993, section 9.7), with node prices kept such that no
@@ -237,7 +238,10 @@ def join(
             for e in range(gateway_start[c], gateway_start[c + 1]):
                 worth[node] = min(worth[node], worth[t * regions + edge_region[e]])
     search = 0
+    spare = np.empty(jobs)
     for m in range(jobs):
+        spare[m] = last[m] - first[m] - energy[m] / most[m]
+    for m in np.argsort(spare):
         node = first_job + m
         left = energy[m]
         for t in range(first[m], last[m]):

@@ -259,7 +259,7 @@ class JobSlots:
     def expand(self, equity_cost: Array) -> Moves:
         """Go back from the prices of equity and energy to everything else; as `DenseSlots.expand`."""
         x, z, weight, rest, curvature, total, tau = self._point
-        slots, columns, regions = self._shape
+        slots, _, regions = self._shape
         pi_move = self._pi_move[self._job]
         pulls = np.zeros((slots, len(self._job_rows)))
         np.add.at(pulls, (self._at[0], self._place), pi_move / self._theta)
@@ -353,7 +353,7 @@ def _answer_each_other(
     place: Array,
     inverse: Array,
 ) -> None:
-    """Take from `energy` (M, M) what the powers of jobs under way together fall by each other's energy prices.
+    """Take from `energy` (M, M) what powers of jobs under way together fall by each other's energy prices.
 
     The entries of slot t are ``slot_start[t]:slot_start[t + 1]``, with the job's index, row and place among
     the rows of jobs; `response` (T, C', R) of the demand prices to a unit in each of these.
