@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from job_mixes import draw_scenario_with_jobs, jobs_of, optimum_with_jobs
+from scipy.optimize import linprog
 
 import eglb
+from eglb.sims.job_mix import with_jobs
+from eglb.sims.partition import partition
+from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
 from eglb.sims.solution import Solution
+
+Array = np.ndarray
 
 GAPS = {"admm": 1e-4, "dual": 1e-4, "newton": 1e-4, "crossover": 1e-4, "subgradient": 1e-2}
 
@@ -56,3 +64,116 @@ def test_every_algorithm_certifies_the_optimum_and_misses_no_work(seed: int, alg
     assert done.audit.objective >= best - 1e-7 * size
     if done.status == "converged":
         assert done.audit.objective <= best + 1.01 * GAPS[algorithm] * size
+
+
+@pytest.mark.parametrize("algorithm", ["admm", "newton", "crossover"])
+@pytest.mark.parametrize("seed", range(12))
+def test_moves_that_take_energy_are_certified_too(seed: int, algorithm: str) -> None:
+    s = draw_scenario_with_jobs(seed, gains=True)
+    best, done = optimum_with_jobs(s), solve(s, algorithm)
+    size = abs(best) + 1e-6 * float(np.abs(s.price).max()) * float(s.demand.max())
+    check_work(done, s)
+    assert done.status == "converged"
+    assert done.audit.lower_bound <= best + 1e-9 * size
+    assert best - 1e-7 * size <= done.audit.objective <= best + 1.01 * GAPS[algorithm] * size
+
+
+@pytest.mark.parametrize("algorithm", ["dual", "subgradient"])
+def test_methods_that_clear_exactly_refuse_moves_that_take_energy(algorithm: str) -> None:
+    with pytest.raises(InputError, match="checkpoint_cost_mwh"):
+        solve(draw_scenario_with_jobs(3, gains=True), algorithm)
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Scenario:
+    """Four regions of which any can be missed."""
+    return with_jobs(eglb.load("synthetic:4x24,util=0.4"), 0.2, 6)
+
+
+@pytest.mark.parametrize("algorithm", list(GAPS))
+def test_a_plan_without_a_region_does_all_work_elsewhere(algorithm: str, fleet: Scenario) -> None:
+    done = solve(fleet, algorithm, without=[fleet.regions[1]])
+    assert done.status == "converged" and not done.load[1].any()
+    left = fleet.without([fleet.regions[1]], None)
+    check_work(done, left)
+    central = eglb.solve(left, "central").audit
+    assert done.audit.lower_bound <= central.objective * (1.0 + 1e-9)
+    assert done.audit.objective <= central.objective * (1.0 + 1.01 * GAPS[algorithm])
+
+
+@pytest.mark.parametrize("algorithm", ["admm", "dual", "newton"])
+def test_a_plan_without_most_regions_leaves_out_as_little_as_can_be(algorithm: str, fleet: Scenario) -> None:
+    out = fleet.regions[1:]
+    done = solve(fleet, algorithm, without=out)
+    assert done.status == "shortfall" and done.unmet_mwh is not None
+    check_work(done, fleet.without(out, done.unmet, done.unmet_mwh))
+    jobs, room = jobs_of(fleet), fleet.capacity[0]
+    first, last = jobs.slots(fleet.times, fleet.slot_hours)
+    # The most that one region can do of demand, at once, and of jobs, within their windows.
+    most = maximum_served(fleet.demand.sum(0), jobs.energy_mwh, jobs.max_mw, first, last, room)
+    asked = float(fleet.demand.sum() + jobs.energy_mwh.sum())
+    unmet = 0.0 if done.unmet is None else float(done.unmet.sum())
+    assert unmet + float(done.unmet_mwh.sum()) == pytest.approx(asked - most, rel=1e-6)
+
+
+def maximum_served(
+    demand: Array, energy: Array, power: Array, first: Array, last: Array, room: Array
+) -> float:
+    """MWh, by a linear program over slots of an hour."""
+    slots, jobs = len(demand), len(energy)
+    upper = np.zeros((1 + jobs, slots))
+    upper[0] = demand
+    for m in range(jobs):
+        upper[1 + m, first[m] : last[m]] = power[m]
+    by_slot = np.tile(np.eye(slots), 1 + jobs)
+    by_job = np.kron(np.eye(1 + jobs)[1:], np.ones(slots))
+    found = linprog(
+        -np.ones(upper.size),
+        A_ub=np.concatenate([by_slot, by_job]),
+        b_ub=np.concatenate([room, energy]),
+        bounds=np.stack([np.zeros(upper.size), upper.ravel()], axis=1),
+    )
+    assert found.status == 0
+    return float(-found.fun)
+
+
+@pytest.mark.parametrize("algorithm", ["admm", "dual", "newton", "subgradient"])
+def test_a_solve_goes_on_from_its_checkpoint(algorithm: str, fleet: Scenario, tmp_path: Path) -> None:
+    gap = GAPS[algorithm]
+    whole = solve(fleet, algorithm)
+    rounds = max(whole.rounds // 2, 3)
+    eglb.solve(
+        fleet, algorithm, gap=gap, max_rounds=rounds, address="inprocess", checkpoint=tmp_path / "kept"
+    )
+    done = eglb.resume(tmp_path / "kept", max_rounds=3000)
+    assert done.status == "converged" and done.audit.gap <= gap
+    check_work(done, fleet)
+    if algorithm != "newton":  # its agents know what dies with them
+        assert done.rounds == whole.rounds
+        np.testing.assert_array_equal(done.work, whole.work)
+
+
+@pytest.mark.parametrize("algorithm", list(GAPS))
+def test_days_rolled_forward_by_an_hour_start_where_the_last_ones_ended(algorithm: str) -> None:
+    base = with_jobs(eglb.load("synthetic:8x73"), 0.2, 6)
+    now, following = base.window(0, 72), base.window(1, 72)
+    warm = solve(following, algorithm, warm_start=solve(now, algorithm))
+    cold = solve(following, algorithm)
+    check_work(warm, following)
+    assert warm.status == "converged" and warm.audit.gap <= GAPS[algorithm]
+    assert warm.rounds < cold.rounds
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_clearing_in_folded_columns_is_of_least_cost(seed: int) -> None:
+    s = draw_scenario_with_jobs(seed)
+    market, cost = partition(s).market, np.ascontiguousarray(s.price_per_mw_slot().T)
+    route, price, unmet = market.clear(cost, np.ascontiguousarray(s.capacity.T))
+    assert not unmet.any()
+    # Equal to its own dual bound: every region's best answer to these prices, the best powers of the jobs.
+    load, room = market.load(route), s.capacity.T
+    best = market.best_price(price) - cost
+    bound = market.worth(price) - float((np.maximum(best, 0.0) * room).sum())
+    spent = float((cost * load).sum())
+    assert (load <= room * (1.0 + 1e-9)).all()
+    assert bound == pytest.approx(spent, abs=1e-9 * float(np.abs(cost).max() * load.sum()))
