@@ -108,6 +108,12 @@ class JobSlots:
         return self.pairs + 2 * len(self._job)
 
     @property
+    def entries(self) -> int:
+        """Of the systems of all slots and their sides."""
+        slots, columns, regions = self._shape
+        return slots * columns * (columns + 1 + regions + len(self._job_rows))
+
+    @property
     def pairs(self) -> int:
         """How many pairs of a column and a region there are, over all slots."""
         return len(self._slot)

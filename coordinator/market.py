@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from eglb.agents.compilation import in_shards
-from eglb.coordinator import clearing, job_clearing, merit_order, scheduling
+from eglb.coordinator import clearing, job_clearing, merit_order, scheduling, work_repair
 from eglb.coordinator.equity import Equity, EquityShape
 from eglb.coordinator.folding import Folding, fold_columns
 from eglb.coordinator.work import Work
@@ -189,7 +189,7 @@ class Market:
         unmet = np.empty_like(self.demand)
         ceiling = np.ascontiguousarray(ceiling, dtype=float)
         state = (route, ceiling, self.fixed_demand, unmet, *self.work.jobs)
-        scheduling.repair(*state, self._owner, self.work.way_job, *self._graph)
+        work_repair.repair(*state, self._owner, self.work.way_job, *self._graph)
         return unmet
 
     @property

@@ -53,6 +53,8 @@ _BORDER_TOLERANCE = 1e-3
 """Of the footprint equations, relative to the barrier terms of the levels."""
 _FEW_GATEWAYS = 40
 """Up to so many, full matrices are quicker than sparse ones."""
+_MOST_ENTRIES = 5e7
+"""Of the matrices of all slots, which are full with jobs; beyond, this method is not for the fleet."""
 _LEVEL_FLOOR = 1e-3
 _CERTIFY_EVERY, _NEAR = 3, 30.0
 """Certificates come in one round of so many, and in all once the gap may be so near to the one asked for."""
@@ -113,6 +115,8 @@ class Newton(Algorithm):
             disclosure = heard.replies[1]
             assert isinstance(disclosure, Disclosure)
             self._learn(disclosure)
+            if self._jobs is not None and self._jobs.entries > _MOST_ENTRIES:
+                return Finished(stalled=True)
             move = self._begin() if self.warm is None else self._resume(self.warm)
         # Far from the end a certificate would cost more time than it is worth.
         late = self.warm is not None or self._guessed_gap <= _NEAR * self.gap

@@ -130,7 +130,7 @@ class Work:
         return load
 
     def less(self, unmet: Array) -> Work:
-        """The same jobs with less work by what of `unmet` (T, C) is theirs, see `scheduling.repair`; they
+        """The same jobs with less work by what of `unmet` (T, C) is theirs, see `work_repair.repair`; they
         need not keep their least power then.
         """
         lacks = np.array(

@@ -10,6 +10,7 @@ from job_mixes import draw_scenario_with_jobs, jobs_of, optimum_with_jobs
 from scipy.optimize import linprog
 
 import eglb
+from eglb.coordinator import newton
 from eglb.sims.job_mix import with_jobs
 from eglb.sims.partition import partition
 from eglb.sims.problems import InputError
@@ -82,6 +83,15 @@ def test_moves_that_take_energy_are_certified_too(seed: int, algorithm: str) -> 
 def test_methods_that_clear_exactly_refuse_moves_that_take_energy(algorithm: str) -> None:
     with pytest.raises(InputError, match="checkpoint_cost_mwh"):
         solve(draw_scenario_with_jobs(3, gains=True), algorithm)
+
+
+def test_interior_point_leaves_what_is_too_large_for_it_to_admm(monkeypatch: pytest.MonkeyPatch) -> None:
+    s = draw_scenario_with_jobs(7)
+    monkeypatch.setattr(newton, "_MOST_ENTRIES", 0)
+    done, other = solve(s, "newton"), solve(s, "admm")
+    assert done.status == "converged" and done.rounds == other.rounds + 1
+    np.testing.assert_array_equal(done.route, other.route)
+    check_work(done, s)
 
 
 @pytest.fixture(scope="module")
