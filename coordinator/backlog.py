@@ -94,6 +94,7 @@ class Backlog:
 
     def expect(self, route: Array) -> None:
         """Take `route` (S, E), from the present slot on, for what jobs will do as far as is known."""
+        self._load[self._slot :] = 0.0
         self._load[self._slot : self._slot + len(route)] = self._of_jobs(route)
 
     def usual(self, slot: Array, explicit: int, day: int) -> Array:
@@ -122,6 +123,7 @@ class Backlog:
         time; it meets demand as `route` does.
         """
         if not len(self._route):
+            self._load[self._slot] = 0.0
             return route
         done = self._powers(route[None], self._slot)[0]
         after, later = np.maximum(self.left - done, 0.0), np.array(self._route[1:], order="C")

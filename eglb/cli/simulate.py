@@ -98,7 +98,8 @@ def simulate_command(
     """Replay SCENARIO hour by hour: every slot is planned before the next one is known.
 
     The same agents answer, with forecasts and footprint estimates that may be wrong and meters that are read
-    later. The result is set beside the best plan that knows all hours.
+    later. The result is set beside the best plan that knows all hours. Jobs become known at their release,
+    and are admitted if they can be done in time beside what gateways may ask for.
     """
     from eglb.cli.progress import SlotsShown
     from eglb.sims.simulation import simulate
