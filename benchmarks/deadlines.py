@@ -2,7 +2,7 @@
 
     python benchmarks/deadlines.py [--sets 10000] [--out benchmarks/results]
 
-Every set is drawn anew: 2 to 5 regions, 24 slots of four hours, demand that moves at random below what it
+Every set is drawn anew: 2 to 5 regions, 12 slots of four hours, demand that moves at random below what it
 was, 1 to 12 jobs of any window, power and regions, some with a least power or a home that costs energy to
 leave. Together they ask for more or less than there is room for, so that some are refused. The controller
 replays the set under a policy and a forecast drawn at random, among them mirages that tell it to wait for
@@ -36,7 +36,7 @@ from eglb.sims.simulation import Simulation, simulate
 
 Array = np.ndarray
 
-SLOTS, SLOT_HOURS = 24, 4.0
+SLOTS, SLOT_HOURS = 12, 4.0
 POLICIES = {"cost": 0.5, "eg": 0.2, "sum": 0.15, "soft:steps=4": 0.1, "mpc:gap=1e-2,rounds=6": 0.05}
 ALLOWED = 1e-9
 """Of the largest demand: what a plan may violate by rounding."""

@@ -379,5 +379,4 @@ def offline_bound(scenario: Scenario) -> float:
     """USD: a certified lower bound of the best plan that knows all hours, a millionth below it at most."""
     from eglb.sims.solving import solve
 
-    algorithm = "newton" if scenario.jobs is None else "central"
-    return solve(scenario, algorithm, gap=_OFFLINE_GAP, address="inprocess").audit.lower_bound
+    return solve(scenario, "newton", gap=_OFFLINE_GAP, address="inprocess").audit.lower_bound
