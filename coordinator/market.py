@@ -188,8 +188,9 @@ class Market:
         assert self.work is not None
         unmet = np.empty_like(self.demand)
         ceiling = np.ascontiguousarray(ceiling, dtype=float)
-        state = (route, ceiling, self.fixed_demand, unmet, *self.work.jobs)
-        work_repair.repair(*state, self._owner, self.work.way_job, *self._graph)
+        state = (route, ceiling, self.fixed_demand, unmet)
+        known = (*self.work.jobs, self._owner, self.work.way_job, *self._graph)
+        work_repair.repair(*state, *known)
         return unmet
 
     @property
@@ -208,8 +209,9 @@ class Market:
         demand[:, : self.fixed_demand.shape[1]] = self.fixed_demand
         route, price, _ = folded.over(folding.fold(demand))._clear(cost, quantity)
         lacks, power = np.zeros(len(work.first)), np.zeros((self.slots, len(work.first)))
-        state = (cost, quantity, route, price, power, lacks, *work.jobs[:5])
-        job_clearing.join(*state, *self._under_way, *folded._graph)
+        state = (cost, quantity, route, price, power, lacks)
+        known = (*work.jobs[:5], *self._under_way, *folded._graph)
+        job_clearing.join(*state, *known)
         column = work.way_column[work.way_start[:-1]]
         served = demand
         served[:, self.fixed_demand.shape[1] :] = 0.0
@@ -280,8 +282,8 @@ class Market:
             )
             if self.work is not None:
                 missing = target - load
-                graph = (self.gateway_start, self.edge_region)
-                scheduling.place(missing, route, price, step, *self.work.jobs, *graph)
+                known = (*self.work.jobs, self.gateway_start, self.edge_region)
+                scheduling.place(missing, route, price, step, *known)
                 load = target - missing
         return load
 

@@ -102,7 +102,9 @@ def seat_jobs(
         return np.bincount(member, weights=values, minlength=len(chosen))
 
     most = added(jobs.max_mw)
-    columns, edge_column, edge_region = _Columns(first_column), [], []
+    columns = _Columns(first_column)
+    edge_column: list[int] = []
+    edge_region: list[int] = []
     way_start, way_column, way_gain = [0], np.zeros(0, np.int64), np.zeros(0)
     of_job: list[tuple[int, ...]] = [()] * len(chosen)
     for job in np.argsort(first[chosen], kind="stable"):
