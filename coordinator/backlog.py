@@ -81,7 +81,7 @@ class Backlog:
         (quantity,) = yield Broadcast((hour.look(np.arange(now, last)),), opening=True)
         self._keep_promise(hour.demand.at(now, hour.present), np.array(quantity.quantity.T, order="C"))
         for m in released:
-            self._admit(m)
+            self._admit(int(m))
 
     @property
     def horizon(self) -> int:
@@ -166,7 +166,7 @@ class Backlog:
         promised = self._promised[self._slot + kept : self._slot + len(ceiling)]
         market = self._market.over(promised)
         route, unmet = market.repair(market.spread(), ceiling[kept:])
-        free = ~unmet.any(1)[:, None]
+        free = np.logical_not(unmet.any(1))[:, None]
         self._ceiling = np.concatenate([self._ceiling, ceiling[kept:] * free])
         self._demand = np.concatenate([self._demand, promised * free])
         self._route = np.concatenate([self._route, route * free])

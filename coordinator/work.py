@@ -57,7 +57,7 @@ class Work:
         return np.repeat(np.arange(len(self.first)), np.diff(self.way_start)).astype(np.int64)
 
     @property
-    def jobs(self) -> tuple[Array, ...]:
+    def jobs(self) -> tuple[Array, Array, Array, Array, Array, Array, Array, Array]:
         """The arguments that describe jobs to the kernels of `scheduling`."""
         return (
             self.first,
