@@ -152,7 +152,7 @@ def test_the_command(eglb: Run, folder: Path) -> None:
         assert row["reduced_cost"] == pytest.approx(row["price"] - told["price"])
     assert "gap_usd" in eglb("explain", folder, "--json").json()
     for options, said in (
-        (("--job", "jobb"), "'jobb' is no job of this fleet; did you mean job"),
+        (("--job", "jobb"), "'jobb' is no job of this fleet"),
         (("--job", "job10", "--hour", "1"), "--job goes with none of"),
     ):
         ran = eglb("explain", folder, *options)
