@@ -207,10 +207,11 @@ def gantt(material: Material) -> Spec:
 
 
 def regions_of_jobs(material: Material) -> list[tuple[int, str]]:
-    """(region, colour) of every region, in the colours of the stack of load."""
-    bands = hours.stack(material)
-    own = {name: hours.fill(bands, place) for place, name in enumerate(bands.names)}
-    return [(i, own.get(name, GREY)) for i, name in enumerate(material.scenario.regions)]
+    """(region, colour) of every region, where most work is done first: six colours, the same pale, grey."""
+    colours = [*COLOURS, *(f"var(--p{place})" for place in range(1, len(COLOURS) + 1))]
+    total = load_of_jobs(material).sum(axis=1)
+    ranked = np.argsort(-total, kind="stable").tolist()
+    return [(i, colours[place] if place < len(colours) else GREY) for place, i in enumerate(ranked)]
 
 
 def coordination(material: Material) -> Spec:
@@ -295,8 +296,8 @@ def _blocks(material: Material, m: int) -> list[tuple[int, int, int, float, floa
 
 
 def _scale(material: Material) -> Spec:
-    colours = [colour for _, colour in regions_of_jobs(material)]
-    return {"domain": list(range(len(colours))), "range": colours}
+    regions = regions_of_jobs(material)
+    return {"domain": [i for i, _ in regions], "range": [colour for _, colour in regions]}
 
 
 def _stamps(material: Material, slots: Array) -> list[int]:
