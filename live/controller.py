@@ -126,7 +126,8 @@ class Controller:
                 if not self._stop.is_set():
                     slot = max(slot + 1, self.periods.slot_at(self._clock.now()))
             if not self._stop.is_set():
-                self._close(self.periods.slots or slot)
+                slot = self.periods.slots or slot  # it may have ended while nobody planned
+                self._close(slot)
                 self.books.write_up()
                 self._certifying.gather(wait=True)
                 self._show(slot - 1)

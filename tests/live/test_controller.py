@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -327,6 +328,17 @@ def test_a_service_that_starts_again_has_the_same_books(store: Store) -> None:
         assert ledger.total(f"footprint:{kind}").max() == pytest.approx(totals["max"], rel=1e-9)
     with pytest.raises(InputError, match="books of another fleet"), service(store, load("synthetic:4x20")):
         pass
+
+
+def test_a_service_that_starts_again_after_its_last_slot_closes_its_books(store: Store) -> None:
+    fleet = load(SMALL).window(0, 6)
+    with service(store, fleet, speed=36000.0) as (run, _):
+        run.controller._on_slot = lambda each: run.controller.stop() if each.slot >= 1 else None
+        run.controller.run()
+    time.sleep(2.0)
+    with service(store, fleet) as (again, served):
+        again.controller.run()
+    assert served == [] and again.summary()["slots_metered"] == 6
 
 
 def test_what_is_older_than_it_has_to_be_is_forgotten_once_a_day(store: Store) -> None:
