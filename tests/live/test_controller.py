@@ -17,9 +17,8 @@ from eglb.coordinator.hourly import Exchange, Hour, Policy
 from eglb.coordinator.policies.soft import Soft
 from eglb.live import service as live_service
 from eglb.live.known import Served
-from eglb.live.periods import Periods
-from eglb.live.service import Service, Wanted, open_service, tidying
-from eglb.live.store import Event, Store
+from eglb.live.service import Service, Wanted, open_service
+from eglb.live.store import Store
 from eglb.live.weights import WeightTable
 from eglb.sims.catalog import load
 from eglb.sims.problems import InputError
@@ -339,26 +338,6 @@ def test_a_service_that_starts_again_after_its_last_slot_closes_its_books(store:
     with service(store, fleet) as (again, served):
         again.controller.run()
     assert served == [] and again.summary()["slots_metered"] == 6
-
-
-def test_what_is_older_than_it_has_to_be_is_forgotten_once_a_day(store: Store) -> None:
-    periods = Periods(np.datetime64("2026-01-01T00:00:00"), 3600.0, "month", None)
-    for day in range(0, 100):
-        store.save_event(Event(periods.time(24 * day), "info", "day", f"{day}"))
-    heard: list[int] = []
-    tidy = tidying(store, periods, 60, lambda each: heard.append(each.slot))
-
-    def oldest_after(day: int, hour: int) -> int:
-        slot = 24 * day + hour
-        tidy(Served(slot, f"{periods.time(slot)}", "plan", "", 0.0, 0.0, 5, None, None, None))
-        return int(store.events(1000)[-1].text)
-
-    assert oldest_after(90, 0) == 30 and heard == [24 * 90]
-    assert oldest_after(90, 23) == 30
-    assert oldest_after(119, 0) == 59
-    assert oldest_after(132, 0) == 72
-    tidy = tidying(store, periods, 1, lambda each: None)
-    assert oldest_after(150, 12) == 92, "plans of May go back 28 days before its first, day 120"
 
 
 def test_signals_are_known_again_after_a_restart(store: Store) -> None:
