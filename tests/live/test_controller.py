@@ -106,7 +106,7 @@ def test_demand_that_is_only_foretold_costs_less_than_a_percent(store: Store) ->
     over = [0.0, 0.0]
     for slot, (first, *rest) in enumerate(by_slot.values()):
         last = rest[-1] if rest else first
-        assert len(rest) in (0, 2) and all(t.source == "plan" for t in rest)
+        assert len(rest) <= 2 and all(t.source == "plan" for t in rest)
         for q, table in enumerate((first, last)):
             sent = actual[:, slot] @ table.share
             over[q] += float(np.maximum(sent - world10.capacity[:, 24 + slot], 0.0).sum())
@@ -293,7 +293,7 @@ def test_posted_meters_settle_slots_and_missing_ones_are_not_waited_for_for_ever
     series = run.controller.series
     np.testing.assert_allclose(series.metered[:, :, series.begun + 3], 1.5)
     np.testing.assert_allclose(series.demand[:, series.begun + 3], 1.25)
-    assert len(tables(store)) == 8
+    assert len({table.start for table in tables(store)}) == 8
 
 
 def test_a_service_that_starts_again_has_the_same_books(store: Store) -> None:
