@@ -4,8 +4,8 @@
 
 `eglb serve world16@2023-07-01/14d --speed 3600`, rehearsed while three regions fail one after the other, the
 carbon signal of one does not answer, footprints of another are estimated 1.5 times too high, and the
-coordinator is killed (SIGKILL) twice; on Ray, in a second and shorter run, which then has to start again, there
-is an actor for each core. One client asks `GET /v1/route` all the time, another waits for new
+coordinator is killed (SIGKILL) twice. A second, shorter run is on Ray, with an actor for each core; there a
+killed coordinator takes its Ray with it. One client asks `GET /v1/route` all the time, another waits for new
 weights. Every table in the store is checked again from the scenario's own series; the objective is of the
 recorded series and the metered loads, beside `simulate` of the same slots, where nothing fails and demand is
 known. The time until a table is from the start of its slot until a client has it. Then the estimator that is
