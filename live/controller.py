@@ -293,7 +293,7 @@ class Controller:
         return self._fall_back(slot, why)
 
     def _relieve(self, slot: int) -> None:
-        """Move off regions that get more than they have, by what gateways meter of the slot that runs, and plan
+        """Move off regions that get more than they have, by what gateways meter of the slot that runs; plan
         anew if that is not what the plan was for.
         """
         start, fleet = self.periods.time(slot), self.series.parts.scenario
