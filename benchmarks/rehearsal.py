@@ -4,7 +4,8 @@
 
 `eglb serve world16@2023-07-01/14d --speed 3600`, rehearsed while three regions fail one after the other, the
 carbon signal of one does not answer, footprints of another are estimated 1.5 times too high, and the
-coordinator is killed (SIGKILL) twice. One client asks `GET /v1/route` all the time, another waits for new
+coordinator is killed (SIGKILL) twice. A second, shorter run is on Ray, with an actor for each core; there a
+killed coordinator takes its Ray with it. One client asks `GET /v1/route` all the time, another waits for new
 weights. Every table in the store is checked again from the scenario's own series; the objective is of the
 recorded series and the metered loads, beside `simulate` of the same slots, where nothing fails and demand is
 known. The time until a table is from the start of its slot until a client has it. Then the estimator that is
@@ -178,6 +179,8 @@ def rehearse(name: str, slots: int, address: str, folder: Path) -> dict[str, Any
     command = [sys.executable, "-m", "eglb", "serve", name, "--slots", str(slots), "--speed", f"{SPEED:g}"]
     command += ["--address", address, "--listen", "127.0.0.1:0", "--store", str(books), "--json"]
     command += ["--rehearse", str(folder / "events.toml")]
+    if address == "local":
+        command += ["--regions-per-actor", str(-(-len(fleet.regions) // (os.cpu_count() or 1)))]
     # To files: nobody reads a pipe while this waits for something else.
     with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
         process = subprocess.Popen(command, stdout=out, stderr=err)

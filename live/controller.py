@@ -45,6 +45,8 @@ _FEWEST_UP = 0.5
 _WARM_S, _LOOK_S = 60.0, 0.25
 """How long agents may take to be there for the first time, and how often they are looked for."""
 _ROUNDING, _KEPT = 1e-6, 10_000
+_OFF = 0.02
+"""Of the demand that a plan is for; if what is metered differs by more, the slot is planned anew."""
 _SIGNALS_SHARE = 0.25
 """Of the time until a decision is late, that signals may take."""
 
@@ -126,7 +128,8 @@ class Controller:
                 if not self._stop.is_set():
                     slot = max(slot + 1, self.periods.slot_at(self._clock.now()))
             if not self._stop.is_set():
-                self._close(self.periods.slots or slot)
+                slot = self.periods.slots or slot  # it may have ended while nobody planned
+                self._close(slot)
                 self.books.write_up()
                 self._certifying.gather(wait=True)
                 self._show(slot - 1)
@@ -290,7 +293,9 @@ class Controller:
         return self._fall_back(slot, why)
 
     def _relieve(self, slot: int) -> None:
-        """Move off regions that get more than they have, by what gateways meter of the slot that runs."""
+        """Move off regions that get more than they have, by what gateways meter of the slot that runs; plan
+        anew if that is not what the plan was for.
+        """
         start, fleet = self.periods.time(slot), self.series.parts.scenario
         if self._rehearsal is not None and slot >= self._told:
             rows = self._rehearsal.demand(slot, self._clock.now())
@@ -304,14 +309,16 @@ class Controller:
         if table is None or np.array_equal(demand, self._demand):
             return
         self._demand = self.series.demand[:, self.series.begun + slot] = demand
-        if (demand @ table.share > (1.0 + _ROUNDING) * capacity).any():
+        overloaded = (demand @ table.share > (1.0 + _ROUNDING) * capacity).any()
+        if overloaded:
             routed = self._projection.near(table.share, demand, capacity)
             self._publish(slot, routed, table.source, "moved to the demand that is metered")
-            if table.source == PLAN and self._late is None:
-                allowed_s = self._clock.real_seconds(self._deadline * self.periods.slot_seconds)
-                again = self._plan(slot, demand, capacity, allowed_s - self._clock.passed(start))
-                if again[1] == PLAN:
-                    self._publish(slot, *again)
+        off = np.abs(demand - table.demand).sum() > _OFF * table.demand.sum()
+        if (overloaded or off) and table.source == PLAN and self._late is None:
+            allowed_s = self._clock.real_seconds(self._deadline * self.periods.slot_seconds)
+            again = self._plan(slot, demand, capacity, allowed_s - self._clock.passed(start))
+            if again[1] == PLAN:
+                self._publish(slot, *again)
 
     def _publish(self, slot: int, routed: Routed, source: str, note: str) -> None:
         """Keep a table, and route by it."""

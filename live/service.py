@@ -19,6 +19,7 @@ from eglb.live.clock import Clock
 from eglb.live.controller import Controller
 from eglb.live.desk import Desk
 from eglb.live.known import Forecasts, Outlooks, Served
+from eglb.live.monitor import Thresholds
 from eglb.live.periods import Periods
 from eglb.live.planner import Planner
 from eglb.live.projection import Projection
@@ -60,7 +61,7 @@ class Wanted:
     signals : file that says where they come from; None: the scenario's own.
     events : file of what goes wrong in a rehearsal.
     headroom : plans are made for so much more than the demand foretold, as a part of it.
-    keep_days : what the store remembers of periods that are over; None is all.
+    keep_days : what the store remembers of periods that are over; None is all. thresholds : of alerts.
     solve_deadline : of a decision, as a part of a slot. patience : slots after which missing meters are not
     waited for.
     """
@@ -80,6 +81,7 @@ class Wanted:
     events: Path | None = None
     headroom: float = 0.0
     keep_days: int | None = None
+    thresholds: Thresholds | None = None
     solve_deadline: float = 0.5
     patience: int = 3
 
@@ -200,9 +202,9 @@ def open_service(
     projection = Projection(alone.market, alone.pair_values(fleet.rtt_ms()))
     series = Series.after(before, parts, planned)
     series.reserve(series.begun + periods.of(0)[1] + 1)
-    books = Bookkeeper(series, periods, store, projection, wanted.patience)
-    if wanted.keep_days is not None:
-        on_slot = tidying(store, periods, wanted.keep_days, on_slot)
+    books = Bookkeeper(
+        series, periods, store, projection, wanted.patience, wanted.thresholds, wanted.keep_days
+    )
     router = Router(fleet.gateways, fleet.regions, projection.distance)
     desk = Desk(scenario, router, clock, store, books.monitor)
     desk.show(policy=wanted.policy)
@@ -343,24 +345,6 @@ def _as_if_before(scenario: Scenario, periods: Periods, slots: int) -> Scenario:
         price=series(scenario.price),
         footprints=tuple(kind.over_time(series) for kind in scenario.footprints),
     )
-
-
-def tidying(
-    store: Store, periods: Periods, keep_days: int, on_slot: Callable[[Served], None]
-) -> Callable[[Served], None]:
-    """Forgets once a day what is older, but nothing that plans of the newest period go back to; then goes on
-    with `on_slot`.
-    """
-    last = [""]
-
-    def tidy(served: Served) -> None:
-        if (day := served.time_utc[:10]) != last[0]:
-            last[0] = day
-            opened = periods.time(periods.of(served.slot)[0]) - np.timedelta64(round(_HISTORY_H), "h")
-            store.prune(min(opened, periods.time(served.slot) - np.timedelta64(keep_days, "D")))
-        on_slot(served)
-
-    return tidy
 
 
 def _outlooks(joined: Scenario, parts: Partition, signals: Forecast, demand: Forecast) -> Outlooks:

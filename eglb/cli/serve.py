@@ -115,6 +115,13 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
     metavar="DAYS",
     help="What the store remembers of accounting periods that are over; default all.",
 )
+@click.option(
+    "--alert",
+    "alerts",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="From where on inequity, cost, drift, solve or signal_age is an alert; docs/live.md. Repeatable.",
+)
 @click.option("--signals", type=_FILE, metavar="FILE", help="Where prices and footprints come from, TOML.")
 @click.option("--data-plane", type=_FILE, metavar="FILE", help="Proxies that are given the weights, TOML.")
 @click.option("--rehearse", type=_FILE, metavar="FILE", help="What goes wrong in a rehearsal, TOML.")
@@ -168,6 +175,7 @@ def serve_command(
     token_env: str | None,
     store: str | None,
     keep: int | None,
+    alerts: tuple[str, ...],
     signals: Path | None,
     data_plane: Path | None,
     rehearse: Path | None,
@@ -203,6 +211,7 @@ def serve_command(
         where = Addresses(listen, read_only_listen, weights_origin, _token(token_env))
         return answer(fleet, speed, store, where, data_plane, quiet)
     from eglb.cli.serve_coordinator import coordinate, span
+    from eglb.live.monitor import Thresholds
     from eglb.live.service import Wanted
 
     recorded = meters == "recorded" or (meters is None and signals is None)
@@ -226,6 +235,7 @@ def serve_command(
         events=rehearse,
         headroom=headroom,
         keep_days=keep,
+        thresholds=Thresholds.parse(alerts),
         solve_deadline=solve_deadline,
         patience=meter_patience,
     )
