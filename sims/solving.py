@@ -279,7 +279,7 @@ def _solve_with_agents(
         "admm": Admm,
         "dual": LevelBundle,
         "newton": partial(Relay, first=Newton, second=Admm),
-        "crossover": partial(Relay, first=Admm, second=Newton, hand_over_gap=_HAND_OVER_GAP),
+        "crossover": partial(Relay, first=Admm, second=Newton, last=Admm, hand_over_gap=_HAND_OVER_GAP),
         "subgradient": Subgradient,
     }
     began = time.perf_counter()

@@ -92,6 +92,9 @@ def test_interior_point_leaves_what_is_too_large_for_it_to_admm(monkeypatch: pyt
     assert done.status == "converged" and done.rounds == other.rounds + 1
     np.testing.assert_array_equal(done.route, other.route)
     check_work(done, s)
+    again = solve(s, "crossover")
+    assert again.status == "converged" and again.audit.gap <= GAPS["crossover"]
+    check_work(again, s)
 
 
 @pytest.fixture(scope="module")
