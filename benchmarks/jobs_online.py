@@ -1,6 +1,6 @@
 """What does it cost not to know? Jobs planned hour by hour against the best plan that knows all hours.
 
-    EGLB_DATA=... python benchmarks/jobs_online.py [--out benchmarks/results]
+    EGLB_DATA=... python benchmarks/jobs_online.py [--instance NAME]... [--out benchmarks/results]
 
 Of each instance 20 % of the energy may wait for 24 hours (`eglb.sims.job_mix`); jobs become known at their
 release. A row is one run of a policy with a forecast of prices and footprints: `gap` is its objective above
@@ -81,13 +81,14 @@ def rows(name: str, policy: str, forecasts: tuple[str, ...]) -> list[list[str]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--instance", action="append", help=f"default: {', '.join(INSTANCES)}")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
     began = time.perf_counter()
     print("| " + " | ".join(HEADING) + " |")
     table: list[list[str]] = []
-    for name in ("synthetic:4x48",) if options.smoke else INSTANCES:
+    for name in ("synthetic:4x48",) if options.smoke else options.instance or INSTANCES:
         for policy, forecasts in POLICIES.items():
             table += rows(name, policy, forecasts[:2] if options.smoke else forecasts)
             if options.out is not None:

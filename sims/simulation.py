@@ -379,4 +379,5 @@ def offline_bound(scenario: Scenario) -> float:
     """USD: a certified lower bound of the best plan that knows all hours, a millionth below it at most."""
     from eglb.sims.solving import solve
 
-    return solve(scenario, "newton", gap=_OFFLINE_GAP, address="inprocess").audit.lower_bound
+    algorithm = "newton" if scenario.jobs is None else "central"
+    return solve(scenario, algorithm, gap=_OFFLINE_GAP, address="inprocess").audit.lower_bound
