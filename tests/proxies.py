@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import numpy as np
 import uvloop
@@ -209,13 +210,19 @@ class Proxy:
         self._command, self._ports, self._log = command, list(ports), log
 
     def start(self) -> None:
-        """Returns once it listens on all its ports."""
+        """Returns once it listens on all its ports, and on the sockets of its folder, which one before it may
+        have left there.
+        """
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(self._command, stdout=log, stderr=log)
         last = time.monotonic() + _PATIENCE_S
-        for port in self._ports:
+        places: list[tuple[int, Any]] = [(socket.AF_INET, ("127.0.0.1", port)) for port in self._ports]
+        places += [(socket.AF_UNIX, str(path)) for path in self._log.parent.glob("*.sock")]
+        for family, place in places:
             while True:
-                with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0):
+                with suppress(OSError), socket.socket(family) as end:
+                    end.settimeout(1.0)
+                    end.connect(place)
                     break
                 assert self.process.poll() is None and time.monotonic() < last, self.log()
                 time.sleep(0.01)
