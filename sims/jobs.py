@@ -18,8 +18,6 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from eglb.sims.problems import InputError
-
 Array = np.ndarray
 
 ROUNDING = 1e-9
@@ -252,14 +250,3 @@ def fit_work(jobs: Jobs, times: Array, slot_hours: float, work: Array) -> Array:
         share = np.where(done > 0.0, share, even)
         fitted[at] = share * (power / share.sum(0)) * gain[at[0]]
     return fitted
-
-
-def require_possible(jobs: Jobs, times: Array, slot_hours: float) -> None:
-    """Pass if every job could be done if it were alone.
-
-    Raises
-    ------
-    InputError : names every job and what is wrong with it.
-    """
-    if problems := job_problems(jobs, times, slot_hours):
-        raise InputError(f"job {jobs.names[m]}: {problem}" for m, problem in problems)
