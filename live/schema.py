@@ -54,9 +54,37 @@ notes = sql.Table(
     sql.Column("name", sql.String(40), primary_key=True),
     sql.Column("text", sql.Text, nullable=False),
 )
+jobs = sql.Table(
+    "jobs",
+    meta,
+    sql.Column("name", sql.String(200), primary_key=True),
+    sql.Column("release", sql.BigInteger, nullable=False),
+    sql.Column("deadline", sql.BigInteger, nullable=False, index=True),
+    sql.Column("energy_mwh", sql.Double, nullable=False),
+    sql.Column("max_mw", sql.Double, nullable=False),
+    sql.Column("min_mw", sql.Double, nullable=False),
+    sql.Column("regions", sql.Text, nullable=False),
+    sql.Column("home", sql.String(200)),
+    sql.Column("checkpoint_cost_mwh", sql.Double, nullable=False),
+    sql.Column("state", sql.String(16), nullable=False, index=True),
+    sql.Column("why", sql.Text, nullable=False),
+    sql.Column("left_mwh", sql.Double, nullable=False),
+)
+work = sql.Table(
+    "work",
+    meta,
+    sql.Column("slot", sql.BigInteger, primary_key=True),
+    sql.Column("job", sql.String(200), primary_key=True),
+    sql.Column("region", sql.String(200), primary_key=True),
+    sql.Column("mw", sql.Double, nullable=False),
+)
+TIMES = ("slot", "at", "until", "release", "deadline")
+"""Columns that count seconds."""
 of_slots = {
     "series": series.c.slot,
     "tables": tables.c.slot,
     "signals": signals.c.slot,
     "events": events.c.at,
+    "jobs": jobs.c.deadline,
+    "work": work.c.slot,
 }

@@ -141,7 +141,7 @@ class Store:
             for each in entries
             for slot in [_seconds(each.slot)]
         }
-        self._upsert(schema.series, list(rows.values()))
+        self.upsert(schema.series, list(rows.values()))
         return len(rows)
 
     def read(
@@ -156,7 +156,7 @@ class Store:
         )
         if quantity is not None:
             query = query.where(s.quantity == quantity)
-        return [Entry(_time(slot), place, q, value) for slot, place, q, value in self._rows(query)]
+        return [Entry(_time(slot), place, q, value) for slot, place, q, value in self.rows(query)]
 
     def totals(self, what: str, since: np.datetime64, until: np.datetime64) -> dict[tuple[str, str], float]:
         """Sums over these slots, by place and quantity."""
@@ -166,7 +166,7 @@ class Store:
             .where(s.what == what, s.slot >= _seconds(since), s.slot < _seconds(until))
             .group_by(s.place, s.quantity)
         )
-        return {(place, quantity): float(value) for place, quantity, value in self._rows(query)}
+        return {(place, quantity): float(value) for place, quantity, value in self.rows(query)}
 
     def accounts(self, since: np.datetime64, until: np.datetime64) -> list[Account]:
         """What was estimated of these slots and what meters say of them, by place and quantity."""
@@ -194,14 +194,14 @@ class Store:
             .group_by(e.place, e.quantity)
             .order_by(e.place, e.quantity)
         )
-        rows = self._rows(query)
+        rows = self.rows(query)
         return [Account._make(np.nan if each is None else each for each in row) for row in rows]
 
     def span(self) -> tuple[np.datetime64, np.datetime64] | None:
         """The first and the last slot that is accounted for by estimate; None if none is."""
         s = schema.series.c
         query = sql.select(sql.func.min(s.slot), sql.func.max(s.slot)).where(s.what == "estimate")
-        first, last = self._rows(query)[0]
+        first, last = self.rows(query)[0]
         return None if first is None else (_time(first), _time(last))
 
     def save_table(self, table: WeightTable) -> None:
@@ -211,6 +211,8 @@ class Store:
             "gateways": table.gateways,
             "regions": table.regions,
             "unmet": None if table.unmet is None else table.unmet.tolist(),
+            "jobs": table.jobs,
+            "work": None if table.work is None else table.work.tolist(),
             **{name: getattr(table, name).tolist() for name in ("share", "demand", "capacity", "reach")},
         }
         row = {
@@ -220,7 +222,7 @@ class Store:
             "note": table.note,
             "body": json.dumps(body),
         }
-        self._upsert(schema.tables, [row])
+        self.upsert(schema.tables, [row])
 
     def last_table(self) -> WeightTable | None:
         """The newest one; None in a new store."""
@@ -235,7 +237,7 @@ class Store:
             sql.select(t.version, t.slot, t.source, t.note, t.body).order_by(t.version.desc()).limit(limit)
         )
         found = []
-        for version, slot, source, note, text in self._rows(query):
+        for version, slot, source, note, text in self.rows(query):
             body = json.loads(text)
             found.append(
                 WeightTable(
@@ -251,6 +253,8 @@ class Store:
                     source=source,
                     note=note,
                     unmet=None if body["unmet"] is None else np.array(body["unmet"], float),
+                    jobs=tuple(body.get("jobs", ())),
+                    work=None if body.get("work") is None else np.array(body["work"], float),
                 )
             )
         return found
@@ -259,26 +263,26 @@ class Store:
         """How many there are, by where they come from."""
         source = schema.tables.c.source
         query = sql.select(source, sql.func.count()).group_by(source).order_by(source)
-        return {row[0]: row[1] for row in self._rows(query)}
+        return {row[0]: row[1] for row in self.rows(query)}
 
     def units(self) -> dict[str, str]:
         """Units of signals, by kind."""
         s = schema.signals.c
-        return {row[0]: row[1] for row in self._rows(sql.select(s.kind, s.unit).distinct())}
+        return {row[0]: row[1] for row in self.rows(sql.select(s.kind, s.unit).distinct())}
 
     def save_note(self, name: str, text: str) -> None:
         """Keep something about the service itself, over what was there."""
-        self._upsert(schema.notes, [{"name": name, "text": text}])
+        self.upsert(schema.notes, [{"name": name, "text": text}])
 
     def note(self, name: str) -> str | None:
         """What was kept by this name; None if nothing."""
-        found = self._rows(sql.select(schema.notes.c.text).where(schema.notes.c.name == name))
+        found = self.rows(sql.select(schema.notes.c.text).where(schema.notes.c.name == name))
         return found[0][0] if found else None
 
     def save_signals(self, slot: np.datetime64, readings: Iterable[dict[str, Any]]) -> None:
         """Keep what was read for a slot: kind, region, value, unit, at, source, fallback and problem each."""
         seconds = _seconds(slot)
-        self._upsert(
+        self.upsert(
             schema.signals,
             [
                 {**row, "slot": seconds, "value": float(row["value"]), "at": _seconds(row["at"])}
@@ -294,7 +298,7 @@ class Store:
             .where(s.slot >= _seconds(since), s.slot < _seconds(until))
             .order_by(s.slot, s.kind, s.region)
         )
-        return [{**row._mapping, "slot": _time(row.slot), "at": _time(row.at)} for row in self._rows(query)]
+        return [{**row._mapping, "slot": _time(row.slot), "at": _time(row.at)} for row in self.rows(query)]
 
     def save_event(self, event: Event) -> int:
         """Keep an event; its number, for `end_event`."""
@@ -323,13 +327,13 @@ class Store:
         """The newest, the newest first."""
         e = schema.events.c
         query = sql.select(schema.events).order_by(e.at.desc(), e.id.desc()).limit(limit)
-        return [_event(row) for row in self._rows(query)]
+        return [_event(row) for row in self.rows(query)]
 
     def open_alerts(self) -> dict[int, Event]:
         """Alerts that are not over, by number."""
         e = schema.events.c
         query = sql.select(schema.events).where(e.threshold.is_not(None), e.until.is_(None)).order_by(e.id)
-        return {row.id: _event(row) for row in self._rows(query)}
+        return {row.id: _event(row) for row in self.rows(query)}
 
     def prune(self, before: np.datetime64) -> dict[str, int]:
         """Forget slots and events before a time; how many rows of what. The newest table stays."""
@@ -375,10 +379,11 @@ class Store:
             raise StoreError(f"store {self.name}: there is no such file")
         with self._caught():
             known = sql.inspect(self._engine).get_table_names()
-        if not set(schema.meta.tables) <= set(known):
+        if schema.series.name not in known:
             raise StoreError(f"store {self.name}: there are no books in it")
 
-    def _upsert(self, table: sql.Table, rows: Sequence[dict[str, Any]]) -> None:
+    def upsert(self, table: sql.Table, rows: Sequence[dict[str, Any]]) -> None:
+        """Write rows, over those with the same key."""
         insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[self._engine.dialect.name]
         keys = [column.name for column in table.primary_key]
         with self._caught(), self._writing, self._engine.begin() as connection:
@@ -394,9 +399,15 @@ class Store:
                     rows[start : start + _BATCH],
                 )
 
-    def _rows(self, query: Any) -> Sequence[Any]:
+    def rows(self, query: Any) -> Sequence[Any]:
+        """All that a query finds."""
         with self._caught(), self._engine.connect() as connection:
             return connection.execute(query).all()
+
+    def execute(self, statement: Any, rows: Sequence[dict[str, Any]] | None = None) -> int:
+        """Change something, once or for each of the rows; how many rows of the database it concerned."""
+        with self._caught(), self._writing, self._engine.begin() as connection:
+            return int(connection.execute(statement, rows).rowcount)
 
     def _batches(self, query: Any) -> Iterator[Sequence[Any]]:
         with self._caught(), self._engine.connect() as connection:
@@ -423,7 +434,7 @@ def _set_up_sqlite(connection: Any, _: Any) -> None:
 
 
 def _arrow_type(pa: Any, column: sql.Column[Any]) -> Any:
-    if column.name in ("slot", "at", "until"):
+    if column.name in schema.TIMES:
         return pa.timestamp("s", tz="UTC")
     if isinstance(column.type, sql.Double):
         return pa.float64()

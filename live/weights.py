@@ -27,6 +27,8 @@ class WeightTable:
     source : ``"plan"``; ``"last plan"``, moved to what is alive; ``"nearest"`` region that has room.
     note : why it is not a plan, or what of demand nobody can meet; empty if all is well.
     unmet : (J,) MW that no region has room for; they are sent in the same shares.
+    jobs : names of the jobs that run in the slot. work : (M, N) MW of IT power that each has in each region,
+    beside the load of requests.
     """
 
     version: int
@@ -41,12 +43,19 @@ class WeightTable:
     source: str = "plan"
     note: str = ""
     unmet: Array | None = None
+    jobs: tuple[str, ...] = ()
+    work: Array | None = None
 
     @property
     def load(self) -> Array:
         """(N,) MW that every region is to get of the demand that can be met."""
         met = self.demand if self.unmet is None else self.demand - self.unmet
         return np.asarray(met @ self.share)
+
+    @property
+    def work_load(self) -> Array:
+        """(N,) MW that jobs have in every region."""
+        return np.zeros(len(self.regions)) if self.work is None else np.asarray(self.work.sum(0))
 
     def problems(self) -> list[str]:
         """What makes it infeasible; empty for every table that may be published."""
@@ -61,6 +70,12 @@ class WeightTable:
             found.append("a share goes out of reach")
         if (self.share[:, self.capacity <= 0.0] > 0.0).any():
             found.append("a share goes to a region that has no capacity or is not alive")
-        if (self.load > self.capacity + _ROUNDING * max(1.0, float(self.demand.max(initial=0.0)))).any():
+        work = np.zeros((0, len(self.regions))) if self.work is None else self.work
+        if work.shape != (len(self.jobs), len(self.regions)):
+            found.append("jobs and their work differ")
+        elif not (np.isfinite(work).all() and (work >= 0.0).all()):
+            found.append("a job's power is below zero or no number")
+        rounding = _ROUNDING * max(1.0, float(self.demand.max(initial=0.0)))
+        if (self.load + self.work_load > self.capacity + rounding).any():
             found.append("a region gets more than its capacity")
         return found
