@@ -17,6 +17,7 @@ where the promise alone is more than the capacity jobs have no claim; they may r
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,11 +42,13 @@ class Backlog:
 
     Parameters
     ----------
-    market : its `work` is over the slots of the whole run, no two jobs merged. promised : (T, J) MW that the
-        gateways may ask for at most.
+    market : its `work` is over the slots of the whole run, no two jobs merged. promised : (D, J) MW that the
+        gateways may ask for at most, in slot t that of row t mod D.
+    load : (T, C) MW in the columns of jobs as they have been run, to be gone on with; all slots of the market
+        by default.
     """
 
-    def __init__(self, market: Market, promised: Array) -> None:
+    def __init__(self, market: Market, promised: Array, load: Array | None = None) -> None:
         assert market.work is not None
         self.jobs: Work = market.work
         count = len(self.jobs.first)
@@ -57,8 +60,11 @@ class Backlog:
         self.forced = 0
         """Slots in which more had to run than the policy wanted."""
         self._market, self._promised = market, promised
-        self._owner = self.jobs.owner(market.slots, market.gateways)
-        self._load = np.zeros((market.slots, market.gateways))
+        self._first = int(self.jobs.first.min()) if count else 0
+        self._owner = self._shifted(self._first).owner(
+            int(self.jobs.last.max(initial=self._first)) - self._first, market.gateways
+        )
+        self._load = np.zeros((market.slots, market.gateways)) if load is None else load
         self._slot = 0
         self._route = np.zeros((0, len(market.edge_region)))
         self._ceiling = np.zeros((0, market.regions))
@@ -69,18 +75,34 @@ class Backlog:
 
         The agents are asked for their capacity up to the last deadline.
         """
-        self._slot = now = hour.now
+        slots = self.turn_to(hour.now)
+        if not slots:
+            return
+        (quantity,) = yield Broadcast((hour.look(hour.now + np.arange(slots)),), opening=True)
+        self.promise(hour.demand.at(hour.now, hour.present), np.array(quantity.quantity.T, order="C"))
+
+    def resume(self, job: int, left: float) -> None:
+        """A job was admitted before, and `left` MW-slots of it are to do."""
+        self.admitted[job], self.left[job] = True, left
+
+    def turn_to(self, now: int) -> int:
+        """A slot begins; of how many, from it on, the capacity has to be known."""
+        self._slot = now
         expired = (self.left > 0.0) & (self.jobs.last <= now)
         self.late[expired], self.left[expired] = self.left[expired], 0.0
-        released = np.flatnonzero(self.jobs.first == now)
-        last = max(now + self.horizon, int(self.jobs.last[released].max(initial=now)))
+        last = max(now + self.horizon, int(self.jobs.last[self._released()].max(initial=now)))
         kept = slice(0, last - now)
         self._route, self._ceiling, self._demand = self._route[kept], self._ceiling[kept], self._demand[kept]
-        if last == now:
-            return
-        (quantity,) = yield Broadcast((hour.look(np.arange(now, last)),), opening=True)
-        self._keep_promise(hour.demand.at(now, hour.present), np.array(quantity.quantity.T, order="C"))
-        for m in released:
+        return last - now
+
+    def promise(self, demand: Array, ceiling: Array) -> None:
+        """Commit to serve `demand` (1, J) now and what is promised in the slots to come, all of `ceiling` (S,
+        N), and what is admitted; admit what is released, or refuse it.
+        """
+        self._keep_promise(demand, ceiling)
+        if self._lacks(self.left, self._route, 0).any() and (work := self.work()) is not None:
+            self._market.over(self._demand, work).complete(self._route, self._ceiling)
+        for m in self._released():
             self._admit(int(m))
 
     @property
@@ -149,6 +171,10 @@ class Backlog:
         self._route, self._ceiling, self._demand = later, self._ceiling[1:], self._demand[1:]
         return np.asarray(route)
 
+    def _released(self) -> Array:
+        """Jobs that are to be admitted or refused in the present slot."""
+        return np.flatnonzero((self.jobs.first == self._slot) & ~self.admitted & ~self.refused)
+
     def _admit(self, job: int) -> None:
         """Admit a job if the commitment can be completed by its work."""
         left = self.left.copy()
@@ -163,7 +189,9 @@ class Backlog:
     def _keep_promise(self, demand: Array, ceiling: Array) -> None:
         """Serve `demand` (1, J) now and what is promised in the slots to come, all of `ceiling` (S, N)."""
         kept, fixed = len(self._route), demand.shape[1]
-        promised = self._promised[self._slot + kept : self._slot + len(ceiling)]
+        promised = self._promised[
+            np.arange(self._slot + kept, self._slot + len(ceiling)) % len(self._promised)
+        ]
         market = self._market.over(promised)
         route, unmet = market.repair(market.spread(), ceiling[kept:])
         free = np.logical_not(unmet.any(1))[:, None]
@@ -196,6 +224,9 @@ class Backlog:
             for v in range(self.jobs.way_start[m], self.jobs.way_start[m + 1]):
                 column = self.jobs.way_column[v]
                 route[window, start[column] : start[column + 1]] *= part[window, None]
+
+    def _shifted(self, slots: int) -> Work:
+        return replace(self.jobs, first=self.jobs.first - slots, last=self.jobs.last - slots)
 
     def _work(self, slot: int, left: Array) -> Work | None:
         """What of `left` (M,) can be done from `slot` on."""
@@ -236,7 +267,7 @@ class Backlog:
     def _powers(self, route: Array, slot: int) -> Array:
         """(S, M) MW of work that a route (S, E) from `slot` on does."""
         load = self._of_jobs(route)
-        owner = self._owner[slot : slot + len(route)]
+        owner = self._owner[slot - self._first :][: len(route)]
         at, column = np.nonzero((owner >= 0) & (load > 0.0))
         way = owner[at, column]
         power = np.zeros((len(route), len(self.left)))

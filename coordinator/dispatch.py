@@ -21,7 +21,8 @@ class Dispatch:
         self._route, self._load = np.zeros((0, 0)), np.zeros((0, 0))
 
     def turn_to(self, market: Market, slot: Array, lasting: Array) -> None:
-        """Turn to other slots (S,) of `market`, going on from before with those already known.
+        """Turn to other slots (S,) of `market`, going on from before with those already known, unless it has
+        other pairs.
 
         `lasting` (S,): demand and quantities of the slot will not change any more.
         """
@@ -30,7 +31,8 @@ class Dispatch:
         route, load = np.zeros((len(slot), pairs)), np.zeros((len(slot), regions))
         fresh = np.ones(len(slot), np.int64)
         _, here, before = np.intersect1d(slot, self._slot, assume_unique=True, return_indices=True)
-        before, here = before[self._lasting[before]], here[self._lasting[before]]
+        known = self._lasting[before] if pairs == self._route.shape[1] else np.zeros(len(before), bool)
+        before, here = before[known], here[known]
         if len(here):
             order[here], route[here], load[here] = (
                 self._order[before],

@@ -151,7 +151,7 @@ class Hour:
         if self.backlog is None:
             return slot, slot < (self.now + 1 if self.firm is None else self.firm)
         slot = np.concatenate([self.now + np.arange(self.explicit), slot[self.explicit :]])
-        return slot, slot < self.now
+        return slot, slot < (self.now if self.firm is None else min(self.firm, self.now))
 
     def over(self, slot: Array) -> Market:
         """The market over some slots (S,), with demand as known now."""

@@ -84,12 +84,12 @@ class Bookkeeper:
         self.ledger = self._ledger(slot)
         self.monitor.begin_period(self.ledger)
 
-    def close(self, now: int, share: Callable[[int], Array]) -> list[Settled]:
+    def close(self, now: int, gone: Callable[[int], tuple[Array, Array]]) -> list[Settled]:
         """Bring the books up to the start of slot `now`; the slots that are settled from now on.
 
         Parameters
         ----------
-        share : (J, N) by which requests went in a slot.
+        gone : by which shares (J, N) requests went in a slot, and the MW (N,) that jobs had.
 
         Raises
         ------
@@ -99,7 +99,7 @@ class Bookkeeper:
         done = []
         for slot in range(self.settled, now):
             told = metered[slot]
-            demand, load, footprint = self._served(slot, told, share(slot))
+            demand, load, footprint = self._served(slot, told, *gone(slot))
             self._estimate(slot, load)
             up = self.series.capacity[:, self.series.begun + slot] > 0.0
             complete = np.isfinite(footprint[up]).all()
@@ -161,13 +161,13 @@ class Bookkeeper:
         told = np.flatnonzero(np.isfinite(baseline).all(1)).tolist()
         self._told_before = {*range(start), *(start + slot for slot in told)}
 
-    def _served(self, slot: int, told: Quantities, share: Array) -> tuple[Array, Array, Array]:
+    def _served(self, slot: int, told: Quantities, share: Array, work: Array) -> tuple[Array, Array, Array]:
         """Demand (J,), load (N,) and metered footprints (N, K), NaN where no meter has spoken."""
         fleet = self.series.parts.scenario
         demand = self.series.demand[:, self.series.begun + slot].copy()
         for j, gateway in enumerate(fleet.gateways):
             demand[j] = told.get((gateway, "demand_mw"), demand[j])
-        load = demand @ share
+        load = demand @ share + work
         for i, region in enumerate(fleet.regions):
             energy = told.get((region, "energy_mwh"))
             if (metered := told.get((region, "load_mw"))) is not None:

@@ -11,6 +11,7 @@ from eglb.agents.timeline import Timeline
 from eglb.coordinator.hourly import Hour
 from eglb.live.bookkeeping import Bookkeeper, Settled
 from eglb.live.known import Forecasts
+from eglb.live.workload import Task
 
 Array = np.ndarray
 
@@ -30,17 +31,21 @@ class Briefing:
         ahead = np.empty((len(series.parts.scenario.gateways), 0)) if outlook is None else outlook[:, at:]
         return series.foretell_demand(at, self.forecasts.demand, ahead)
 
-    def hour(self, slot: int, asked: Array, heard: Iterable[Settled]) -> Hour:
-        """What a policy decides about, for `asked` (J,) MW; `heard` are slots metered since the last."""
+    def hour(self, slot: int, asked: Array, heard: Iterable[Settled], task: Task | None = None) -> Hour:
+        """What a policy decides about, for `asked` (J,) MW and a `task`; `heard` are slots metered since the
+        last.
+        """
         series, periods = self.books.series, self.books.periods
         at, (first, last) = series.begun + slot, periods.of(slot)
         forecaster = self.forecasts.signals
         demand = series.demand_series(at, forecaster, self.forecasts.outlooks.gateways, asked)
         remaining = last - slot
+        market = series.parts.market if task is None else task.market
+        further = np.zeros(len(market.edge_region) - len(self.distance))
         return Hour(
-            market=series.parts.market.over(demand.at(at, np.array([at]))),
+            market=market.over(demand.at(at, np.array([at]))),
             demand=demand,
-            distance=self.distance,
+            distance=np.concatenate([self.distance, further]),
             now=at,
             meter_delay=at + 1 - series.settled,
             elapsed=slot - first,
@@ -49,6 +54,7 @@ class Briefing:
             footprint=self.books.footprint(),
             metered=[(each.slot + series.begun, each.footprint) for each in heard if each.slot >= first],
             firm=series.settled,
+            backlog=None if task is None else task.backlog,
         )
 
     def timeline(self, hour: Hour) -> Timeline:

@@ -36,6 +36,7 @@ from eglb.live.series import Slot
 from eglb.live.signals.reading import Reading
 from eglb.live.store import Store
 from eglb.live.weights import WeightTable
+from eglb.live.workload import Task, WorkInForce, Workload
 
 Array = np.ndarray
 
@@ -57,7 +58,7 @@ class Controller:
     Parameters
     ----------
     books : its series and periods. desk : where tables and state go. planner : decides.
-    deadline : of a decision, as a part of a slot.
+    workload : its jobs. deadline : of a decision, as a part of a slot.
     headroom : plans are made for so much more than the demand foretold, as a part of it.
     rehearsal : plays demand and meters; None where they are posted.
     on_slot : hears of every slot that is served.
@@ -72,6 +73,7 @@ class Controller:
         signals: SignalReader,
         projection: Projection,
         briefing: Briefing,
+        workload: Workload,
         *,
         deadline: float,
         headroom: float,
@@ -84,12 +86,13 @@ class Controller:
         self._store: Store = desk.store
         self._clock, self._planner, self._signals = clock, planner, signals
         self._projection, self._briefing, self._headroom = projection, briefing, headroom
+        self.workload = workload
         self._deadline, self._rehearsal, self._on_slot = deadline, rehearsal, on_slot
         self._wake, self._stop = threading.Event(), threading.Event()
         self._course = Course()
         self._version = 0
         self._last_share: Array | None = None
-        self._late: Future[Array] | None = None
+        self._late: tuple[Future[Array], Task | None] | None = None
         self._demand = np.zeros(len(books.series.parts.scenario.gateways))
         self._unheard: list[Settled] = []
         self._played = self._told = 0
@@ -130,6 +133,7 @@ class Controller:
             if not self._stop.is_set():
                 slot = self.periods.slots or slot  # it may have ended while nobody planned
                 self._close(slot)
+                self.workload.turn_to(slot)
                 self.books.write_up()
                 self._certifying.gather(wait=True)
                 self._show(slot - 1)
@@ -162,10 +166,11 @@ class Controller:
             self._version, self._last_share = last.version, last.share
             tables = {self.periods.slot_at(t.start): t for t in reversed(self._store.tables(limit=now + 10))}
             for table in tables.values():
-                self._course.turn(table.start, table.share)
+                self._course.turn(table.start, table)
             self._mark(self._clock.now())
             self.router.publish(last)
             self.books.resume(min(now, self.periods.slots or now), tables)
+            self.workload.resume(now)
             if self._rehearsal is not None:
                 told = self._store.read("meter", self.periods.first, self.periods.time(now), "load_mw")
                 self._played = max((self.periods.slot_at(each.slot) + 1 for each in told), default=0)
@@ -177,6 +182,7 @@ class Controller:
         late_s = self._clock.passed(start)
         began = time.perf_counter()
         self._close(slot)
+        self.workload.turn_to(slot)
         if self.books.ledger.first != self.periods.time(self.periods.of(slot)[0]):
             self.books.begin_period(slot)
         allowed_s = self._clock.real_seconds(self._deadline * self.periods.slot_seconds) - late_s
@@ -215,31 +221,35 @@ class Controller:
         self.series.enter(at, known)
         if up.sum() < _FEWEST_UP * nominal.sum():
             why = f"only {up.sum()} of {nominal.sum()} regions are up"
-            return self._projection.nearest(known.demand, known.capacity), NEAREST, why
-        if self._late is not None and not self._late.done():
+            return self._carry_on(slot, self._projection.nearest(known.demand, known.capacity)), NEAREST, why
+        if self._late is not None and not self._late[0].done():
             return self._fall_back(slot, "the decision of an earlier slot is not done yet")
         return self._plan(slot, (1.0 + self._headroom) * known.demand, known.capacity, allowed_s)
 
     def _plan(self, slot: int, asked: Array, capacity: Array, allowed_s: float) -> tuple[Routed, str, str]:
         """The policy's shares for `asked` (J,) MW, as far as there is room for it."""
         asked = asked - self._projection.near(self._projection.reach / 1.0, asked, capacity).unmet
-        hour, self._unheard = self._briefing.hour(slot, asked, self._unheard), []
-        self._late = future = self._planner.plan(hour, self._briefing.timeline(hour))
+        task = self.workload.task(slot, self.series.merged(asked), capacity)
+        hour, self._unheard = self._briefing.hour(slot, asked, self._unheard, task), []
+        future = self._planner.plan(hour, self._briefing.timeline(hour))
+        self._late = future, task
         future.add_done_callback(lambda done: self._wake.set())
         if not self._await(future, allowed_s):
             return self._fall_back(slot, f"not decided within {max(allowed_s, 0.0):.2g} s")
         self._late = None
-        return self._take(slot, future)
+        return self._take(slot, future, task)
 
-    def _take(self, slot: int, future: Future[Array]) -> tuple[Routed, str, str]:
+    def _take(self, slot: int, future: Future[Array], task: Task | None) -> tuple[Routed, str, str]:
         """The plan that was decided, on what is up now."""
         if (error := future.exception()) is not None:
             return self._fall_back(slot, f"not decided: {str(error) or type(error).__name__}")
         self._mark(self._clock.now())
         if self._deaf:
             return self._fall_back(slot, "")
-        share = self.series.share_of(future.result())
-        routed = self._projection.near(share, self._demand, self._capacity(slot))
+        route = future.result()
+        share = self.series.share_of(route)
+        work = {} if task is None else self.workload.taken(task, route)
+        routed = self._projection.beside(share, work, self._demand, self._capacity(slot))
         self._last_share = share
         return routed, PLAN, ""
 
@@ -248,8 +258,26 @@ class Controller:
         if self._deaf:
             why = f"{len(self._planner.lost)} of {len(self.router.regions)} agents do not answer"
         if self._deaf or self._last_share is None:
-            return self._projection.nearest(self._demand, capacity), NEAREST, why
-        return self._projection.near(self._last_share, self._demand, capacity), LAST_PLAN, why
+            return self._carry_on(slot, self._projection.nearest(self._demand, capacity)), NEAREST, why
+        near = self._projection.near(self._last_share, self._demand, capacity)
+        return self._carry_on(slot, near), LAST_PLAN, why
+
+    def _carry_on(self, slot: int, routed: Routed) -> Routed:
+        """Requests as `routed`; jobs go on as before as far as there is room, and what cannot wait runs."""
+        capacity, met = self._capacity(slot), self._demand - routed.unmet
+        task = self.workload.task(slot, self.series.merged(met), capacity)
+        if task is None:
+            return routed
+        room = np.maximum(capacity - met @ routed.share, 0.0)
+        route = task.carry_on(self.series.merged(met[:, None] * routed.share), self._in_force, room)
+        work = self.workload.taken(task, route)
+        return self._projection.beside(routed.share, work, self._demand, capacity)
+
+    @property
+    def _in_force(self) -> WorkInForce:
+        """(N,) MW that each job has by the table in force."""
+        table = self.router.table
+        return {} if table is None or table.work is None else dict(zip(table.jobs, table.work, strict=True))
 
     def _await(self, future: Future[Array], allowed_s: float) -> bool:
         """Wait for a decision; whether it came in time. Meanwhile requests are kept off regions that fail."""
@@ -268,16 +296,16 @@ class Controller:
         end, mine = self.periods.time(slot + 1), self.router.down()
         while not self._stop.is_set():
             self._wake.clear()
-            if self._late is not None and self._late.done():
-                late, self._late = self._late, None
+            if self._late is not None and self._late[0].done():
+                (late, task), self._late = self._late, None
                 if late.exception() is None and len(self.router.down()) == len(mine):
-                    self._publish(slot, *self._take(slot, late))
+                    self._publish(slot, *self._take(slot, late, task))
             if self.router.down() != mine:
                 mine = self.router.down()
                 self._publish(slot, *self._moved(slot))
             self._relieve(slot)
             change = end if self._rehearsal is None else self._rehearsal.next_change(self._clock.now())
-            if self._late is None or not self._late.done():
+            if self._late is None or not self._late[0].done():
                 self._clock.wait_until(min(end, change), self._wake)
             if self._clock.now() >= end:
                 return
@@ -289,7 +317,7 @@ class Controller:
         nominal = self.series.planned[:, self.series.begun + slot] > 0.0
         why = ", ".join(f"{name} is down" for name in down) or "all regions are up again"
         if (capacity > 0.0).sum() < _FEWEST_UP * nominal.sum():
-            return self._projection.nearest(self._demand, capacity), NEAREST, why
+            return self._carry_on(slot, self._projection.nearest(self._demand, capacity)), NEAREST, why
         return self._fall_back(slot, why)
 
     def _relieve(self, slot: int) -> None:
@@ -309,9 +337,9 @@ class Controller:
         if table is None or np.array_equal(demand, self._demand):
             return
         self._demand = self.series.demand[:, self.series.begun + slot] = demand
-        overloaded = (demand @ table.share > (1.0 + _ROUNDING) * capacity).any()
+        overloaded = (demand @ table.share + table.work_load > (1.0 + _ROUNDING) * capacity).any()
         if overloaded:
-            routed = self._projection.near(table.share, demand, capacity)
+            routed = self._projection.beside(table.share, self._in_force, demand, capacity)
             self._publish(slot, routed, table.source, "moved to the demand that is metered")
         off = np.abs(demand - table.demand).sum() > _OFF * table.demand.sum()
         if (overloaded or off) and table.source == PLAN and self._late is None:
@@ -330,12 +358,13 @@ class Controller:
             self._version, self.periods.time(slot), self.periods.slot_seconds, fleet.gateways, fleet.regions,
             routed.share, self._demand, self._capacity(slot), self._projection.reach, source, note,
             routed.unmet if routed.unmet.any() else None,
+            tuple(routed.work), np.array(list(routed.work.values())) if routed.work else None,
         )  # fmt: skip
         if problems := table.problems():
             raise RuntimeError(f"table {table.version} is not feasible: {'; '.join(problems)}")
         self._store.save_table(table)
         self.router.publish(table)
-        self._course.turn(self._clock.now(), table.share)
+        self._course.turn(self._clock.now(), table)
 
     def _mark(self, now: np.datetime64) -> None:
         """Tell the router who is out, by what is known here; it knows by itself what was reported to it.
@@ -362,17 +391,23 @@ class Controller:
     def _close(self, slot: int) -> None:
         """Read the meters of the slots before `slot`."""
 
-        def share(slot: int) -> Array:
-            return self._course.mean(self.periods.time(slot), self.periods.time(slot + 1))
+        def span(slot: int) -> tuple[np.datetime64, np.datetime64]:
+            return self.periods.time(slot), self.periods.time(slot + 1)
 
+        def gone(slot: int) -> tuple[Array, Array]:
+            return self._course.share(*span(slot)), self.workload.load(slot)
+
+        for before in range(self.workload.settled, slot):
+            self.workload.settle(before, self._course.work(*span(before)))
         if self._rehearsal is not None:
             for before in range(self._played, slot):
-                self.desk.meter(list(self._rehearsal.meters(before, share(before))))
+                self.desk.meter(list(self._rehearsal.meters(before, *gone(before))))
             self._played = slot
-        settled = self.books.close(slot, share)
+        settled = self.books.close(slot, gone)
         self._course.forget(self.periods.time(self.books.settled))
         self._unheard += settled
-        self._certifying.ask(settled)
+        if not self.workload.known:
+            self._certifying.ask(settled)
 
     def _report(self, slot: int, source: str, note: str, planned_s: float) -> None:
         latest = self._certifying.latest

@@ -1,37 +1,54 @@
-"""By which shares requests have gone, since when: more than one table may have been in force in a slot."""
+"""By which shares requests have gone and what jobs ran, since when: more than one table may have been in
+force in a slot.
+"""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 
 import numpy as np
+
+from eglb.live.weights import WeightTable
 
 Array = np.ndarray
 
 
 class Course:
-    """Shares (J, N) in the order in which they came into force."""
+    """Tables in the order in which they came into force."""
 
     def __init__(self) -> None:
-        self._turns: deque[tuple[np.datetime64, Array]] = deque()
+        self._turns: deque[tuple[np.datetime64, WeightTable]] = deque()
 
-    def turn(self, since: np.datetime64, share: Array) -> None:
-        """Requests go by `share` from now on."""
-        self._turns.append((since.astype("datetime64[ms]"), share))
+    def turn(self, since: np.datetime64, table: WeightTable) -> None:
+        """What is done goes by `table` from now on."""
+        self._turns.append((since.astype("datetime64[ms]"), table))
 
-    def mean(self, start: np.datetime64, end: np.datetime64) -> Array:
-        """(J, N) the mean over time; before the first turn its shares count."""
-        start, end = start.astype("datetime64[ms]"), end.astype("datetime64[ms]")
-        total = np.zeros_like(self._turns[0][1])
-        times = [time for time, _ in self._turns]
-        for q, (_, share) in enumerate(self._turns):
-            since = start if q == 0 else max(times[q], start)
-            until = end if q + 1 == len(times) else min(times[q + 1], end)
-            if until > since:
-                total += share * float((until - since) / (end - start))
-        return total
+    def share(self, start: np.datetime64, end: np.datetime64) -> Array:
+        """(J, N) the mean over time of the shares; before the first turn its shares count."""
+        parts = [part * table.share for part, table in self._within(start, end)]
+        return np.asarray(sum(parts[1:], start=parts[0])) if parts else np.zeros_like(self._turns[0][1].share)
+
+    def work(self, start: np.datetime64, end: np.datetime64) -> dict[str, Array]:
+        """(N,) MW the mean over time of what each job had."""
+        mean: dict[str, Array] = {}
+        for part, table in self._within(start, end):
+            if table.work is not None:
+                for name, load in zip(table.jobs, table.work, strict=True):
+                    mean[name] = mean.get(name, 0.0) + part * load
+        return mean
 
     def forget(self, before: np.datetime64) -> None:
         """Nobody will ask about times before this."""
         while len(self._turns) > 1 and self._turns[1][0] <= before:
             self._turns.popleft()
+
+    def _within(self, start: np.datetime64, end: np.datetime64) -> Iterator[tuple[float, WeightTable]]:
+        """The part of a time that each table was in force."""
+        start, end = start.astype("datetime64[ms]"), end.astype("datetime64[ms]")
+        times = [time for time, _ in self._turns]
+        for q, (_, table) in enumerate(self._turns):
+            since = start if q == 0 else max(times[q], start)
+            until = end if q + 1 == len(times) else min(times[q + 1], end)
+            if until > since:
+                yield float((until - since) / (end - start)), table

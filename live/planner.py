@@ -47,7 +47,7 @@ class Planner:
 
     def plan(self, hour: Hour, timeline: Timeline, policy: Policy | None = None) -> Future[Array]:
         """The route (E,) of a slot, after every agent was handed its part of `timeline`; by another policy if
-        one is given.
+        one is given. Where there are jobs, what cannot wait is in it.
         """
         return self._submit(lambda: self._plan(hour, timeline, policy or self._policy))
 
@@ -95,7 +95,8 @@ class Planner:
         cuts = np.cumsum([0, *(len(host.names) for host in hosts)]).tolist()
         parts = [timeline.rows(slice(a, b)) for a, b in pairwise(cuts)]
         self._agents.transport.renew(parts)
-        return decide_with_whoever_is_there(policy, hour, self._agents.fleet)
+        route = decide_with_whoever_is_there(policy, hour, self._agents.fleet)
+        return route if hour.backlog is None else hour.backlog.commit(route)
 
     def _begin(self, slot: int) -> None:
         if self._certificate is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,11 +18,12 @@ class Routed:
     """`share` (J, N) of every gateway's requests to each region, and the MW `unmet` (J,) that no region has
     room for.
 
-    A gateway that reaches no region with capacity has no shares at all.
+    A gateway that reaches no region with capacity has no shares at all. `work` (N,) MW of each job that runs.
     """
 
     share: Array
     unmet: Array
+    work: Mapping[str, Array] = field(default_factory=dict)
 
 
 class Projection:
@@ -45,16 +47,33 @@ class Projection:
         """The feasible shares next to `share` (J, N), for `demand` (J,) and `capacity` (N,) MW; as they are
         where they are feasible.
         """
-        return self._feasible(demand[self._pair[0]] * share[self._pair], demand, capacity)
+        return self._feasible(demand[self._pair[0]] * share[self._pair], demand, capacity, capacity)
+
+    def beside(self, share: Array, work: Mapping[str, Array], demand: Array, capacity: Array) -> Routed:
+        """The feasible shares next to `share` beside the `work` of jobs; where demand finds no room, work
+        makes way.
+        """
+        if not work:
+            return self.near(share, demand, capacity)
+        load = sum(work.values(), start=np.zeros_like(capacity))
+        route = demand[self._pair[0]] * share[self._pair]
+        routed = self._feasible(route, demand, capacity, np.maximum(capacity - load, 0.0))
+        if routed.unmet.any():
+            routed = self.near(share, demand, capacity)
+        room = np.maximum(capacity - (demand - routed.unmet) @ routed.share, 0.0)
+        part = np.minimum(np.divide(room, load, out=np.ones_like(load), where=load > room), 1.0)
+        kept = {name: each * part for name, each in work.items()}
+        return Routed(routed.share, routed.unmet, {name: each for name, each in kept.items() if each.any()})
 
     def nearest(self, demand: Array, capacity: Array) -> Routed:
         """Every gateway to its nearest regions, as far as they have room."""
         market = self._market.over(demand[None])
-        return self._feasible(nearest_first(market, self._distance, capacity), demand, capacity)
+        return self._feasible(nearest_first(market, self._distance, capacity), demand, capacity, capacity)
 
-    def _feasible(self, route: Array, demand: Array, capacity: Array) -> Routed:
+    def _feasible(self, route: Array, demand: Array, capacity: Array, room: Array) -> Routed:
+        """With loads of at most `room`; `capacity` says who is up."""
         market = self._market.over(demand[None])
-        repaired, unmet = market.repair(route[None], np.array(capacity[None], order="C"))
+        repaired, unmet = market.repair(route[None], np.array(room[None], order="C"))
         flow = np.zeros(self.reach.shape)
         flow[self._pair] = repaired[0]
         share = np.where(capacity > 0.0, flow, 0.0)

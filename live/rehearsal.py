@@ -140,11 +140,13 @@ class Rehearsal:
             for gateway, mw in zip(fleet.gateways, asked, strict=True)
         ]
 
-    def meters(self, slot: int, share: Array) -> Iterator[dict[str, Any]]:
-        """What gateways and regions report of a slot in which requests went by `share` (J, N)."""
+    def meters(self, slot: int, share: Array, work: Array) -> Iterator[dict[str, Any]]:
+        """What gateways and regions report of a slot in which requests went by `share` (J, N), and jobs had
+        `work` (N,) MW.
+        """
         fleet = self.scenario
         demand, at = fleet.demand[:, slot], fleet.times[slot]
-        load = demand @ share
+        load = demand @ share + work
         for j, gateway in enumerate(fleet.gateways):
             yield {"slot": at, "gateway": gateway, "demand_mw": demand[j]}
         for i, region in enumerate(fleet.regions):

@@ -181,12 +181,11 @@ class Series:
         """Demand (T, G) of the gateways as they were merged, as known in slot `now`, or with `asked` (J,) MW
         in that one.
         """
-        fleet, group = self.parts.scenario, self.parts.pairs.group
-        first = np.unique(group, return_index=True)[1]
-        merged = np.zeros((now + 1, len(first)))
-        np.add.at(merged.T, group, self.demand[:, : now + 1])
+        fleet = self.parts.scenario
+        first = np.unique(self.parts.pairs.group, return_index=True)[1]
+        merged = np.ascontiguousarray(self.merged(self.demand[:, : now + 1]).T)
         if asked is not None:
-            merged[now] = np.bincount(group, asked, len(first))
+            merged[now] = self.merged(asked)
         return DemandSeries(
             demand=merged,
             gateways=tuple(fleet.gateways[j] for j in first),
@@ -216,11 +215,20 @@ class Series:
         per_mw = fleet.slot_hours if fleet.footprints[q].per == "it" else self._pue_hours[row]
         return float(intensity[row, q] / per_mw)
 
+    def merged(self, values: Array) -> Array:
+        """(J', ...) sums over the gateways that were merged of values (J, ...)."""
+        group = self.parts.pairs.group
+        total = np.zeros((self.parts.market.gateways, *values.shape[1:]))
+        np.add.at(total, group, values)
+        return total
+
     def share_of(self, route: Array) -> Array:
-        """(J, N) of every gateway's requests, from a route (E,) of the gateways as they were merged."""
+        """(J, N) of every gateway's requests, from a route (E,) of the gateways as they were merged, those of
+        jobs after them.
+        """
         market, group = self.parts.market, self.parts.pairs.group
         flow = np.zeros((market.gateways, market.regions))
-        flow[market.edge_gateway, market.edge_region] = np.maximum(route, 0.0)
+        flow[market.edge_gateway, market.edge_region] = np.maximum(route[: len(market.edge_gateway)], 0.0)
         total = flow.sum(1, keepdims=True)
         return np.asarray(np.divide(flow, total, out=np.zeros_like(flow), where=total > 0.0)[group])
 

@@ -18,6 +18,7 @@ from eglb.live.briefing import Briefing
 from eglb.live.clock import Clock
 from eglb.live.controller import Controller
 from eglb.live.desk import Desk
+from eglb.live.job_store import Job
 from eglb.live.known import Forecasts, Outlooks, Served
 from eglb.live.monitor import Thresholds
 from eglb.live.periods import Periods
@@ -28,11 +29,13 @@ from eglb.live.router import Router
 from eglb.live.series import Series
 from eglb.live.signals import open_signals
 from eglb.live.store import NOTE, Store
+from eglb.live.workload import Workload, jobs_of
 from eglb.sims.audit import energy_cost, footprint_totals, plan_objective
 from eglb.sims.forecasts import Forecast, parse_forecast
 from eglb.sims.launching import launch, place_problems
 from eglb.sims.partition import Partition, partition
 from eglb.sims.problems import InputError
+from eglb.sims.replay import declared_demand
 from eglb.sims.scenario import Scenario
 from eglb.sims.simulation import parse_policy
 from eglb.sims.solution import plain
@@ -125,6 +128,8 @@ class Service:
             "seconds_plan": {"median": float(np.median(planned)), "max": float(planned.max())},
             "running_gap": self.controller.total_gap,
         }
+        if self.controller.workload.known:
+            found["jobs"] = self.controller.workload.summary()
         if self.rehearsal is not None:
             found |= self._audit(self.rehearsal.scenario)
         return plain(found)
@@ -186,6 +191,10 @@ def open_service(
     if problems:
         raise InputError(problems)
     policy = parse_policy(wanted.policy)
+    if scenario.jobs is not None and not policy.plans_work:
+        raise InputError(
+            f"{scenario.name} has jobs, and policy {wanted.policy} does not decide when they run"
+        )
     signals_forecast = parse_forecast(wanted.forecast)
     demand_forecast = parse_forecast(wanted.demand_forecast)
     if not wanted.recorded and any(
@@ -193,7 +202,8 @@ def open_service(
     ):
         raise InputError("this forecast reads what was recorded: it is for rehearsals")
     clock, periods, resumed = _time(scenario, wanted, store)
-    recorded, before = _recorded(scenario, history, periods, wanted.recorded)
+    plain_fleet = replace(scenario, jobs=None)
+    recorded, before = _recorded(plain_fleet, history, periods, wanted.recorded)
     joined = recorded if before is None else recorded.after(before)
     fleet = replace(recorded.window(0, 1), times=np.array([periods.first]))
     parts = partition(fleet, merge=not policy.needs_distance)
@@ -202,6 +212,10 @@ def open_service(
     projection = Projection(alone.market, alone.pair_values(fleet.rtt_ms()))
     series = Series.after(before, parts, planned)
     series.reserve(series.begun + periods.of(0)[1] + 1)
+    declared = _declared(joined if wanted.recorded else plain_fleet, series)
+    workload = Workload(series, periods, store, (1.0 + wanted.headroom) * declared, plans=policy.plans_work)
+    if not resumed:
+        workload.submit(_jobs(scenario, periods, wanted.recorded))
     books = Bookkeeper(
         series, periods, store, projection, wanted.patience, wanted.thresholds, wanted.keep_days
     )
@@ -238,7 +252,7 @@ def open_service(
         opened.callback(planner.close, _LEFT_S)
         controller = Controller(
             books, desk, clock, planner, signals, projection,
-            Briefing(books, forecasts, parts.pair_values(fleet.rtt_ms())),
+            Briefing(books, forecasts, parts.pair_values(fleet.rtt_ms())), workload,
             deadline=wanted.solve_deadline,
             headroom=wanted.headroom,
             rehearsal=rehearsal,
@@ -312,14 +326,20 @@ def _recorded(
         first = replace(scenario.window(0, 1), times=np.array([periods.first]))
         return first, _as_if_before(scenario, periods, kept)
     assert periods.slots is not None
-    index = round(float((periods.first - scenario.times[0]) / np.timedelta64(1, "s")) / periods.slot_seconds)
+    index = _index(scenario, periods)
     served = scenario.window(index, periods.slots)
     before = scenario.window(0, index) if index else None
     if history is not None:
+        history = replace(history, jobs=None)
         before = history if before is None else before.after(history)
     if before is not None and before.slots > kept:
         before = before.window(before.slots - kept, kept)
     return served, before
+
+
+def _index(scenario: Scenario, periods: Periods) -> int:
+    """The slot of `scenario` that is the first that is served."""
+    return round(float((periods.first - scenario.times[0]) / np.timedelta64(1, "s")) / periods.slot_seconds)
 
 
 def _as_if_before(scenario: Scenario, periods: Periods, slots: int) -> Scenario:
@@ -345,6 +365,22 @@ def _as_if_before(scenario: Scenario, periods: Periods, slots: int) -> Scenario:
         price=series(scenario.price),
         footprints=tuple(kind.over_time(series) for kind in scenario.footprints),
     )
+
+
+def _jobs(scenario: Scenario, periods: Periods, recorded: bool) -> list[Job]:
+    """The jobs of the slots that are served, where they are recorded, else all that are still to come."""
+    if recorded:
+        assert periods.slots is not None
+        return jobs_of(scenario.window(_index(scenario, periods), periods.slots))
+    return [job for job in jobs_of(scenario) if job.release >= periods.first]
+
+
+def _declared(scenario: Scenario, series: Series) -> Array:
+    """(D, J') MW that gateways ask for at most in the slots of a day, from the first of the series on."""
+    declared = declared_demand(partition(scenario, merge=series.parts.merged))
+    passed = series.time(0) - scenario.times[0].astype("datetime64[s]")
+    slots = round(float(passed / np.timedelta64(1, "h")) / scenario.slot_hours)
+    return np.roll(declared, -slots, axis=0)
 
 
 def _outlooks(joined: Scenario, parts: Partition, signals: Forecast, demand: Forecast) -> Outlooks:

@@ -72,12 +72,9 @@ def timelines(
 
 
 def declared_demand(parts: Partition) -> Array:
-    """(T, J) MW that the market's gateways declare to ask for at most: by hour of the day, the most that they
-    ask for at that hour on any day.
+    """(D, J) MW that the market's gateways declare to ask for at most, in the D slots of a day: the most that
+    they ask for at that hour on any day.
     """
     demand = parts.market.fixed_demand
-    declared = np.empty_like(demand)
     hour = np.arange(len(demand)) % max(1, round(24.0 / parts.scenario.slot_hours))
-    for each in np.unique(hour):
-        declared[hour == each] = demand[hour == each].max(0)
-    return declared
+    return np.array([demand[hour == each].max(0) for each in np.unique(hour)])

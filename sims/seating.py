@@ -86,7 +86,7 @@ def seat_jobs(
     first, last = jobs.slots(scenario.times, scenario.slot_hours)
     start = np.searchsorted(jobs.pair_job, np.arange(len(jobs) + 1))
     gain = jobs.pair_gain
-    ways = [_ways(jobs.pair_region[a:b], gain[a:b]) for a, b in pairwise(start)]
+    ways = [ways_of(jobs.pair_region[a:b], gain[a:b]) for a, b in pairwise(start)]
     seen: dict[tuple[object, ...], int] = {}
     member = np.empty(len(jobs), np.int64)
     for m in range(len(jobs)):
@@ -102,7 +102,7 @@ def seat_jobs(
         return np.bincount(member, weights=values, minlength=len(chosen))
 
     most = added(jobs.max_mw)
-    columns = _Columns(first_column)
+    columns = Columns(first_column)
     edge_column: list[int] = []
     edge_region: list[int] = []
     way_start, way_column, way_gain = [0], np.zeros(0, np.int64), np.zeros(0)
@@ -148,12 +148,13 @@ Ways = tuple[tuple[float, tuple[int, ...]], ...]
 """The gains of a job, ascending, and the regions with that gain."""
 
 
-def _ways(regions: Array, gain: Array) -> Ways:
+def ways_of(regions: Array, gain: Array) -> Ways:
+    """The ways of a job that takes `gain` in each of its `regions`."""
     return tuple((float(g), tuple(regions[gain == g].tolist())) for g in np.unique(gain))
 
 
-class _Columns:
-    """Columns taken so far: their regions, and from which slot on one is free again."""
+class Columns:
+    """Columns taken so far, from `first` on: their regions, and from which slot on one is free again."""
 
     def __init__(self, first: int) -> None:
         self.regions: list[tuple[int, ...]] = []

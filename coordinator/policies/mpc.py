@@ -70,7 +70,9 @@ class PredictiveControl(Policy):
         route = market.spread()
         known = np.array([s in self._plan for s in slot.tolist()])
         for q in np.flatnonzero(known):
-            route[q] = self._plan[int(slot[q])]
+            planned = self._plan[int(slot[q])]
+            route[q] = 0.0
+            route[q, : len(planned)] = planned  # jobs that came since have further pairs
         return WarmStart(
             route=route,
             demand_price=np.zeros_like(market.demand),

@@ -203,8 +203,6 @@ def serve_command(
     from eglb.sims.problems import InputError
 
     fleet = options.load_weighted(scenario, data, seed, weights)
-    if fleet.jobs is not None:
-        raise InputError(f"{fleet.name} has jobs: serve does not plan jobs yet")
     if link is None:
         from eglb.cli.serve_front import Addresses, answer
 
