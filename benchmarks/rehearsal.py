@@ -1,11 +1,12 @@
 """Two weeks of service in six minutes: is a request lost, is a table infeasible, and what does it cost?
 
-    EGLB_DATA=FOLDER python benchmarks/rehearsal.py [--slots 336] [--ray-slots 72] [--out FOLDER]
+    EGLB_DATA=FOLDER python benchmarks/rehearsal.py [--slots 336] [--ray-slots 72] [--jobs-slots 336] [--out FOLDER]
 
 `eglb serve world16@2023-07-01/14d --speed 3600`, rehearsed while three regions fail one after the other, the
 carbon signal of one does not answer, footprints of another are estimated 1.5 times too high, and the
 coordinator is killed (SIGKILL) twice. A second, shorter run is on Ray, with an actor for each core; there a
-killed coordinator takes its Ray with it. One client asks `GET /v1/route` all the time, another waits for new
+killed coordinator takes its Ray with it. A third has a fifth of the energy as jobs that may wait a day, and
+the same goes wrong; what was done of them is counted again from the store. One client asks `GET /v1/route` all the time, another waits for new
 weights. Every table in the store is checked again from the scenario's own series; the objective is of the
 recorded series and the metered loads, beside `simulate` of the same slots, where nothing fails and demand is
 known. The time until a table is from the start of its slot until a client has it. Then the estimator that is
@@ -42,6 +43,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 
 import eglb
+from eglb.live.job_store import STATES, JobStore
 from eglb.live.rehearsal import Rehearsal
 from eglb.live.service import Wanted, open_service
 from eglb.live.store import NOTE, Store
@@ -210,6 +212,7 @@ def rehearse(name: str, slots: int, address: str, folder: Path) -> dict[str, Any
         "slots_metered": found["slots_metered"],
         "objective": round(found["objective"], 2),
         "over_simulate_percent": round(100.0 * (found["objective"] / expected - 1.0), 3),
+        **({} if fleet.jobs is None else work_done(fleet, store)),
     }
     store.close()
     return row
@@ -274,8 +277,10 @@ def problems(table: WeightTable, fleet: Scenario) -> list[str]:
     capacity = fleet.capacity[:, slot]
     up = table.capacity > 0.0
     unmet = np.zeros(len(fleet.gateways)) if table.unmet is None else table.unmet
-    load = ((table.demand - unmet)[:, None] * table.share).sum(0)
+    work = np.zeros((1, len(capacity))) if table.work is None else table.work
+    load = ((table.demand - unmet)[:, None] * table.share).sum(0) + work.sum(0)
     found = {
+        "negative work": not (work >= 0.0).all(),
         "negative": not (table.share >= 0.0).all(),
         "sums": not np.allclose(table.share.sum(1), (reach & up).any(1), atol=1e-9),
         "out of reach": bool(table.share[~reach].any()),
@@ -285,6 +290,36 @@ def problems(table: WeightTable, fleet: Scenario) -> list[str]:
         "unmet though there is room": bool(unmet.sum() > 1e-6 and (capacity * up - load).min() > 1e-3),
     }
     return [name for name, wrong in found.items() if wrong]
+
+
+def work_done(fleet: Scenario, store: Store) -> dict[str, Any]:
+    """What has become of the jobs, by the scenario and by what is told of every slot."""
+    jobs = fleet.jobs
+    assert jobs is not None
+    states = {job.name: job.state for job in JobStore(store).jobs()}
+    first, last = jobs.slots(fleet.times, fleet.slot_hours)
+    index = {name: m for m, name in enumerate(jobs.names)}
+    gain = {
+        (int(m), fleet.regions[i]): each
+        for m, i, each in zip(jobs.pair_job, jobs.pair_region, jobs.pair_gain, strict=True)
+    }
+    power = np.zeros((len(jobs), fleet.slots))
+    for each in JobStore(store).work(fleet.times[0], fleet.times[-1] + np.timedelta64(1, "h")):
+        m = index[each.job]
+        slot = int((each.slot - fleet.times[0]) / np.timedelta64(1, "h"))
+        power[m, slot] += each.mw / gain[m, each.region]
+    slot = np.arange(fleet.slots)
+    window = (slot >= first[:, None]) & (slot < last[:, None])
+    done = (power * window).sum(1) * fleet.slot_hours
+    kept = np.array([states[name] not in ("refused", "submitted") for name in jobs.names])
+    return {
+        "jobs": len(jobs),
+        **{f"jobs_{state}": sum(each == state for each in states.values()) for state in STATES},
+        "work_mwh": round(float(done.sum()), 3),
+        "work_mwh_not_done_in_time": round(float((jobs.energy_mwh - done)[kept].sum()), 6),
+        "work_out_of_window_mwh": round(float((power * ~window).sum()) * fleet.slot_hours, 6),
+        "power_over_most_mw": round(float((power - jobs.max_mw[:, None]).max()), 6),
+    }
 
 
 def _by_slot(
@@ -352,8 +387,8 @@ def estimators(name: str, slots: int, folder: Path) -> Iterator[dict[str, Any]]:
     (folder / "off.toml").write_text(toml([wrong(fleet, 0)]))
     metered = Rehearsal.meters
 
-    def loads_alone(self: Rehearsal, slot: int, share: np.ndarray) -> Iterator[dict[str, Any]]:
-        for each in metered(self, slot, share):
+    def loads_alone(self: Rehearsal, slot: int, *gone: np.ndarray) -> Iterator[dict[str, Any]]:
+        for each in metered(self, slot, *gone):
             yield {key: value for key, value in each.items() if key != "footprints"}
 
     right = math.nan
@@ -422,7 +457,7 @@ def plain_table(rows: list[dict[str, Any]]) -> str:
 def table_of(rows: list[dict[str, Any]]) -> str:
     """Figures down, runs across."""
     lines = []
-    for key in rows[0]:
+    for key in dict.fromkeys(key for row in rows for key in row):
         cells = [
             f"{row[key]:,}" if isinstance(row.get(key), (int, float)) else str(row.get(key, "-"))
             for row in rows
@@ -460,16 +495,21 @@ def main() -> None:
     parser.add_argument("--fleet", default="world16@2023-07-01/14d")
     parser.add_argument("--slots", type=int, default=336)
     parser.add_argument("--ray-slots", type=int, default=72, help="of a second run, on Ray; 0 for none")
+    parser.add_argument("--jobs-slots", type=int, default=336, help="of a third one, with jobs; 0 for none")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--smoke", action="store_true")
     given = parser.parse_args()
     if given.smoke:
-        given.fleet, given.slots, given.ray_slots = "world10", 10, 0
+        given.fleet, given.slots, given.ray_slots, given.jobs_slots = "world10", 10, 0, 12
     runs = []
-    for address, slots in (("inprocess", given.slots), ("local", given.ray_slots)):
+    for name, address, slots in (
+        (given.fleet, "inprocess", given.slots),
+        (given.fleet, "local", given.ray_slots),
+        (f"{given.fleet},jobs=0.2:{6 if given.smoke else 24}", "inprocess", given.jobs_slots),
+    ):
         if slots:
             with tempfile.TemporaryDirectory() as folder:
-                runs.append(rehearse(given.fleet, slots, address, Path(folder)))
+                runs.append(rehearse(name, slots, address, Path(folder)))
             for key, value in runs[-1].items():
                 print(f"{key.replace('_', ' ')}: {value}", flush=True)
     loops, over = [], []

@@ -100,8 +100,9 @@ class Backlog:
         N), and what is admitted; admit what is released, or refuse it.
         """
         self._keep_promise(demand, ceiling)
+        self._unmet = 0.0
         if self._lacks(self.left, self._route, 0).any() and (work := self.work()) is not None:
-            self._market.over(self._demand, work).complete(self._route, self._ceiling)
+            self._unmet = float(self._market.over(self._demand, work).complete(self._route, self._ceiling).sum())
         for m in self._released():
             self._admit(int(m))
 
@@ -176,12 +177,13 @@ class Backlog:
         return np.flatnonzero((self.jobs.first == self._slot) & ~self.admitted & ~self.refused)
 
     def _admit(self, job: int) -> None:
-        """Admit a job if the commitment can be completed by its work."""
+        """Admit a job if the commitment can be completed by its work; what was short before may stay so."""
         left = self.left.copy()
         left[job] = self.jobs.energy[job]
         work, route = self._work(self._slot, left), self._route.copy()
         assert work is not None
-        if self._market.over(self._demand, work).complete(route, self._ceiling).any():
+        unmet = float(self._market.over(self._demand, work).complete(route, self._ceiling).sum())
+        if unmet > self._unmet + ROUNDING * self.jobs.energy[job]:
             self.refused[job] = True
         else:
             self.admitted[job], self.left, self._route = True, left, route

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from eglb.sims.problems import InputError
@@ -105,17 +106,19 @@ def load_history(
     name: str, slots: int, *, data: Path | None = None, seed: int | None = None
 ) -> Scenario | None:
     """The slots right before a built-in scenario, where there are measured ones: up to `slots`, else None;
-    without jobs.
+    without jobs, but also without the part of demand that is jobs in the scenario.
     """
+    mix = None
     if ",jobs=" in name:
         from eglb.sims.job_mix import split_name
 
-        name = split_name(name)[0]
+        name, mix = split_name(name)
     if (world := _measured(name)) is None:
         return None
     from eglb.sims.worlds.fleet import preceding
 
-    return preceding(world, name, slots, data_directory(data), seed=seed)
+    before = preceding(world, name, slots, data_directory(data), seed=seed)
+    return before if before is None or mix is None else replace(before, demand=before.demand * (1.0 - mix[0]))
 
 
 def _measured(name: str) -> World | None:
