@@ -1,17 +1,19 @@
 """Two weeks of service in six minutes: is a request lost, is a table infeasible, and what does it cost?
 
-    EGLB_DATA=FOLDER python benchmarks/rehearsal.py [--slots 336] [--ray-slots 72] [--jobs-slots 336] [--out FOLDER]
+    EGLB_DATA=FOLDER python benchmarks/rehearsal.py [--slots 336] [--ray-slots 72] [--jobs-slots 120] \
+        [--out FOLDER]
 
 `eglb serve world16@2023-07-01/14d --speed 3600`, rehearsed while three regions fail one after the other, the
 carbon signal of one does not answer, footprints of another are estimated 1.5 times too high, and the
 coordinator is killed (SIGKILL) twice. A second, shorter run is on Ray, with an actor for each core; there a
-killed coordinator takes its Ray with it. A third has a fifth of the energy as jobs that may wait a day, and
-the same goes wrong; what was done of them is counted again from the store. One client asks `GET /v1/route` all the time, another waits for new
-weights. Every table in the store is checked again from the scenario's own series; the objective is of the
-recorded series and the metered loads, beside `simulate` of the same slots, where nothing fails and demand is
-known. The time until a table is from the start of its slot until a client has it. Then the estimator that is
-off, with meters that tell footprints and with meters that tell loads alone; and days 4 to 7 of world10, with
-demand of the slot that runs posted or not, and headroom. `--smoke`: seconds long, world10.
+killed coordinator takes its Ray with it. In a third, with slots of three seconds, a fifth of the energy are
+jobs that may wait a day; what was done of them is counted again from the store. One client asks
+`GET /v1/route` all the time, another waits for new weights. Every table in the store is checked again from
+the scenario's own series; the objective is of the recorded series and the metered loads, beside `simulate` of
+the same slots, where nothing fails and demand is known. The time until a table is from the start of its slot
+until a client has it. Then the estimator that is off, with meters that tell footprints and with meters that
+tell loads alone; and days 4 to 7 of world10, with demand of the slot that runs posted or not, and headroom.
+`--smoke`: seconds long, world10.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ from eglb.sims.catalog import load_history
 from eglb.sims.scenario import Scenario
 from eglb.sims.simulation import simulate
 
-SPEED = 3600.0
+SPEED, SPEED_WITH_JOBS = 3600.0, 1200.0
 HISTORY_SLOTS = 28 * 24
 KILLS = (0.06, 0.6)
 """Parts of the slots after which the coordinator is killed."""
@@ -173,12 +175,12 @@ def memory_mb(pid: int) -> float:
     return next(resident, math.nan)  # it has just ended
 
 
-def rehearse(name: str, slots: int, address: str, folder: Path) -> dict[str, Any]:
+def rehearse(name: str, slots: int, address: str, folder: Path, speed: float = SPEED) -> dict[str, Any]:
     """One row: a service that runs to its end."""
     fleet = eglb.load(name).window(0, slots)
     (folder / "events.toml").write_text(toml(events(fleet, slots)))
     books = folder / "books.db"
-    command = [sys.executable, "-m", "eglb", "serve", name, "--slots", str(slots), "--speed", f"{SPEED:g}"]
+    command = [sys.executable, "-m", "eglb", "serve", name, "--slots", str(slots), "--speed", f"{speed:g}"]
     command += ["--address", address, "--listen", "127.0.0.1:0", "--store", str(books), "--json"]
     command += ["--rehearse", str(folder / "events.toml")]
     if address == "local":
@@ -203,10 +205,11 @@ def rehearse(name: str, slots: int, address: str, folder: Path) -> dict[str, Any
         "fleet": name,
         "address": address,
         "slots": slots,
+        "speed": speed,
         **row,
         "tables": len(tables),
         "infeasible_tables": sum(bool(problems(table, fleet)) for table in tables),
-        **_by_slot(tables, came, killed, fleet, store),
+        **_by_slot(tables, came, killed, fleet, store, speed),
         **_shares(tables, sent),
         **overload(fleet, store),
         "slots_metered": found["slots_metered"],
@@ -315,6 +318,7 @@ def work_done(fleet: Scenario, store: Store) -> dict[str, Any]:
     return {
         "jobs": len(jobs),
         **{f"jobs_{state}": sum(each == state for each in states.values()) for state in STATES},
+        "jobs_late_s_worst": round(3600.0 * float(((jobs.energy_mwh - done) / jobs.max_mw)[kept].max()), 3),
         "work_mwh": round(float(done.sum()), 3),
         "work_mwh_not_done_in_time": round(float((jobs.energy_mwh - done)[kept].sum()), 6),
         "work_out_of_window_mwh": round(float((power * ~window).sum()) * fleet.slot_hours, 6),
@@ -323,7 +327,12 @@ def work_done(fleet: Scenario, store: Store) -> dict[str, Any]:
 
 
 def _by_slot(
-    tables: list[WeightTable], came: dict[int, float], killed: list[float], fleet: Scenario, store: Store
+    tables: list[WeightTable],
+    came: dict[int, float],
+    killed: list[float],
+    fleet: Scenario,
+    store: Store,
+    speed: float,
 ) -> dict[str, Any]:
     """Where the first table of every slot came from, and when."""
     told = json.loads(store.note(NOTE) or "")
@@ -335,9 +344,9 @@ def _by_slot(
     calm, all_s = [], []
     for slot, table in firsts.items():
         if table.version in came:
-            began = origin + float((table.start - start) / np.timedelta64(1, "ms")) / 1e3 / SPEED
+            began = origin + float((table.start - start) / np.timedelta64(1, "ms")) / 1e3 / speed
             all_s.append(came[table.version] - began)
-            if not any(at <= slot <= at + 10 for at in killed):
+            if not any(at <= slot <= at + 10.0 * speed / SPEED for at in killed):
                 calm.append(all_s[-1])
     return {
         "slots_by_plan": sources["plan"],
@@ -495,21 +504,22 @@ def main() -> None:
     parser.add_argument("--fleet", default="world16@2023-07-01/14d")
     parser.add_argument("--slots", type=int, default=336)
     parser.add_argument("--ray-slots", type=int, default=72, help="of a second run, on Ray; 0 for none")
-    parser.add_argument("--jobs-slots", type=int, default=336, help="of a third one, with jobs; 0 for none")
+    parser.add_argument("--jobs-slots", type=int, default=120, help="of a third one, with jobs; 0 for none")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--smoke", action="store_true")
     given = parser.parse_args()
     if given.smoke:
         given.fleet, given.slots, given.ray_slots, given.jobs_slots = "world10", 10, 0, 12
     runs = []
-    for name, address, slots in (
-        (given.fleet, "inprocess", given.slots),
-        (given.fleet, "local", given.ray_slots),
-        (f"{given.fleet},jobs=0.2:{6 if given.smoke else 24}", "inprocess", given.jobs_slots),
+    mixed = f"{given.fleet},jobs=0.2:{6 if given.smoke else 24}"
+    for name, address, slots, speed in (
+        (given.fleet, "inprocess", given.slots, SPEED),
+        (given.fleet, "local", given.ray_slots, SPEED),
+        (mixed, "inprocess", given.jobs_slots, SPEED_WITH_JOBS),
     ):
         if slots:
             with tempfile.TemporaryDirectory() as folder:
-                runs.append(rehearse(name, slots, address, Path(folder)))
+                runs.append(rehearse(name, slots, address, Path(folder), speed))
             for key, value in runs[-1].items():
                 print(f"{key.replace('_', ' ')}: {value}", flush=True)
     loops, over = [], []

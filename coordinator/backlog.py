@@ -45,10 +45,10 @@ class Backlog:
     market : its `work` is over the slots of the whole run, no two jobs merged. promised : (D, J) MW that the
         gateways may ask for at most, in slot t that of row t mod D.
     load : (T, C) MW in the columns of jobs as they have been run, to be gone on with; all slots of the market
-        by default.
+        by default. lead : jobs are admitted or refused so many slots before their first.
     """
 
-    def __init__(self, market: Market, promised: Array, load: Array | None = None) -> None:
+    def __init__(self, market: Market, promised: Array, load: Array | None = None, lead: int = 0) -> None:
         assert market.work is not None
         self.jobs: Work = market.work
         count = len(self.jobs.first)
@@ -59,7 +59,7 @@ class Backlog:
         """(M,) MW-slots of work that was not done by its deadline: none if promises are kept."""
         self.forced = 0
         """Slots in which more had to run than the policy wanted."""
-        self._market, self._promised = market, promised
+        self._market, self._promised, self._lead = market, promised, lead
         self._first = int(self.jobs.first.min()) if count else 0
         self._owner = self._shifted(self._first).owner(
             int(self.jobs.last.max(initial=self._first)) - self._first, market.gateways
@@ -80,6 +80,13 @@ class Backlog:
             return
         (quantity,) = yield Broadcast((hour.look(hour.now + np.arange(slots)),), opening=True)
         self.promise(hour.demand.at(hour.now, hour.present), np.array(quantity.quantity.T, order="C"))
+
+    @property
+    def commitment(self) -> Array:
+        """(S, E) after `commit`: a route from the next slot on that does all that is left, beside what is
+        promised.
+        """
+        return self._route
 
     def resume(self, job: int, left: float) -> None:
         """A job was admitted before, and `left` MW-slots of it are to do."""
@@ -102,7 +109,9 @@ class Backlog:
         self._keep_promise(demand, ceiling)
         self._unmet = 0.0
         if self._lacks(self.left, self._route, 0).any() and (work := self.work()) is not None:
-            self._unmet = float(self._market.over(self._demand, work).complete(self._route, self._ceiling).sum())
+            self._unmet = float(
+                self._market.over(self._demand, work).complete(self._route, self._ceiling).sum()
+            )
         for m in self._released():
             self._admit(int(m))
 
@@ -174,7 +183,8 @@ class Backlog:
 
     def _released(self) -> Array:
         """Jobs that are to be admitted or refused in the present slot."""
-        return np.flatnonzero((self.jobs.first == self._slot) & ~self.admitted & ~self.refused)
+        due = self.jobs.first <= self._slot + self._lead
+        return np.flatnonzero(due & ~self.admitted & ~self.refused)
 
     def _admit(self, job: int) -> None:
         """Admit a job if the commitment can be completed by its work; what was short before may stay so."""

@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -125,6 +127,8 @@ class Controller:
         """
         with self.router.watched(self._wake.set), self.desk.watched(self._wake.set):
             slot = self.resume()
+            if self.router.table is None:
+                self.workload.listen(slot - 1)  # of what was there before the first slot
             while not self._stop.is_set() and slot < (self.periods.slots or slot + 1):
                 self._serve(slot)
                 self._wait_out(slot)
@@ -248,10 +252,8 @@ class Controller:
             return self._fall_back(slot, "")
         route = future.result()
         share = self.series.share_of(route)
-        work = {} if task is None else self.workload.taken(task, route)
-        routed = self._projection.beside(share, work, self._demand, self._capacity(slot))
         self._last_share = share
-        return routed, PLAN, ""
+        return self._with_jobs(slot, share, task, route), PLAN, ""
 
     def _fall_back(self, slot: int, why: str) -> tuple[Routed, str, str]:
         capacity = self._capacity(slot)
@@ -270,14 +272,37 @@ class Controller:
             return routed
         room = np.maximum(capacity - met @ routed.share, 0.0)
         route = task.carry_on(self.series.merged(met[:, None] * routed.share), self._in_force, room)
-        work = self.workload.taken(task, route)
-        return self._projection.beside(routed.share, work, self._demand, capacity)
+        return self._with_jobs(slot, routed.share, task, route)
+
+    def _with_jobs(self, slot: int, share: Array, task: Task | None, route: Array) -> Routed:
+        """Requests by `share`, beside what a `route` (E,) that was decided for a task does of jobs."""
+        demand, capacity = self._demand, self._capacity(slot)
+        if task is None:
+            return self._projection.near(share, demand, capacity)
+        routed = self._projection.beside(share, self.workload.taken(task, route), demand, capacity)
+        return replace(routed, ahead=task.ahead())
 
     @property
     def _in_force(self) -> WorkInForce:
         """(N,) MW that each job has by the table in force."""
         table = self.router.table
-        return {} if table is None or table.work is None else dict(zip(table.jobs, table.work, strict=True))
+        if table is None:
+            return {}
+        return dict(zip(table.jobs, table.work_in(self._clock.now()), strict=True))
+
+    @property
+    def _committed(self) -> list[tuple[int, str, int, float]]:
+        """What the table in force says of the slots after its own."""
+        table = self.router.table
+        rows = [] if table is None or table.ahead is None else table.ahead.tolist()
+        return [(int(slot), table.jobs[int(job)], int(i), mw) for slot, job, i, mw in rows]
+
+    def _hear_of_jobs(self, slot: int) -> None:
+        """Admit jobs that were submitted in the course of a slot."""
+        table = self.router.table
+        if table is not None and self.workload.listen(slot):
+            unmet = np.zeros_like(self._demand) if table.unmet is None else table.unmet
+            self._publish(slot, self._carry_on(slot, Routed(table.share, unmet)), table.source, table.note)
 
     def _await(self, future: Future[Array], allowed_s: float) -> bool:
         """Wait for a decision; whether it came in time. Meanwhile requests are kept off regions that fail."""
@@ -304,6 +329,7 @@ class Controller:
                 mine = self.router.down()
                 self._publish(slot, *self._moved(slot))
             self._relieve(slot)
+            self._hear_of_jobs(slot)
             change = end if self._rehearsal is None else self._rehearsal.next_change(self._clock.now())
             if self._late is None or not self._late[0].done():
                 self._clock.wait_until(min(end, change), self._wake)
@@ -340,6 +366,7 @@ class Controller:
         overloaded = (demand @ table.share + table.work_load > (1.0 + _ROUNDING) * capacity).any()
         if overloaded:
             routed = self._projection.beside(table.share, self._in_force, demand, capacity)
+            routed = replace(routed, ahead=self._committed)
             self._publish(slot, routed, table.source, "moved to the demand that is metered")
         off = np.abs(demand - table.demand).sum() > _OFF * table.demand.sum()
         if (overloaded or off) and table.source == PLAN and self._late is None:
@@ -358,7 +385,7 @@ class Controller:
             self._version, self.periods.time(slot), self.periods.slot_seconds, fleet.gateways, fleet.regions,
             routed.share, self._demand, self._capacity(slot), self._projection.reach, source, note,
             routed.unmet if routed.unmet.any() else None,
-            tuple(routed.work), np.array(list(routed.work.values())) if routed.work else None,
+            **_job_columns(routed, len(fleet.regions)),
         )  # fmt: skip
         if problems := table.problems():
             raise RuntimeError(f"table {table.version} is not feasible: {'; '.join(problems)}")
@@ -440,3 +467,16 @@ class Controller:
             signals=signals,
             regions=prices_shown(self.series, slot),
         )
+
+
+def _job_columns(routed: Routed, regions: int) -> dict[str, Any]:
+    """What a table says of jobs."""
+    names = tuple(dict.fromkeys([*routed.work, *(name for _, name, _, _ in routed.ahead)]))
+    if not names:
+        return {}
+    row = {name: m for m, name in enumerate(names)}
+    work = np.zeros((len(names), regions))
+    for name, load in routed.work.items():
+        work[row[name]] = load
+    ahead = [(slot, row[name], i, mw) for slot, name, i, mw in routed.ahead]
+    return {"jobs": names, "work": work, "ahead": np.array(ahead, float).reshape(-1, 4)}

@@ -30,12 +30,11 @@ class Course:
         return np.asarray(sum(parts[1:], start=parts[0])) if parts else np.zeros_like(self._turns[0][1].share)
 
     def work(self, start: np.datetime64, end: np.datetime64) -> dict[str, Array]:
-        """(N,) MW the mean over time of what each job had."""
+        """(N,) MW the mean over the time of a slot of what each job had."""
         mean: dict[str, Array] = {}
         for part, table in self._within(start, end):
-            if table.work is not None:
-                for name, load in zip(table.jobs, table.work, strict=True):
-                    mean[name] = mean.get(name, 0.0) + part * load
+            for name, load in zip(table.jobs, table.work_in(start), strict=True):
+                mean[name] = mean.get(name, 0.0) + part * load
         return mean
 
     def forget(self, before: np.datetime64) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,12 +18,14 @@ class Routed:
     """`share` (J, N) of every gateway's requests to each region, and the MW `unmet` (J,) that no region has
     room for.
 
-    A gateway that reaches no region with capacity has no shares at all. `work` (N,) MW of each job that runs.
+    A gateway that reaches no region with capacity has no shares at all. `work` is (N,) MW of each job that
+    runs, `ahead` what follows: slots from now, job, region and MW.
     """
 
     share: Array
     unmet: Array
     work: Mapping[str, Array] = field(default_factory=dict)
+    ahead: Sequence[tuple[int, str, int, float]] = ()
 
 
 class Projection:

@@ -213,6 +213,7 @@ class Store:
             "unmet": None if table.unmet is None else table.unmet.tolist(),
             "jobs": table.jobs,
             "work": None if table.work is None else table.work.tolist(),
+            "ahead": None if table.ahead is None else table.ahead.tolist(),
             **{name: getattr(table, name).tolist() for name in ("share", "demand", "capacity", "reach")},
         }
         row = {
@@ -255,6 +256,7 @@ class Store:
                     unmet=None if body["unmet"] is None else np.array(body["unmet"], float),
                     jobs=tuple(body.get("jobs", ())),
                     work=None if body.get("work") is None else np.array(body["work"], float),
+                    ahead=None if body.get("ahead") is None else np.array(body["ahead"], float),
                 )
             )
         return found

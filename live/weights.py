@@ -28,7 +28,8 @@ class WeightTable:
     note : why it is not a plan, or what of demand nobody can meet; empty if all is well.
     unmet : (J,) MW that no region has room for; they are sent in the same shares.
     jobs : names of the jobs that run in the slot. work : (M, N) MW of IT power that each has in each region,
-    beside the load of requests.
+    beside the load of requests. ahead : (Q, 4), in which later slot, counted from this one, which job has so
+    many MW in which region if no other table comes: row by row slot, job, region, MW.
     """
 
     version: int
@@ -45,6 +46,7 @@ class WeightTable:
     unmet: Array | None = None
     jobs: tuple[str, ...] = ()
     work: Array | None = None
+    ahead: Array | None = None
 
     @property
     def load(self) -> Array:
@@ -56,6 +58,24 @@ class WeightTable:
     def work_load(self) -> Array:
         """(N,) MW that jobs have in every region."""
         return np.zeros(len(self.regions)) if self.work is None else np.asarray(self.work.sum(0))
+
+    def work_in(self, time: np.datetime64) -> Array:
+        """(M, N) MW that each job has at a time while this table is in force.
+
+        A table that is more than a slot old was not planned for what is asked then: work makes way for as
+        much as was expected in its own slot.
+        """
+        passed_s = float((time.astype("datetime64[ms]") - self.start) / np.timedelta64(1, "s"))
+        slot, work = int(passed_s // self.seconds), np.zeros((len(self.jobs), len(self.regions)))
+        if slot <= 0 and self.work is not None:
+            work += self.work
+        elif slot > 0 and self.ahead is not None:
+            row = self.ahead[self.ahead[:, 0] == slot]
+            work[row[:, 1].astype(int), row[:, 2].astype(int)] = row[:, 3]
+        if slot > 1:
+            room, load = np.maximum(self.capacity - self.load, 0.0), work.sum(0)
+            work *= np.minimum(np.divide(room, load, out=np.ones_like(load), where=load > room), 1.0)
+        return work
 
     def problems(self) -> list[str]:
         """What makes it infeasible; empty for every table that may be published."""

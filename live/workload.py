@@ -8,7 +8,7 @@ in the store, so that a service which starts again knows the same.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +30,9 @@ WorkInForce = Mapping[str, Array]
 """(N,) MW of load in every region, by job."""
 
 _HISTORY_H = 4 * 7 * 24.0
+_GRACE = 0.01
+"""Of a slot at its most power: a job that lacks no more than that at its deadline is done right after it. So
+long may pass in a slot before it has its table."""
 _SETTLED = "work"
 """Note of the store: the start of the first slot that is not accounted for."""
 
@@ -57,19 +60,29 @@ class Task:
     slot: int
 
     def work(self, route: Array) -> dict[str, Array]:
-        """What of a `route` (E,) of this slot is whose."""
+        """(N,) MW that each job has by a `route` (E,) of this slot, if any."""
+        return dict(self._of_jobs(self.slot, route))
+
+    def ahead(self) -> list[tuple[int, str, int, float]]:
+        """What is committed of the slots to come: slots from now, job, region and MW."""
+        return [
+            (1 + q, name, int(i), float(load[i]))
+            for q, route in enumerate(self.backlog.commitment)
+            for name, load in self._of_jobs(self.slot + 1 + q, route)
+            for i in np.flatnonzero(load)
+        ]
+
+    def _of_jobs(self, slot: int, route: Array) -> Iterator[tuple[str, Array]]:
         market, work = self.market, self.backlog.jobs
-        found: dict[str, Array] = {}
         for m, job in enumerate(self.jobs):
-            if not (self.backlog.admitted[m] and work.first[m] <= self.slot < work.last[m]):
+            if not (self.backlog.admitted[m] and work.first[m] <= slot < work.last[m]):
                 continue
             load = np.zeros(market.regions)
             for column in work.way_column[work.way_start[m] : work.way_start[m + 1]]:
                 edges = slice(*market.gateway_start[column : column + 2])
                 load[market.edge_region[edges]] += np.maximum(route[edges], 0.0)
             if load.any():
-                found[job.name] = load
-        return found
+                yield job.name, load
 
     def carry_on(self, flow: Array, work: WorkInForce, room: Array) -> Array:
         """The route (E,) next to a `flow` (J', N) of the gateways and the `work` in force, as far as there is
@@ -219,31 +232,44 @@ class Workload:
     def turn_to(self, slot: int) -> None:
         """A slot begins: hear what was submitted, withdrawn and metered; end what is done, or late.
 
+        A job that was not heard of before the slot began starts in the next one.
+
+        Raises
+        ------
+        StoreError : the store cannot be read or written.
+        """
+        self.listen(slot)
+        ended: list[Job] = []
+        for name, job in self._measured(slot).items():
+            if job.left_mwh <= ROUNDING * job.energy_mwh:
+                ended.append(replace(job, state=DONE, left_mwh=0.0))
+            elif self._seats[name].last <= slot and job.state == ADMITTED:
+                ended.append(self._late(job))
+            else:
+                self._open[name] = job
+        self._end(ended)
+        self._jobs.turn(self._open.values())
+
+    def listen(self, slot: int) -> bool:
+        """Hear what was submitted or withdrawn up to now, in `slot`; whether there are jobs to be admitted.
+
         Raises
         ------
         StoreError : the store cannot be read or written.
         """
         told = {job.name: job for job in self._jobs.jobs(OPEN)}
         self._open = {name: job for name, job in self._open.items() if name in told}
-        ended: list[Job] = []
-        for job in sorted(told.values(), key=_order):
-            first, last = self._window(job)
-            if job.name in self._open or first > slot:
-                continue
-            if last <= slot:
-                ended.append(replace(job, state=REFUSED, why="no whole slot is left before its deadline"))
-                continue
-            self._seat(job, slot)
-            self._open[job.name] = job
-        for name, job in self._measured(slot).items():
-            if job.left_mwh <= ROUNDING * job.energy_mwh:
-                ended.append(replace(job, state=DONE, left_mwh=0.0))
-            elif self._seats[name].last <= slot and job.state == ADMITTED:
-                ended.append(replace(job, state=MISSED, why=f"{job.left_mwh:.6g} MWh were not done in time"))
-            else:
-                self._open[name] = job
-        self._end(ended)
-        self._jobs.turn(self._open.values())
+        heard = {name: self._window(job) for name, job in told.items() if name not in self._open}
+        late = []
+        for name, (first, last) in sorted(heard.items(), key=lambda each: (each[1][0], each[0])):
+            if last <= slot + 1:
+                why = "no whole slot is left before its deadline"
+                late.append(replace(told[name], state=REFUSED, why=why))
+            elif first <= slot + 1:
+                self._seat(told[name], slot + 1)
+                self._open[name] = told[name]
+        self._end(late)
+        return any(job.state == SUBMITTED for job in self._open.values())
 
     def task(self, slot: int, demand: Array, capacity: Array) -> Task | None:
         """What there is to do, with jobs admitted or refused that have not been yet; None if there never was
@@ -269,6 +295,7 @@ class Workload:
             market.over(np.zeros((1, market.gateways)), self._work(jobs, at)),
             self._promised,
             self._load_up_to(at, jobs),
+            lead=1,
         )
         for m, job in enumerate(jobs):
             if job.state == ADMITTED:
@@ -294,7 +321,7 @@ class Workload:
             if backlog.admitted[m]:
                 self._open[jobs[m].name] = replace(jobs[m], state=ADMITTED)
         self._jobs.turn(self._open[jobs[m].name] for m in new if backlog.admitted[m])
-        why = "beside what is promised there is no room for all of it before its deadline"
+        why = "there is no room for all of it before its deadline, beside what is promised"
         self._end([replace(jobs[m], state=REFUSED, why=why) for m in new if not backlog.admitted[m]])
 
     def _end(self, jobs: list[Job]) -> None:
@@ -322,6 +349,13 @@ class Workload:
             left = job.energy_mwh - sum(done.values())
             found[name] = replace(job, left_mwh=max(left, 0.0))
         return found
+
+    def _late(self, job: Job) -> Job:
+        """A job that is not done at its deadline."""
+        hours = job.left_mwh / job.max_mw
+        if hours <= _GRACE * self._series.parts.scenario.slot_hours:
+            return replace(job, state=DONE, why=f"{3600.0 * hours:.2g} s after its deadline", left_mwh=0.0)
+        return replace(job, state=MISSED, why=f"{job.left_mwh:.6g} MWh were not done in time")
 
     def _energy(self, seat: Seat, load: Array) -> float:
         """MWh of work that a job's `load` (N,) does in a slot."""
@@ -366,15 +400,10 @@ class Workload:
         seats, hours = [self._seats[job.name] for job in jobs], self._series.parts.scenario.slot_hours
         begun = self._series.begun
         ways = [len(seat.columns) for seat in seats]
-        # Who is not admitted yet is to be in the present slot, even if that was due before.
-        first = [
-            at if job.state == SUBMITTED else begun + seat.first
-            for job, seat in zip(jobs, seats, strict=True)
-        ]
         energy, most = (np.array([getattr(job, name) for job in jobs]) for name in ("energy_mwh", "max_mw"))
         slots = np.array([max(seat.last - seat.first, 1) for seat in seats])
         return Work(
-            first=np.array(first, np.int64),
+            first=np.array([seat.first for seat in seats], np.int64) + begun,
             last=np.array([seat.last for seat in seats], np.int64) + begun,
             energy=energy / hours,
             most=most,
