@@ -31,7 +31,7 @@ def _text(value: Any) -> Any:
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Session = Annotated[str, Field(min_length=1, max_length=256)]
 Amount = Annotated[float, Field(ge=0.0, le=1e12, allow_inf_nan=False, strict=True)]
-Positive = Annotated[float, Field(gt=0.0, le=1e12, allow_inf_nan=False, strict=True)]
+Positive = Annotated[float, Field(ge=1e-6, le=1e12, allow_inf_nan=False, strict=True)]
 JobName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\u0000-\u001F\u007F]+$")]
 """Without control characters: databases keep no NUL."""
 Moment = Annotated[
