@@ -196,8 +196,8 @@ function jobs(state) {
     + (more > 0 ? ` Below are the ${open.length} with the soonest deadlines.` : ""));
   const now = utc(state.now_utc);
   const hour = state.slot ? state.slot.seconds / 3600 : 1;
-  table(find("jobs"), [["Job"], ["State"], ["Done", "of its energy"], ["Of", "IT MWh", "number"],
-    ["Deadline"], ["To spare", "until then", "number"], ["Runs now", "IT MW"]],
+  table(find("jobs"), [["Job"], ["Done", "of its energy"], ["Deadline"], ["Runs now", "IT MW"],
+    ["To spare", "until then", "number"], ["Energy", "IT MWh", "number"], ["State"]],
   open.map((each) => {
     const done = 1 - each.left_mwh / each.energy_mwh;
     const runs = Object.entries(each.now_mw).filter(([, mw]) => mw > 0)
@@ -209,15 +209,15 @@ function jobs(state) {
       key: each.job,
       cells: [
         { text: each.job, mark: "name", title: each.job },
-        each.state,
         { text: percent(done, 0), bar: done },
-        { text: number(each.energy_mwh), mark: "number" },
         {
           text: `${left < 0 ? "passed" : `in ${age(left)}`}${short ? " ▲" : ""}`, mark: short ? "bad" : "",
           title: `${moment(utc(each.deadline_utc))} UTC`,
         },
-        { text: spare < 0 ? "too late" : age(3600 * spare), mark: `number${short ? " bad" : ""}` },
         { text: runs || NOTHING, mark: "wrapped", title: `may run in ${each.regions.join(", ")}` },
+        { text: spare < 0 ? "too late" : age(3600 * spare), mark: `number${short ? " bad" : ""}` },
+        { text: number(each.energy_mwh), mark: "number" },
+        each.state,
       ],
     };
   }), "no job is open");

@@ -221,7 +221,7 @@ export class WorldMap {
     const { name, healthy, why, load_mw: load, work_mw: work, capacity_mw: capacity, share, price } = chosen;
     const how = healthy ? (over(chosen) ? "up, overloaded" : "up") : `down${why ? `, ${why}` : ""}`;
     const jobs = work > 0 ? ` and ${number(work)} of jobs` : "";
-    return say(readout, `${name}: ${how}, ${number(load)}${jobs} of ${number(capacity)} MW, ${percent(share)} of all load, `
+    return say(readout, `${name}: ${how}, ${number(load)}${jobs} of ${number(capacity)} MW, ${percent(share)} of all requests, `
       + `${number(price)} USD/MWh; from, MW: ${ends}`);
   }
 }
