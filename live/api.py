@@ -310,7 +310,7 @@ async def _jobs_refused(request: Request, error: Exception) -> Response:
 
 async def _http_failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    headers = dict(error.headers or {})
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     documented = request.app.openapi()["paths"].get(request.url.path)
     if error.status_code == 405 and documented:  # else it names the methods of one operation alone
         headers["allow"] = ", ".join(sorted(documented)).upper()

@@ -70,7 +70,7 @@ class Intake:
                 problems.append((409, f"job {name}: one that asks for something else is {before.state}"))
         problems += [(422, text) for text in self._problems(fresh)]
         if problems:
-            raise JobsRefused(sorted(problems, key=lambda each: each[0] == 422))
+            raise JobsRefused(sorted(problems, key=lambda each: each[0]))
         submitted, _ = store.submit(fresh)
         return submitted, [name for name in times if name in known]
 
