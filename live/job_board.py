@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,15 +29,16 @@ class JobBoard:
     next_slot: np.datetime64
     step: np.timedelta64
 
-    def answer(self, jobs: Sequence[Job]) -> dict[str, Any]:
-        """Rows of jobs, and the table that they are of."""
+    def answer(self, jobs: Sequence[Job], limit: int) -> dict[str, Any]:
+        """Rows of the first `limit` jobs, and the table that they are of."""
         table = self.table
         return {
             "version": None if table is None else table.version,
             "slot_utc": None if table is None else f"{table.start}Z",
             "seconds": None if table is None else table.seconds,
             "down": sorted(self.down),
-            "jobs": [self.row(job) for job in jobs],
+            "jobs": [self.row(job) for job in jobs[:limit]],
+            "more": len(jobs) > limit,
         }
 
     def row(self, job: Job) -> dict[str, Any]:
@@ -60,13 +62,12 @@ class JobBoard:
 
     def now_mw(self, job: Job) -> dict[str, float]:
         """IT power by region."""
-        table = self.table
-        if table is None or table.work is None or job.name not in table.jobs:
+        table, row = self.table, self._runs.get(job.name)
+        if table is None or table.work is None or row is None:
             return {}
-        power = table.work[table.jobs.index(job.name)]
         return {
             name: 0.0 if name in self.down else float(mw)
-            for name, mw in zip(table.regions, power, strict=True)
+            for name, mw in zip(table.regions, table.work[row], strict=True)
             if mw > 0.0
         }
 
@@ -94,6 +95,11 @@ class JobBoard:
             f"{abs(slack):.6g} MWh {'more' if slack >= 0.0 else 'less'} than is left"
         )
         return found
+
+    @cached_property
+    def _runs(self) -> dict[str, int]:
+        """Rows of the table's work by job."""
+        return {} if self.table is None else {name: m for m, name in enumerate(self.table.jobs)}
 
     def _first(self, job: Job) -> np.datetime64:
         """The first slot to come that it may run in."""

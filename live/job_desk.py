@@ -79,7 +79,7 @@ class JobDesk:
 
     def answer(self, states: Sequence[str], limit: int) -> dict[str, Any]:
         """Jobs in some states, the soonest deadline first, and the table that their power is of."""
-        return self._board().answer(self._store().jobs(states, limit=limit))
+        return self._board().answer(self._store().jobs(states, limit=limit + 1), limit)
 
     def explain(self, name: str) -> dict[str, Any]:
         """One job, and in words how it stands.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from math import ceil, floor
@@ -97,30 +97,24 @@ class Intake:
                 looked.append(job)
         if not looked:
             return found
-        until = max(job.deadline for job in looked)
-        slots = max(1, ceil((until - self._next) / self._step))
-        jobs_of_all = build_jobs(
+        slots = max(1, ceil((max(job.deadline for job in looked) - self._next) / self._step))
+        place = {name: i for i, name in enumerate(self._regions)}
+        new = build_jobs(
             [job.name for job in looked],
-            *(
-                np.array([getattr(job, what) for job in looked])
-                for what in ("energy_mwh", "release", "deadline", "max_mw")
-            ),
-            # Where none is left, strange names have been told of.
+            np.array([job.energy_mwh for job in looked]),
+            np.array([max(job.release, self._next) for job in looked]),
+            np.array([job.deadline for job in looked]),
+            np.array([job.max_mw for job in looked]),
+            # Strange names have been told of: what is left without them stands for any.
             np.array([[not job.regions or each in job.regions for each in self._regions] for job in looked]),
             min_mw=np.array([job.min_mw for job in looked]),
-            home=np.array([self._home(job) for job in looked]),
+            home=np.array([-1 if job.home is None else place.get(job.home, 0) for job in looked]),
             checkpoint_cost_mwh=np.array([job.checkpoint_cost_mwh for job in looked]),
         )
-        jobs_of_all = replace(jobs_of_all, release=np.maximum(jobs_of_all.release, self._next))
         times = self._next + self._step * np.arange(slots)
-        hours = float(self._step / np.timedelta64(1, "h"))
-        return found + [
-            f"job {jobs_of_all.names[m]}: {text}" for m, text in job_problems(jobs_of_all, times, hours)
-        ]
-
-    def _home(self, job: Job) -> int:
-        return self._regions.index(job.home) if job.home in self._regions else -1
+        wrong = job_problems(new, times, float(self._step / np.timedelta64(1, "h")))
+        return found + [f"job {new.names[m]}: {text}" for m, text in wrong]
 
 
-def _second(moment: datetime, rounded: Any) -> np.datetime64:
+def _second(moment: datetime, rounded: Callable[[float], int]) -> np.datetime64:
     return np.datetime64(rounded(moment.timestamp()), "s")

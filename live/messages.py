@@ -242,6 +242,7 @@ class Jobs(_Told):
     seconds: float | None
     down: list[str] = Field(description="Regions that are.")
     jobs: list[JobRow]
+    more: bool = Field(description="There are more of them than `limit`.")
 
 
 class JobsState(_Told):

@@ -196,6 +196,7 @@ class TestPolling:
         assert names("?state=admitted") == ["c"]
         assert names("?state=all") == ["a", "b", "c", "d", "e"]
         assert names("?limit=1") == ["c"]
+        assert [service.get(f"/v1/jobs?limit={limit}")["more"] for limit in (2, 3)] == [True, False]
         (refused,) = service.get("/v1/jobs?state=refused")["jobs"]
         assert (refused["why"], refused["slack_mwh"]) == ("no room", None)
         assert "state" in str(service.get("/v1/jobs?state=running", 422)["problems"])
