@@ -131,6 +131,17 @@ class TestSubmitting:
         (row,) = service.get("/v1/jobs")["jobs"]
         assert row["slack_mwh"] == pytest.approx(0.0)
 
+    def test_of_many_by_one_name_at_once_takes_one(self, service: Service) -> None:
+        def submit(mw: float) -> int:
+            row = {**JOB, "max_mw": mw}
+            return HTTP.post(f"{service.client.base_url}/v1/jobs", json=row, headers=WRITER).status_code
+
+        with ThreadPoolExecutor(8) as pool:
+            told = list(pool.map(submit, map(float, range(10, 18))))
+        assert sorted(told) == [200] + [409] * 7
+        (kept,) = store_of(service).jobs()
+        assert told[int(kept.max_mw) - 10] == 200
+
     def test_says_all_that_is_wrong_at_once(self, service: Service) -> None:
         service.post("/v1/jobs", JOB)
         told = service.post(
