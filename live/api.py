@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 from urllib.parse import unquote_plus, urlencode
 
@@ -21,13 +18,14 @@ from starlette.middleware.cors import CORSMiddleware
 
 from eglb import __version__
 from eglb.live import messages as m
-from eglb.live.desk import Desk, NoBooks
+from eglb.live.answers import Polls, Responses, errors, tagged, with_tag
+from eglb.live.desk import Desk
+from eglb.live.job_api import jobs
+from eglb.live.job_intake import JobsRefused
 from eglb.live.pages import pages
 from eglb.live.router import Decision, Router, UnknownName, Unroutable, View
 from eglb.live.security import SAFE, Answer, App, Guard, Receive, Scope, Send, json_answer, problem
-from eglb.live.store import StoreError
-
-Responses = dict[int | str, dict[str, Any]]
+from eglb.live.store import NoBooks, StoreError
 
 _PROBLEMS_SHOWN = 20
 _LONGEST_SESSION = 256
@@ -51,7 +49,7 @@ def make_app(
     hosts : names the service goes by, `security.LOOPBACK` if it listens there; None allows any.
     read_only : only what may be shown to the world: routes and weights, health without details.
     weights_origins : of web pages that may read ``/v1/weights``, such as ``https://ops.example``, or ``*``.
-    most_polls : requests that may wait for new weights at the same time.
+    most_polls : requests that may wait for another answer at the same time.
     """
     app = FastAPI(
         title="eglb live",
@@ -61,14 +59,17 @@ def make_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.include_router(_routing(desk, Polls(desk.router, most_polls)))
+    polls = Polls(desk, most_polls)
+    app.include_router(_routing(desk, polls))
     app.include_router(_process(desk))
     if not read_only:
         app.include_router(_writing(desk))
         app.include_router(_reading(desk))
+        app.include_router(jobs(desk, polls))
         app.include_router(pages(desk.scenario))
     for kind in _STATUS:
         app.add_exception_handler(kind, _failed)
+    app.add_exception_handler(JobsRefused, _jobs_refused)
     app.add_exception_handler(HTTPException, _http_failed)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _broken)
@@ -112,38 +113,6 @@ class QuickRoute:
         return answer
 
 
-class Polls:
-    """Requests that wait for new weights, so many at most."""
-
-    def __init__(self, router: Router, most: int) -> None:
-        self._router, self._most, self._waiting = router, most, 0
-
-    async def until(self, changed: Callable[[], bool], seconds: float, request: Request) -> None:
-        """Returns when `changed`, when the time is over, or when the client has gone."""
-        if self._waiting >= self._most:
-            raise HTTPException(503, "too many requests wait already", {"retry-after": "1"})
-        loop, news = asyncio.get_running_loop(), asyncio.Event()
-
-        def tell() -> None:
-            with suppress(RuntimeError):  # the loop has ended, and with it the request
-                loop.call_soon_threadsafe(news.set)
-
-        async def wait() -> None:
-            while not (changed() or self._router.closed):
-                await news.wait()
-                news.clear()
-
-        self._waiting += 1
-        with self._router.watched(tell):
-            tasks = [asyncio.ensure_future(wait()), asyncio.ensure_future(_gone(request))]
-            try:
-                await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                self._waiting -= 1
-                for task in tasks:
-                    task.cancel()
-
-
 class _Bodies:
     """The weights as they are sent, with their tag; made once for each view."""
 
@@ -160,8 +129,7 @@ class _Bodies:
             self._view, self._made = view, {}
         made = self._made.get(gateway)
         if made is None:
-            body = json.dumps(_weights(view, gateway)).encode()
-            made = self._made[gateway] = body, f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+            made = self._made[gateway] = with_tag(json.dumps(_weights(view, gateway)).encode())
         return made
 
 
@@ -184,59 +152,27 @@ def _weights(view: View, gateway: str | None) -> dict[str, Any]:
     }
 
 
-def _errors(*statuses: int) -> Responses:
-    said = {
-        400: "The body is no JSON.",
-        401: "The bearer token is missing or wrong.",
-        403: "The service has no token, so nothing may be written.",
-        404: "There is nothing by that name.",
-        408: "The body took too long.",
-        409: "No slot of the service begins then, or it has not begun yet.",
-        413: "The body is too long.",
-        421: "The service does not go by that name.",
-        422: "Not understood; `problems` says why.",
-        503: "Not at present.",
-    }
-    return {status: {"model": m.Problem, "description": said[status]} for status in (*statuses, 421)}
-
-
 def _routing(desk: Desk, polls: Polls) -> APIRouter:
     api, bodies = APIRouter(tags=["routing"]), _Bodies(desk.router)
 
-    @api.get("/v1/route", responses={200: {"model": m.Route}, **_errors(404, 422, 503)})
+    @api.get("/v1/route", responses={200: {"model": m.Route}, **errors(404, 422, 503)})
     async def route(query: Annotated[m.RouteQuery, Query()]) -> Response:
         """One decision: where the next request of a gateway goes, or all those of a session."""
         decision = desk.router.route(query.gateway, query.session)
         return Response(decision.body, media_type="application/json")
 
-    tag = {"ETag": {"schema": {"type": "string"}, "description": "Of these weights."}}
-
-    @api.get(
-        "/v1/weights",
-        responses={
-            200: {"model": m.Weights, "headers": tag},
-            304: {"description": "They are those of If-None-Match, and were all the `wait`.", "headers": tag},
-            **_errors(404, 422, 503),
-        },
-    )
+    @api.get("/v1/weights", responses={**tagged(m.Weights), **errors(404, 422, 503)})
     async def weights(
         request: Request,
         query: Annotated[m.WeightsQuery, Query()],
         if_none_match: Annotated[str | None, Header(description="An ETag had before.")] = None,
     ) -> Response:
         """The weights in force, around regions that are down; with `wait`, those after If-None-Match."""
-        known = [each.strip().removeprefix("W/") for each in (if_none_match or "").split(",")]
 
-        def fresh() -> bool:
-            return not (bodies.of(query.gateway)[1] in known or "*" in known)
+        async def body() -> tuple[bytes, str]:
+            return bodies.of(query.gateway)
 
-        if query.wait and not fresh():
-            await polls.until(fresh, query.wait, request)
-        body, tag = bodies.of(query.gateway)
-        headers = {"etag": tag, "cache-control": "no-cache"}
-        if not fresh():
-            return Response(status_code=304, headers=headers)
-        return Response(body, media_type="application/json", headers=headers)
+        return await polls.answer(request, if_none_match, query.wait, body)
 
     return api
 
@@ -244,14 +180,14 @@ def _routing(desk: Desk, polls: Polls) -> APIRouter:
 def _process(desk: Desk) -> APIRouter:
     api = APIRouter(tags=["process"])
 
-    @api.get("/healthz", responses={200: {"model": m.Alive}, **_errors()})
+    @api.get("/healthz", responses={200: {"model": m.Alive}, **errors()})
     async def healthz() -> Response:
         """The process answers."""
         return JSONResponse({"status": "ok"})
 
     unready: Responses = {503: {"model": m.Ready, "description": "Not at present."}}
 
-    @api.get("/readyz", responses={200: {"model": m.Ready}, **_errors(), **unready})
+    @api.get("/readyz", responses={200: {"model": m.Ready}, **errors(), **unready})
     async def readyz() -> Response:
         """Requests are routed by a table that is feasible and of now."""
         ready, problems = desk.ready()
@@ -263,9 +199,9 @@ def _process(desk: Desk) -> APIRouter:
 def _writing(desk: Desk) -> APIRouter:
     # The guard has looked at the token before; this only says so in the document.
     api = APIRouter(tags=["meters"], dependencies=[Depends(HTTPBearer(auto_error=False))])
-    refusals = _errors(400, 401, 403, 404, 408, 413, 422, 503)
+    refusals = errors(400, 401, 403, 404, 408, 413, 422, 503)
 
-    @api.post("/v1/meter", responses={200: {"model": m.Metered}, **refusals, **_errors(409)})
+    @api.post("/v1/meter", responses={200: {"model": m.Metered}, **refusals, **errors(409)})
     def meter(rows: Annotated[m.Meters, Body()]) -> Response:
         """What was metered, one row or many; the same slot and place again replaces what was said before."""
         plain = []
@@ -298,7 +234,7 @@ def _writing(desk: Desk) -> APIRouter:
 def _reading(desk: Desk) -> APIRouter:
     api = APIRouter(tags=["state"])
 
-    @api.get("/v1/plan", responses={200: {"model": m.Plan}, **_errors(503)})
+    @api.get("/v1/plan", responses={200: {"model": m.Plan}, **errors(503)})
     def plan() -> Response:
         """The table in force, in MW."""
         found = desk.plan()
@@ -306,19 +242,20 @@ def _reading(desk: Desk) -> APIRouter:
             raise Unroutable("there is no table of weights yet")
         return JSONResponse(found)
 
-    @api.get("/v1/explain", responses={200: {"model": m.Explanation}, **_errors(404, 422)})
+    @api.get("/v1/explain", responses={200: {"model": m.Explanation}, **errors(404, 422, 503)})
     def explain(query: Annotated[m.ExplainQuery, Query()]) -> Response:
-        """Why requests go where they go: of one region, or of one gateway."""
-        if (query.region is None) == (query.gateway is None):
-            raise HTTPException(404, "name a region or a gateway, one of them")
-        return JSONResponse(desk.explain(query.region, query.gateway))
+        """Why requests go where they go, of one region or one gateway; how a job stands."""
+        named = query.model_dump(exclude_none=True)
+        if len(named) != 1:
+            raise HTTPException(404, "name a region, a gateway or a job, one of them")
+        return JSONResponse(desk.explain(**named))
 
-    @api.get("/v1/state", responses={200: {"model": m.State}, **_errors()})
+    @api.get("/v1/state", responses={200: {"model": m.State}, **errors()})
     def state() -> Response:
         """All that the dashboard shows."""
         return JSONResponse(desk.state())
 
-    @api.get("/v1/events", responses={200: {"model": list[m.EventState]}, **_errors(422, 503)})
+    @api.get("/v1/events", responses={200: {"model": list[m.EventState]}, **errors(422, 503)})
     def events(query: Annotated[m.EventsQuery, Query()]) -> Response:
         """What happened, the newest first."""
         return JSONResponse(desk.events(query.limit))
@@ -327,7 +264,7 @@ def _reading(desk: Desk) -> APIRouter:
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Figures."}
     }
 
-    @api.get("/metrics", response_class=Response, responses={**text, **_errors(404)})
+    @api.get("/metrics", response_class=Response, responses={**text, **errors(404)})
     def metrics() -> Response:
         """For Prometheus."""
         if desk.metrics is None:
@@ -358,11 +295,6 @@ def _allowing(app: App, origins: Sequence[str]) -> App:
     return either
 
 
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        continue
-
-
 def _refusal(status: int, detail: str, problems: Iterable[str] = (), **headers: str) -> Response:
     return Response(problem(detail, problems), status, headers, "application/json")
 
@@ -371,9 +303,18 @@ async def _failed(request: Request, error: Exception) -> Response:
     return _refusal(_STATUS[type(error)], str(error))
 
 
+async def _jobs_refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, JobsRefused)
+    return _refusal(error.status, str(error), error.problems)
+
+
 async def _http_failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _refusal(error.status_code, str(error.detail), **(error.headers or {}))
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    documented = request.app.openapi()["paths"].get(request.url.path)
+    if error.status_code == 405 and documented:  # else it names the methods of one operation alone
+        headers["allow"] = ", ".join(sorted(documented)).upper()
+    return _refusal(error.status_code, str(error.detail), **headers)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

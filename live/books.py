@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from eglb.live.job_store import JobStore
 from eglb.live.periods import Periods
 from eglb.live.store import NOTE, Account, Store, StoreError
 from eglb.sims.problems import InputError
@@ -55,7 +56,8 @@ def describe(store: Store) -> dict[str, Any]:
     StoreError : it cannot be read, or no service has kept books in it.
     """
     books, units = Books.of(store), store.units()
-    span, periods = store.span(), books.periods
+    span, periods, jobs = store.span(), books.periods, JobStore(store)
+    hours = periods.slot_seconds / 3600.0
     spans: list[tuple[int, int]] = []
     if span is not None:
         first, last = (periods.slot_at(time) for time in span)
@@ -65,8 +67,13 @@ def describe(store: Store) -> dict[str, Any]:
             first = spans[-1][1] + 1
     found, regions = [], []
     for first, last in spans:
-        accounts = _by_region(store.accounts(periods.time(first), periods.time(last + 1)))
-        regions = [_region(name, accounts[name], books.kinds) for name in books.regions if accounts[name]]
+        since, until = periods.time(first), periods.time(last + 1)
+        accounts, work = _by_region(store.accounts(since, until)), jobs.work_by_region(since, until)
+        regions = [
+            {**_region(name, accounts[name], books.kinds), "work_mwh": work.get(name, 0.0) * hours}
+            for name in books.regions
+            if accounts[name]
+        ]
         found.append(
             {
                 "first_utc": f"{periods.time(first)}Z",
@@ -75,6 +82,7 @@ def describe(store: Store) -> dict[str, Any]:
                 "slots_metered": min(each["slots_metered"] for each in regions),
                 "energy_mwh": sum(each["energy_mwh"] for each in regions),
                 "cost_usd": sum(each["cost_usd"] for each in regions),
+                "work_mwh": sum(each["work_mwh"] for each in regions),
                 "footprints": {kind: _whole(kind, regions) for kind in books.kinds},
                 "regions": regions,
             }
@@ -88,6 +96,7 @@ def describe(store: Store) -> dict[str, Any]:
         "units": {kind: units[kind].removesuffix(_PER_MWH) for kind in books.kinds if kind in units},
         "periods": found,
         "tables": store.tables_by_source(),
+        "jobs": jobs.counts(),
         "alerts": [
             {"since_utc": f"{each.at}Z", "level": each.level, "what": each.what, "text": each.text}
             for each in store.open_alerts().values()

@@ -13,20 +13,18 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from eglb.live.job_desk import JobDesk, work_rows
 from eglb.live.metrics import LiveMetrics, Watch
 from eglb.live.router import Router, UnknownName
-from eglb.live.store import Entry, Event, Store
+from eglb.live.store import Entry, Event, NoBooks, Store
 from eglb.live.weights import WeightTable
 from eglb.sims.scenario import Scenario
 
 Array = np.ndarray
 
+_SECOND = np.timedelta64(1, "s")
 _REPORTS = "reports"
 """Note of the store: regions that were reported down, and why."""
-
-
-class NoBooks(Exception):
-    """This service keeps no books, so that there is nowhere to write meters to."""
 
 
 class Timekeeper(Protocol):
@@ -59,6 +57,7 @@ class Desk:
         self.kinds = tuple(kind.name for kind in scenario.footprints)
         self._lock, self._reporting = threading.Lock(), threading.Lock()
         self._shown: dict[str, Any] = {}
+        self.jobs = JobDesk(self)
         self.metrics = None if monitor is None else self._metrics(monitor)
         self.recall()
 
@@ -121,13 +120,15 @@ class Desk:
 
         Parameters
         ----------
-        rows : `slot`, datetime64[s], and `region` or `gateway`; numbers by name, and `footprints` by kind.
+        rows : `slot`, datetime64[s], and `region`, `gateway` or `job`; numbers by name, and `footprints` by
+            kind.
 
         Raises
         ------
-        UnknownName : no region, gateway or kind of footprint is called that; nothing is entered.
+        UnknownName : no region, gateway, job or kind of footprint is called that; nothing is entered.
         NoBooks : there are none. StoreError : they cannot be written.
         """
+        self.jobs.know([row["job"] for row in rows if "job" in row])
         entries = [entry for row in rows for entry in self._entries(row)]
         if self.monitor is not None:
             self.monitor.meter(entries)
@@ -142,11 +143,16 @@ class Desk:
         """Why no slot that can have been metered begins then; empty if one does."""
         if start > self.clock.now():
             return "it has not begun yet"
+        first, step = self.slots()
+        off = (start - first) % step
+        return f"slots begin every {step / _SECOND:g} s, one of them at {first}Z" if off else ""
+
+    def slots(self) -> tuple[np.datetime64, np.timedelta64]:
+        """When one slot begins, UTC, datetime64[s], and how long all are."""
         table = self.router.table
         seconds = self.scenario.slot_hours * 3600.0 if table is None else table.seconds
         first = self.scenario.times[0] if table is None else table.start
-        off = (start - first) / np.timedelta64(1, "s") % seconds
-        return f"slots begin every {seconds:g} s, one of them at {first}Z" if off else ""
+        return first.astype("datetime64[s]"), np.timedelta64(round(seconds), "s")
 
     def health(self, region: str, healthy: bool, why: str) -> bool:
         """Somebody outside says that a region is up or down; whether that changed anything.
@@ -193,19 +199,28 @@ class Desk:
                     "name": name,
                     "capacity_mw": float(table.capacity[i]),
                     "load_mw": float(table.load[i]),
+                    "work_mw": float(table.work_load[i]),
                 }
                 for i, name in enumerate(table.regions)
             ],
             "flows": _flows(table, table.share),
+            "jobs": work_rows(table),
         }
 
-    def explain(self, region: str | None = None, gateway: str | None = None) -> dict[str, Any]:
-        """Why requests go where they go, of one region or one gateway.
+    def explain(
+        self, region: str | None = None, gateway: str | None = None, job: str | None = None
+    ) -> dict[str, Any]:
+        """Why requests go where they go, of one region or one gateway; or how one job stands.
 
         Raises
         ------
-        UnknownName : no region or gateway is called that.
+        UnknownName : no region, gateway or job is called that.
+        NoBooks : of jobs there are none. StoreError : of jobs they cannot be read.
         """
+        if job is not None:
+            table = self.router.table
+            heading = None if table is None else self._heading(table)
+            return {"job": job, "table": heading, "flows": [], **self.jobs.explain(job)}
         known, name = (
             (self.scenario.regions, region) if gateway is None else (self.scenario.gateways, gateway)
         )
@@ -236,6 +251,7 @@ class Desk:
             "slot": None,
             "table": None,
             "flows": [],
+            "jobs": self.jobs.shown(),
             "footprints": {},
             "certificate": None,
             "coordinator": None,
@@ -285,6 +301,7 @@ class Desk:
             healthy=lambda: {name: name not in self.router.down() for name in self.router.regions},
             gap=gap,
             coordinator=lambda: self._shown.get("coordinator"),
+            jobs=self.jobs.counts,
         )
 
     def _regions(
@@ -300,6 +317,7 @@ class Desk:
                 "why": down.get(name, ""),
                 "capacity_mw": None,
                 "load_mw": None,
+                "work_mw": None,
                 "share": None,
                 "price": None,
                 "metered": {},
@@ -315,6 +333,7 @@ class Desk:
                 rows[name] |= {
                     "capacity_mw": view.table.capacity[i],
                     "load_mw": load[i],
+                    "work_mw": 0.0 if name in view.down else view.table.work_load[i],
                     "share": load[i] / total,
                 }
         for each in watched:
@@ -371,7 +390,7 @@ class Desk:
             reasons.append(": ".join(filter(None, ["it is down", about["why"]])))
         elif about["capacity_mw"] <= 0.0:
             reasons.append("it has no capacity in this slot")
-        elif about["load_mw"] >= about["capacity_mw"] * (1.0 - 1e-6):
+        elif about["load_mw"] + about["work_mw"] >= about["capacity_mw"] * (1.0 - 1e-6):
             reasons.append("it is full")
         for kind, figures in state["footprints"].items():
             if figures.get("worst_region") == name:
@@ -379,6 +398,8 @@ class Desk:
         return reasons
 
     def _entries(self, row: Mapping[str, Any]) -> list[Entry]:
+        if "job" in row:
+            return [Entry(row["slot"], row["job"], "work_mwh", float(row["energy_mwh"]))]
         what = "gateway" if "gateway" in row else "region"
         place, names = row[what], self.scenario.gateways if what == "gateway" else self.scenario.regions
         if place not in names:

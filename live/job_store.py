@@ -79,12 +79,12 @@ class JobStore:
     def jobs(
         self, states: Sequence[str] = STATES, names: Sequence[str] | None = None, limit: int | None = None
     ) -> list[Job]:
-        """Those in some states, the latest deadline first."""
+        """Those in some states, the soonest deadline first."""
         table = schema.jobs
         query = sql.select(table).where(table.c.state.in_(states)).limit(limit)
         if names is not None:
             query = query.where(table.c.name.in_(names))
-        rows = self._store.rows(query.order_by(table.c.deadline.desc(), table.c.name))
+        rows = self._store.rows(query.order_by(table.c.deadline, table.c.name))
         return [_job(row) for row in rows]
 
     def counts(self) -> dict[str, int]:
@@ -128,6 +128,13 @@ class JobStore:
             sql.select(w.slot, w.job, w.region, w.mw).where(w.slot >= a, w.slot < b).order_by(w.slot, w.job)
         )
         return [Done(np.datetime64(slot, "s"), job, region, mw) for slot, job, region, mw in rows]
+
+    def work_by_region(self, since: np.datetime64, until: np.datetime64) -> dict[str, float]:
+        """The sum of MW over these slots, as far as jobs ran."""
+        w = schema.work.c
+        a, b = (int(each.astype("datetime64[s]").astype(int)) for each in (since, until))
+        query = sql.select(w.region, sql.func.sum(w.mw)).where(w.slot >= a, w.slot < b).group_by(w.region)
+        return {region: float(mw) for region, mw in self._store.rows(query)}
 
 
 def _row(job: Job) -> dict[str, Any]:

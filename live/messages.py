@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 MOST_ROWS = 5_000
+MOST_JOBS = 1_000
 LONGEST_POLL_S = 60.0
 
 
@@ -30,11 +31,16 @@ def _text(value: Any) -> Any:
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Session = Annotated[str, Field(min_length=1, max_length=256)]
 Amount = Annotated[float, Field(ge=0.0, le=1e12, allow_inf_nan=False, strict=True)]
-Slot = Annotated[
-    AwareDatetime,
-    BeforeValidator(_text),
-    WithJsonSchema({"type": "string", "format": "date-time", "description": "Start of a slot."}),
+Positive = Annotated[float, Field(ge=1e-6, le=1e12, allow_inf_nan=False, strict=True)]
+JobName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\u0000-\u001F\u007F]+$")]
+"""Without control characters: databases keep no NUL."""
+Moment = Annotated[
+    AwareDatetime, BeforeValidator(_text), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
+Slot = Annotated[
+    Moment, WithJsonSchema({"type": "string", "format": "date-time", "description": "Start of a slot."})
+]
+JobState = Literal["submitted", "admitted", "refused", "done", "missed", "withdrawn"]
 
 
 class _Asked(BaseModel):
@@ -60,6 +66,19 @@ class WeightsQuery(_Asked):
 class ExplainQuery(_Asked):
     region: Name | None = None
     gateway: Name | None = None
+    job: JobName | None = None
+
+
+class JobsQuery(_Asked):
+    state: JobState | Literal["open", "all"] = Field("open", description="Open are submitted and admitted.")
+    limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 100
+    wait: Annotated[float, Field(ge=0.0, le=LONGEST_POLL_S, allow_inf_nan=False)] = Field(
+        0.0, description="Seconds to wait for an answer other than that of If-None-Match."
+    )
+
+
+class JobQuery(_Asked):
+    job: JobName
 
 
 class EventsQuery(_Asked):
@@ -88,8 +107,34 @@ class GatewayMeter(_Asked):
     demand_mw: Amount = Field(description="IT power, mean over the slot.")
 
 
+class JobMeter(_Asked):
+    """What of a job was really done in a slot."""
+
+    slot: Slot
+    job: JobName
+    energy_mwh: Amount = Field(description="IT energy of the work done, moving it not counted.")
+
+
+class AskedJob(_Asked):
+    """Work that can wait."""
+
+    job: JobName = Field(description="Its name, once and for all.")
+    energy_mwh: Positive = Field(description="IT energy.")
+    deadline_utc: Moment = Field(
+        description="Slots count that lie wholly before it, 366 days from now at most."
+    )
+    max_mw: Positive = Field(description="Most IT power, of the whole job.")
+    release_utc: Moment | None = Field(None, description="Not before this; now if absent.")
+    min_mw: Amount = Field(0.0, description="Least IT power, in every slot until the deadline.")
+    regions: Annotated[list[Name], Field(min_length=1, max_length=1000)] | None = Field(
+        None, description="Where it may run; anywhere if absent."
+    )
+    home_region: Name | None = Field(None, description="Where its data are.")
+    checkpoint_cost_mwh: Amount = Field(0.0, description="IT energy that moving all of it from home takes.")
+
+
 def _whose(row: Any) -> str:
-    return "gateway" if isinstance(row, Mapping) and "gateway" in row else "region"
+    return next((key for key in ("gateway", "job") if isinstance(row, Mapping) and key in row), "region")
 
 
 def _many(body: Any) -> str:
@@ -97,10 +142,17 @@ def _many(body: Any) -> str:
 
 
 Meter = Annotated[
-    Annotated[RegionMeter, Tag("region")] | Annotated[GatewayMeter, Tag("gateway")], Discriminator(_whose)
+    Annotated[RegionMeter, Tag("region")]
+    | Annotated[GatewayMeter, Tag("gateway")]
+    | Annotated[JobMeter, Tag("job")],
+    Discriminator(_whose),
 ]
 _Rows = Annotated[list[Meter], Field(min_length=1, max_length=MOST_ROWS)]
 Meters = Annotated[Annotated[Meter, Tag("row")] | Annotated[_Rows, Tag("rows")], Discriminator(_many)]
+_JobRows = Annotated[list[AskedJob], Field(min_length=1, max_length=MOST_JOBS)]
+AskedJobs = Annotated[
+    Annotated[AskedJob, Tag("row")] | Annotated[_JobRows, Tag("rows")], Discriminator(_many)
+]
 
 
 class HealthReport(_Asked):
@@ -146,6 +198,58 @@ class Reported(_Told):
     changed: bool
 
 
+class Submitted(_Told):
+    """The first time it is decided on is the slot after the release."""
+
+    submitted: list[str] = Field(description="Jobs that are new.")
+    known: list[str] = Field(description="Jobs that had been submitted already, whatever became of them.")
+
+
+class Withdrawn(_Told):
+    job: str
+    state: Literal["withdrawn"]
+    from_utc: datetime = Field(description="Start of the next slot, from which on it has no power.")
+
+
+class JobRow(_Told):
+    """A job, and how it stands."""
+
+    job: str
+    state: JobState
+    why: str = Field(description="It was refused or missed.")
+    energy_mwh: float
+    left_mwh: float = Field(description="Not done yet, what the present slot will do included.")
+    slack_mwh: float | None = Field(
+        description="Most that it can still do by its deadline, less what is left; null if it has ended."
+    )
+    release_utc: datetime
+    deadline_utc: datetime
+    max_mw: float
+    min_mw: float
+    regions: list[str]
+    home_region: str | None
+    checkpoint_cost_mwh: float
+    now_mw: dict[str, float] = Field(
+        description="IT power by region, of the table in force; 0 in a region that is down."
+    )
+
+
+class Jobs(_Told):
+    """Jobs, the soonest deadline first; version and slot are of the table in force, null before the first."""
+
+    version: int | None
+    slot_utc: datetime | None
+    seconds: float | None
+    down: list[str] = Field(description="Regions that are.")
+    jobs: list[JobRow]
+    more: bool = Field(description="There are more of them than `limit`.")
+
+
+class JobsState(_Told):
+    counts: dict[JobState, int]
+    open: list[JobRow] = Field(description="The 50 with the soonest deadlines.")
+
+
 class Ready(_Told):
     ready: bool
     problems: list[str]
@@ -179,7 +283,14 @@ class PlannedGateway(_Told):
 class PlannedRegion(_Told):
     name: str
     capacity_mw: float
-    load_mw: float
+    load_mw: float = Field(description="Of requests.")
+    work_mw: float = Field(description="Of jobs.")
+
+
+class PlannedJob(_Told):
+    job: str
+    region: str
+    mw: float
 
 
 class Plan(_Told):
@@ -187,6 +298,7 @@ class Plan(_Told):
     gateways: list[PlannedGateway]
     regions: list[PlannedRegion]
     flows: list[Flow]
+    jobs: list[PlannedJob]
 
 
 class RegionState(_Told):
@@ -196,8 +308,9 @@ class RegionState(_Told):
     healthy: bool
     why: str
     capacity_mw: float | None
-    load_mw: float | None
-    share: float | None = Field(description="Of the whole load.")
+    load_mw: float | None = Field(description="Of requests.")
+    work_mw: float | None = Field(description="Of jobs.")
+    share: float | None = Field(description="Of the load of requests.")
     price: float | None = Field(description="USD per MWh at the meter.")
     metered: dict[str, float | None]
     estimated: dict[str, float | None]
@@ -240,6 +353,7 @@ class State(_Told):
     regions: list[RegionState]
     gateways: list[GatewayState]
     flows: list[Flow]
+    jobs: JobsState | None = Field(description="Null where no books are kept, or they cannot be read.")
     footprints: dict[str, FootprintState]
     certificate: dict[str, Any] | None
     coordinator: dict[str, Any] | None = Field(
@@ -254,8 +368,9 @@ class State(_Told):
 class Explanation(_Told):
     region: str | None = None
     gateway: str | None = None
+    job: str | None = None
     table: Heading | None
-    about: RegionState | GatewayState
+    about: RegionState | GatewayState | JobRow
     flows: list[Flow]
     reasons: list[str]
 

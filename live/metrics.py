@@ -38,7 +38,8 @@ class LiveMetrics(Collector):
     routed : decisions so far by (gateway, region). signals : rows with kind, region, age_s
     (None where it has none) and fallback.
     healthy : by region. gap : the certified running gap, None without one.
-    coordinator : `up` and `restarts` of the process that plans, if it is another.
+    coordinator : `up` and `restarts` of the process that plans, if it is another. jobs : how many there are,
+    by state.
     """
 
     def __init__(
@@ -52,11 +53,12 @@ class LiveMetrics(Collector):
         healthy: Callable[[], Mapping[str, bool]],
         gap: Callable[[], float | None],
         coordinator: Callable[[], Mapping[str, Any] | None] = lambda: None,
+        jobs: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._monitor = monitor
         self._table, self._now, self._routed = table, now, routed
         self._signals, self._healthy, self._gap = signals, healthy, gap
-        self._coordinator = coordinator
+        self._coordinator, self._jobs = coordinator, jobs
         self.registry = CollectorRegistry()
         self.registry.register(self)
 
@@ -69,6 +71,10 @@ class LiveMetrics(Collector):
         yield from self._footprints()
         yield from self._routing()
         yield from self._health()
+        jobs = GaugeMetricFamily("eglb_jobs", "How many there are", labels=["state"])
+        for state, count in self._jobs().items():
+            jobs.add_metric([state], count)
+        yield jobs
 
     def _footprints(self) -> Iterable[Metric]:
         totals = GaugeMetricFamily(
@@ -109,7 +115,10 @@ class LiveMetrics(Collector):
                 for i, region in enumerate(table.regions):
                     if table.reach[j, i]:
                         share.add_metric([gateway, region], float(table.share[j, i]))
-            yield from (planned, share)
+            work = GaugeMetricFamily("eglb_work_mw", "IT power of jobs", labels=["region"])
+            for region, mw in zip(table.regions, table.work_load, strict=True):
+                work.add_metric([region], float(mw))
+            yield from (planned, share, work)
         routed = CounterMetricFamily("eglb_routed_requests", "Decisions", labels=["gateway", "region"])
         for (gateway, region), count in self._routed().items():
             routed.add_metric([gateway, region], count)

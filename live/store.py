@@ -34,6 +34,10 @@ class StoreError(Exception):
     """The store cannot be opened, read or written; says which and why, without a password."""
 
 
+class NoBooks(Exception):
+    """This service keeps no books, so that there is nowhere to write to."""
+
+
 class Entry(NamedTuple):
     """One value of a series: what a `place`, region or gateway, did in a slot.
 

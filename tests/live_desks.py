@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -10,12 +12,16 @@ import httpx
 import numpy as np
 
 import eglb
+from eglb.live.api import make_app
 from eglb.live.desk import Desk
 from eglb.live.router import Router
+from eglb.live.server import names_of, serving
+from eglb.live.store import Store
 from eglb.live.weights import WeightTable
 
 START = np.datetime64("2023-07-01T00:00:00", "s")
 TOKEN = "correct horse battery staple"
+WRITER = {"authorization": f"Bearer {TOKEN}"}
 
 # Reading certificates, which nothing here needs, takes longer than most tests; and the next server may have
 # the port of the last.
@@ -93,6 +99,36 @@ def world10_desk(**options: Any) -> Desk:
     desk = Desk(fleet, Router.of(fleet), Stopped(fleet.times[0] + np.timedelta64(600, "s")), **options)
     desk.router.publish(world10_table())
     return desk
+
+
+class Service:
+    """A desk, served, and a client of it."""
+
+    def __init__(self, desk: Desk, client: httpx.Client) -> None:
+        self.desk, self.client = desk, client
+
+    def get(self, path: str, status: int = 200, **options: Any) -> Any:
+        return self._told(self.client.get(path, **options), status)
+
+    def post(self, path: str, body: Any, status: int = 200) -> Any:
+        return self._told(self.client.post(path, json=body, headers=WRITER), status)
+
+    def delete(self, path: str, status: int = 200) -> Any:
+        return self._told(self.client.delete(path, headers=WRITER), status)
+
+    def _told(self, answer: httpx.Response, status: int) -> Any:
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+
+@contextmanager
+def served(store: Store, **options: Any) -> Iterator[Service]:
+    """The desk of world10 with these books, which are closed at the end."""
+    desk = world10_desk(store=store, **options)
+    app = make_app(desk, token=TOKEN, hosts=names_of("127.0.0.1"), most_polls=2)
+    with serving(app, "127.0.0.1", 0) as url, httpx.Client(base_url=url, verify=False) as client:
+        yield Service(desk, client)
+    store.close()
 
 
 def wait_for(condition: Any, seconds: float = 5.0) -> None:

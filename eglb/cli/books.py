@@ -29,7 +29,7 @@ def books_group() -> None:
 @_DATABASE
 @options.output_options
 def show_command(store: str, as_json: bool, quiet: bool) -> int:
-    """Periods and regions of STORE: energy, cost and footprints, meters that are missing, open alerts."""
+    """Periods and regions of STORE: energy, cost and footprints, missing meters; jobs; alerts that hold."""
     with _opened(store) as books:
         from eglb.live.books import describe
 
@@ -46,7 +46,7 @@ def show_command(store: str, as_json: bool, quiet: bool) -> int:
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @options.output_options
 def export_command(store: str, folder: Path, as_json: bool, quiet: bool) -> int:
-    """Write all of STORE to DIR as Parquet: series, tables, signals and events.
+    """Write all of STORE to DIR as Parquet: series, tables, signals, events, jobs and work.
 
     DIR must not exist yet, or be empty; it is whole or absent.
     """
@@ -115,25 +115,29 @@ def _print(found: dict[str, Any]) -> None:
 
     kinds = list(found["units"])
     names = [f"{kind}, {unit}" for kind, unit in found["units"].items()]
+    jobs = {state: count for state, count in found["jobs"].items() if count}
     click.echo(f"{found['scenario']}  {found['store']}")
     tables = ", ".join(f"{count} by {source}" for source, count in found["tables"].items())
     click.echo(f"tables: {tables or 'none'}")
+    if jobs:
+        click.echo(f"jobs: {', '.join(f'{count} {state}' for state, count in jobs.items())}")
     if not found["periods"]:
         click.echo("no slot has been accounted for yet")
     for period in found["periods"]:
         click.echo(f"\n{period['first_utc']} to {period['last_utc']}")
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
         table.add_column("region", overflow="fold")
-        for name in ("slots", "not metered", "energy, MWh", "cost, USD", *names):
+        work = ["work, IT MWh"] if jobs else []
+        for name in ("slots", "not metered", "energy, MWh", "cost, USD", *work, *names):
             table.add_column(name, justify="right")
         for each in period["regions"]:
             missing = each["slots"] - each["slots_metered"]
-            figures = [each["energy_mwh"], each["cost_usd"]]
+            figures = [each["energy_mwh"], each["cost_usd"], *([each["work_mwh"]] if jobs else [])]
             figures += [each["footprints"][kind]["actual"] for kind in kinds]
             table.add_row(
                 each["name"], str(each["slots"]), str(missing or ""), *(f"{value:,.2f}" for value in figures)
             )
-        figures = [period["energy_mwh"], period["cost_usd"]]
+        figures = [period["energy_mwh"], period["cost_usd"], *([period["work_mwh"]] if jobs else [])]
         figures += [period["footprints"][kind]["total"] for kind in kinds]
         table.add_row("all", str(period["slots"]), "", *(f"{value:,.2f}" for value in figures))
         streams.print_table(table)

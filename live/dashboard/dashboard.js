@@ -13,6 +13,7 @@ const PATIENCE = 10000;
 const COLOURS = 6;
 const TILES = 4;
 const SHOWN = { solves: 8, decisions: 20 };
+const OPEN = ["submitted", "admitted"];
 const MARKS = { critical: "■", warning: "▲", info: "●" };
 
 const map = new WorldMap(find("map"));
@@ -152,7 +153,8 @@ function regions(state) {
     ? "Drift is metered over estimated footprint of the last day; 1 is a right estimate."
     : "No meters yet: footprints are estimates.");
   const most = Math.max(...state.regions.map((each) => each.share ?? 0), 1e-9);
-  const head = [["Region"], ["State", "", "words"], ["Planned share", "of all load"],
+  const work = state.regions.some((each) => each.work_mw > 0);
+  const head = [["Region"], ["State", "", "words"], ["Planned share", "of all requests"],
     ["Load", "MW"], ["Capacity", "MW"], ["Price", "USD/MWh"], ...kinds.flatMap(([kind, { unit: name }]) => [
       [`${title(kind)} metered`, unit(name)], ["estimated", unit(name)], ["drift", "×"]])];
   table(find("regions"), head, state.regions.map((each) => ({
@@ -163,8 +165,10 @@ function regions(state) {
         : { text: "✕ down", mark: "bad words", title: each.why },
       { text: percent(each.share), bar: known(each.share) ? each.share / most : 0 },
       {
-        text: `${number(each.load_mw)}${over(each) ? " ▲" : ""}`, mark: over(each) ? "bad" : "",
+        text: `${number(each.load_mw)}${work ? ` + ${number(each.work_mw)}` : ""}${over(each) ? " ▲" : ""}`,
+        mark: over(each) ? "bad" : "",
         bar: each.capacity_mw > 0 ? each.load_mw / each.capacity_mw : 0,
+        more: each.capacity_mw > 0 ? each.work_mw / each.capacity_mw : 0,
       },
       number(each.capacity_mw),
       number(each.price, 2),
@@ -179,6 +183,44 @@ function regions(state) {
       }),
     ],
   })), "no regions");
+}
+
+/** Work that can wait; hidden in a service that has never had any. */
+function jobs(state) {
+  const counts = Object.entries(state.jobs?.counts ?? {}).filter(([, count]) => count);
+  for (const node of document.querySelectorAll(".of-jobs")) node.hidden = !counts.length;
+  if (!counts.length) return;
+  const { open } = state.jobs;
+  const more = sum(counts.filter(([name]) => OPEN.includes(name)).map(([, count]) => count)) - open.length;
+  say(find("jobs-note"), `${counts.map(([name, count]) => `${number(count, 0)} ${name}`).join(", ")}.`
+    + (more > 0 ? ` Below are the ${open.length} with the soonest deadlines.` : ""));
+  const now = utc(state.now_utc);
+  const hour = state.slot ? state.slot.seconds / 3600 : 1;
+  table(find("jobs"), [["Job"], ["Done", "of its energy"], ["Deadline"], ["Runs now", "IT MW"],
+    ["To spare", "until then", "number"], ["Energy", "IT MWh", "number"], ["State"]],
+  open.map((each) => {
+    const done = 1 - each.left_mwh / each.energy_mwh;
+    const runs = Object.entries(each.now_mw).filter(([, mw]) => mw > 0)
+      .map(([name, mw]) => `${name} ${number(mw)}`).join(", ");
+    const short = each.slack_mwh < each.max_mw * hour;
+    const spare = each.slack_mwh / each.max_mw;
+    const left = (utc(each.deadline_utc) - now) / 1e3;
+    return {
+      key: each.job,
+      cells: [
+        { text: each.job, mark: "name", title: each.job },
+        { text: percent(done, 0), bar: done },
+        {
+          text: `${left < 0 ? "passed" : `in ${age(left)}`}${short ? " ▲" : ""}`, mark: short ? "bad" : "",
+          title: `${moment(utc(each.deadline_utc))} UTC`,
+        },
+        { text: runs || NOTHING, mark: "wrapped", title: `may run in ${each.regions.join(", ")}` },
+        { text: spare < 0 ? "too late" : age(3600 * spare), mark: `number${short ? " bad" : ""}` },
+        { text: number(each.energy_mwh), mark: "number" },
+        each.state,
+      ],
+    };
+  }), "no job is open");
 }
 
 function signalTable(signals) {
@@ -249,6 +291,7 @@ function show(state) {
   alerts(state);
   lines(state);
   regions(state);
+  jobs(state);
   signalTable(signals);
   planning(state);
   decisions(state);

@@ -13,7 +13,7 @@ const SIDES = [
 const overlap = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
 
 /** More is sent to it than it has room for. */
-export const over = ({ load_mw: load, capacity_mw: capacity }) => load > capacity * (1 + 1e-6);
+export const over = ({ load_mw: load, work_mw: work, capacity_mw: capacity }) => load + work > capacity * (1 + 1e-6);
 
 export class WorldMap {
   constructor(place) {
@@ -115,8 +115,8 @@ export class WorldMap {
       node.classList.toggle("chosen", this.chosen === `gateway ${each.name}`);
     });
     keep(this.regions, regions, (each) => each.name,
-      () => draw("g", {}, draw("circle", { class: "room" }), draw("circle", { class: "load" }),
-        draw("path", { class: "cross" })),
+      () => draw("g", {}, draw("circle", { class: "room" }), draw("circle", { class: "work" }),
+        draw("circle", { class: "load" }), draw("path", { class: "cross" })),
       (node, each) => this.drawRegion(node, each));
     this.drawNames(width);
     this.tell();
@@ -135,9 +135,11 @@ export class WorldMap {
     const room = Math.max(this.room(each), 4);
     set(node, { transform: `translate(${x} ${y})` });
     node.classList.toggle("chosen", this.chosen === `region ${each.name}`);
-    const [outer, inner, cross] = node.childNodes;
+    const [outer, work, inner, cross] = node.childNodes;
     set(outer, { r: room.toFixed(2), class: `room${each.healthy ? "" : " down"}${over(each) ? " over" : ""}` });
-    set(inner, { r: each.healthy ? Math.min(this.radius(each.load_mw), room).toFixed(2) : 0 });
+    const filled = (mw) => (each.healthy ? Math.min(this.radius(mw), room).toFixed(2) : 0);
+    set(work, { r: each.work_mw > 0 ? filled(each.load_mw + each.work_mw) : 0 });
+    set(inner, { r: filled(each.load_mw) });
     const arm = Math.min(room * 0.55, 6).toFixed(1);
     set(cross, { d: each.healthy ? "" : `M-${arm} -${arm}L${arm} ${arm}M${arm} -${arm}L-${arm} ${arm}` });
   }
@@ -216,9 +218,10 @@ export class WorldMap {
     if (chosen.what === "gateway") {
       return say(readout, `${chosen.name}: ${number(chosen.demand_mw)} MW asked for; to, MW: ${ends}`);
     }
-    const { name, healthy, why, load_mw: load, capacity_mw: capacity, share, price } = chosen;
+    const { name, healthy, why, load_mw: load, work_mw: work, capacity_mw: capacity, share, price } = chosen;
     const how = healthy ? (over(chosen) ? "up, overloaded" : "up") : `down${why ? `, ${why}` : ""}`;
-    return say(readout, `${name}: ${how}, ${number(load)} of ${number(capacity)} MW, ${percent(share)} of all load, `
+    const jobs = work > 0 ? ` and ${number(work)} of jobs` : "";
+    return say(readout, `${name}: ${how}, ${number(load)}${jobs} of ${number(capacity)} MW, ${percent(share)} of all requests, `
       + `${number(price)} USD/MWh; from, MW: ${ends}`);
   }
 }

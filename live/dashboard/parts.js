@@ -89,7 +89,8 @@ export function keep(parent, items, key, create, update) {
 
 /**
  * Rows of cells below a head. A head is [text, text below, mark] and a cell a text, or
- * {text, mark, bar, title}: a `mark` names a class, a `bar` is a part of its width.
+ * {text, mark, bar, more, title}: a `mark` names a class, a `bar` is a part of its width, and `more` of another
+ * colour is what comes on top.
  */
 export function table(node, head, rows, empty) {
   if (!node.tHead) node.append(make("thead", {}, make("tr")), make("tbody"));
@@ -104,13 +105,16 @@ export function table(node, head, rows, empty) {
     keep(line, row.cells, (_, index) => index,
       (_) => make(line.childNodes.length ? "td" : "th", {}, make("span"), make("i", { "aria-hidden": "true" })),
       (cell, content, index) => {
-        const { text, mark = "", bar = null, title = "" } = typeof content === "string" ? { text: content } : content;
+        const { text, mark = "", bar = null, more = 0, title = "" } = typeof content === "string" ? { text: content } : content;
         say(cell.firstChild, text);
         set(cell, { class: bar === null ? mark : `${mark} barred`.trim(), title });
         if (!rows.length) set(cell, { colspan: head.length });
         else if (index === 0) set(cell, { scope: "row" });
         cell.lastChild.hidden = bar === null;
-        if (bar !== null) cell.lastChild.style.setProperty("--part", Math.min(Math.max(bar, 0), 1).toFixed(4));
+        if (bar === null) return;
+        for (const [name, part] of [["--part", bar], ["--both", bar + more]]) {
+          cell.lastChild.style.setProperty(name, Math.min(Math.max(part, 0), 1).toFixed(4));
+        }
       });
   });
 }

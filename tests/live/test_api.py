@@ -15,49 +15,35 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from live_desks import HTTP, TOKEN, Stopped, wait_for, world10, world10_desk, world10_table
+from live_desks import (
+    HTTP,
+    TOKEN,
+    WRITER,
+    Service,
+    Stopped,
+    served,
+    wait_for,
+    world10,
+    world10_desk,
+    world10_table,
+)
 
 from eglb.live.api import make_app
 from eglb.live.desk import Desk
 from eglb.live.ledger import Ledger
 from eglb.live.monitor import Monitor
 from eglb.live.router import Router
-from eglb.live.server import names_of, parse_listen, serving
+from eglb.live.server import parse_listen, serving
 from eglb.live.store import Entry, Store
 from eglb.sims.problems import InputError
 
-WRITER = {"authorization": f"Bearer {TOKEN}"}
 SLOT = "2023-07-03T00:00:00Z"
-
-
-class Service:
-    """A desk, served, and a client of it."""
-
-    def __init__(self, desk: Desk, client: httpx.Client) -> None:
-        self.desk, self.client = desk, client
-
-    def get(self, path: str, status: int = 200, **options: Any) -> Any:
-        answer = self.client.get(path, **options)
-        assert answer.status_code == status, answer.text
-        return answer.json()
-
-    def post(self, path: str, body: Any, status: int = 200) -> Any:
-        answer = self.client.post(path, json=body, headers=WRITER)
-        assert answer.status_code == status, answer.text
-        return answer.json()
 
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
-    desk = world10_desk(store=Store(tmp_path / "store.db"))
-    app = make_app(desk, token=TOKEN, hosts=names_of("127.0.0.1"), most_polls=2)
-    with (
-        serving(app, "127.0.0.1", 0) as url,
-        httpx.Client(base_url=url, verify=False) as client,
-    ):
-        yield Service(desk, client)
-    assert desk.store is not None
-    desk.store.close()
+    with served(Store(tmp_path / "store.db")) as made:
+        yield made
 
 
 class TestRoute:

@@ -6,6 +6,7 @@ import math
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from postgres_server import PostgresServer
 
 from eglb.live.books import Books, describe
+from eglb.live.job_store import Done, Job, JobStore
 from eglb.live.service import Wanted, open_service
 from eglb.live.store import Event, Store
 from eglb.sims.catalog import load
@@ -99,6 +101,30 @@ def test_show_says_whose_meters_are_missing_and_which_alerts_hold(
         assert figures["total"] == pytest.approx(before[kind]["total"])
     assert [each["text"] for each in found["alerts"]] == ["it is off"]
     assert "warning since" in eglb("books", "show", str(books)).out
+
+
+def test_show_tells_of_jobs_where_there_were_any(
+    eglb: Command, books: Path, kept: tuple[Path, dict[str, Any]]
+) -> None:
+    fleet, store = load(FLEET), Store(books)
+    jobs = JobStore(store)
+    one = Job("a", fleet.times[0], fleet.times[9], 4.0, 2.0, 0.0, fleet.regions)
+    jobs.submit([one, replace(one, name="b")])
+    jobs.turn([replace(one, state="done", left_mwh=0.0)])
+    regions = fleet.regions[1:3]
+    jobs.save_work([Done(fleet.times[PERIOD - 1 + h], "a", regions[h % 2], 1.0 + h) for h in range(3)])
+    store.close()
+    found = eglb("books", "show", str(books), "--json").json()
+    assert {state: count for state, count in found["jobs"].items() if count} == {"submitted": 1, "done": 1}
+    work = [{each["name"]: each["work_mwh"] for each in period["regions"]} for period in found["periods"]]
+    hours = fleet.slot_hours
+    assert [each[regions[0]] for each in work] == [1.0 * hours, 3.0 * hours, 0.0]
+    assert [each[regions[1]] for each in work] == [0.0, 2.0 * hours, 0.0]
+    assert [each["work_mwh"] for each in found["periods"]] == [1.0 * hours, 5.0 * hours, 0.0]
+    shown = eglb("books", "show", str(books)).out
+    assert "jobs: 1 submitted, 1 done" in shown and "work, IT MWh" in shown
+    never = eglb("books", "show", str(kept[0])).out
+    assert "jobs" not in never and "work" not in never
 
 
 def test_export_is_whole_or_absent(eglb: Command, books: Path, tmp_path: Path) -> None:

@@ -6,15 +6,20 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from browser import CHROMIUM, Page, browser
-from live_desks import HTTP, world10_desk
+from live_desks import HTTP, world10_desk, world10_table
 
 import eglb
 from eglb.live.api import make_app
+from eglb.live.desk import Desk
+from eglb.live.job_store import JobStore
 from eglb.live.server import names_of, parse_listen, serving
 from eglb.live.service import Service, Wanted, open_service
 from eglb.live.store import Store
@@ -141,7 +146,7 @@ def test_all_that_the_service_says_is_shown_wide_and_narrow(ran: Service) -> Non
             far = {(f["gateway"], f["region"]) for f in state["flows"]}
             assert drawn[0] == 1
             assert 0 < drawn[1] <= len(far)
-            assert drawn[2:4] == [len(regions) + 2, len(state["gateways"]) + 1]  # the legend has some
+            assert drawn[2:4] == [len(regions) + 3, len(state["gateways"]) + 1]  # the legend has some
             assert drawn[4:] == [2, 2 * len(state["footprints"]) + 1, SERVED]
 
 
@@ -218,7 +223,72 @@ def test_a_service_that_has_only_begun_is_shown_too() -> None:
         ):
             assert empty in said
         assert page.value("document.documentElement.scrollWidth") <= 390
+        assert page.value("[...document.querySelectorAll('.of-jobs')].every(each => each.offsetHeight === 0)")
         assert page.complaints == []
+
+
+@pytest.fixture(scope="module")
+def with_jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """One job runs and has hardly time, one waits, one is yet to be admitted, two have ended."""
+    store = Store(tmp_path_factory.mktemp("jobs") / "books.db")
+    desk = world10_desk(store=store)
+    asked = {"max_mw": 10.0, "min_mw": 0.0, "regions": None, "home_region": None, "checkpoint_cost_mwh": 0.0}
+    for name, energy, hours in (
+        ("tight", 30.0, 4), ("slow", 40.0, 30), ("fresh", 5.0, 60), ("done", 1.0, 9), ("refused", 9.0, 9)
+    ):  # fmt: skip
+        deadline = datetime(2023, 7, 3, tzinfo=UTC) + timedelta(hours=hours)
+        times = {"release_utc": None, "deadline_utc": deadline}
+        desk.jobs.submit([{"job": name, "energy_mwh": energy, **times, **asked}])
+    jobs = JobStore(store)
+    became = {
+        "tight": {"state": "admitted", "left_mwh": 26.0},
+        "slow": {"state": "admitted", "left_mwh": 10.0},
+        "done": {"state": "done", "left_mwh": 0.0},
+        "refused": {"state": "refused", "why": "no room"},
+    }
+    jobs.turn([replace(job, **became[job.name]) for job in jobs.jobs() if job.name in became])
+    table = world10_table(2)
+    work = np.zeros((1, len(table.regions)))
+    work[0, table.regions.index("tokyo")] = 5.0
+    desk.router.publish(replace(table, jobs=("tight",), work=work))
+    yield desk
+    store.close()
+
+
+@needs_chromium
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_jobs_are_shown_where_there_are_any(with_jobs: Desk, width: int, scheme: str) -> None:
+    app = make_app(with_jobs, hosts=names_of("127.0.0.1"))
+    with serving(app, "127.0.0.1", 0) as url, browser(url) as page:
+        state = HTTP.get(f"{url}/v1/state").json()
+        page.look(width, scheme, 900, mobile=width < 500)
+        page.open(url)
+        linked(page, "live")
+        until(page, "document.querySelectorAll('#jobs tbody tr').length === 3")
+        assert page.value("document.documentElement.scrollWidth") <= width
+        assert not page.value("/NaN|undefined|Infinity|null/.test(document.body.outerHTML)")
+        assert page.complaints == []
+        assert text(page, "#jobs-note") == "1 submitted, 2 admitted, 1 refused, 1 done."
+        shown = by_name(page, "jobs")
+        assert list(shown) == ["tight", "slow", "fresh"]
+        assert shown["tight"][:3] == ["13 %", "in 3.8 h ▲", "tokyo 5.000"]
+        assert shown["slow"][:2] == ["75 %", "in 29.8 h"]
+        assert shown["fresh"][5] == "submitted"
+        tokyo = next(each for each in state["regions"] if each["name"] == "tokyo")
+        assert by_name(page, "regions")["tokyo"][2] == f"{tokyo['load_mw']:.2f} + 5.000"
+        row = "[...document.querySelectorAll('#regions tbody tr')].find(row => /^tokyo/.test(row.innerText))"
+        parts = page.value(
+            f"(bar => ['--part', '--both'].map(each => Number(bar.style.getPropertyValue(each))))"
+            f"(({row}).cells[3].lastChild)"
+        )
+        assert parts == pytest.approx(
+            [mw / tokyo["capacity_mw"] for mw in (tokyo["load_mw"], tokyo["load_mw"] + 5.0)], abs=1e-4
+        )
+        colours = page.value(f"getComputedStyle(({row}).cells[3].lastChild).backgroundImage")
+        assert len(set(re.findall(r"rgb\([^)]*\)", colours))) == 3
+        drawn = "[...document.querySelectorAll('#map .work')].map(each => Number(each.getAttribute('r')))"
+        assert sum(radius > 0 for radius in page.value(drawn)) == 1
+        assert page.value("[...document.querySelectorAll('.of-jobs')].every(each => each.offsetHeight > 0)")
 
 
 def test_nothing_in_it_is_inline_or_from_elsewhere(ran: Service) -> None:

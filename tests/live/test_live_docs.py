@@ -18,6 +18,7 @@ import httpx
 import pytest
 from live_desks import world10_desk
 
+from eglb.live import schema
 from eglb.live.api import make_app
 from eglb.live.monitor import Thresholds
 
@@ -95,7 +96,7 @@ def test_commands_run_and_print_what_is_shown(tmp_path: Path) -> None:
     routed = next(text for (line, _), text in zip(steps, printed, strict=True) if "/v1/route" in line)
     assert '"gateway":"gw-london"' in routed.replace(" ", "")
     assert {path.name for path in (tmp_path / "parquet").iterdir()} == {
-        f"{name}.parquet" for name in ("events", "series", "signals", "tables")
+        f"{name}.parquet" for name in schema.of_slots
     }
 
 

@@ -177,6 +177,7 @@ EVERYWHERE = (
     "/v1/plan",
     "/v1/state",
     "/v1/events",
+    "/v1/jobs",
     "/v1/explain?region=tokyo",
     "/healthz",
     "/readyz",

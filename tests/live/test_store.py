@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from postgres_server import PostgresServer
 
+from eglb.live import schema
 from eglb.live.store import Account, Entry, Event, Store, StoreError
 from eglb.live.weights import WeightTable
 
@@ -117,7 +118,7 @@ def test_export_holds_every_row(store: Store, tmp_path: Path) -> None:
     store.write("meter", [Entry(NOON + h * HOUR, "a", "energy_mwh", float(h)) for h in range(5)])
     store.save_event(Event(NOON, "info", "plan", "all is well"))
     paths = store.export(tmp_path / "out")
-    assert sorted(path.stem for path in paths) == ["events", "series", "signals", "tables"]
+    assert sorted(path.stem for path in paths) == sorted(schema.of_slots)
     rows = pq.read_table(tmp_path / "out" / "series.parquet").to_pylist()
     assert [row["value"] for row in rows] == [0.0, 1.0, 2.0, 3.0, 4.0]
     assert np.datetime64(rows[0]["slot"].replace(tzinfo=None)) == NOON
