@@ -294,8 +294,9 @@ class Controller:
     def _committed(self) -> list[tuple[int, str, int, float]]:
         """What the table in force says of the slots after its own."""
         table = self.router.table
-        rows = [] if table is None or table.ahead is None else table.ahead.tolist()
-        return [(int(slot), table.jobs[int(job)], int(i), mw) for slot, job, i, mw in rows]
+        if table is None or table.ahead is None:
+            return []
+        return [(int(slot), table.jobs[int(job)], int(i), mw) for slot, job, i, mw in table.ahead.tolist()]
 
     def _hear_of_jobs(self, slot: int) -> None:
         """Admit jobs that were submitted in the course of a slot."""

@@ -168,12 +168,15 @@ class Front:
     def _linked(self) -> Iterator[socket.socket]:
         """The front's end of a new link works; the other end."""
         ours, theirs = socket.socketpair()
-        link = Link(ours, lambda: {"meters": self._told.unsaid()}, self._hear)
+        link = Link(ours, self._say, self._hear)
         try:
             with theirs, self.desk.watched(link.tell):
                 yield theirs
         finally:
             link.close()
+
+    def _say(self) -> Message:
+        return {"meters": self._told.unsaid(), "jobs": self.desk.jobs.changes}
 
     def _hear(self, message: Message) -> None:
         desk, down = self.desk, message["down"]

@@ -12,6 +12,8 @@ import numpy as np
 from eglb.live.job_store import DONE, MISSED, OPEN, REFUSED, SUBMITTED, WITHDRAWN, Job
 from eglb.live.weights import WeightTable
 
+Array = np.ndarray
+
 _HOUR = np.timedelta64(3600, "s")
 
 
@@ -30,11 +32,11 @@ class JobBoard:
     step: np.timedelta64
 
     def answer(self, jobs: Sequence[Job], limit: int) -> dict[str, Any]:
-        """Rows of the first `limit` jobs, and the table that they are of."""
+        """Rows of the first `limit` jobs, the table that they are of, and the present slot."""
         table = self.table
         return {
             "version": None if table is None else table.version,
-            "slot_utc": None if table is None else f"{table.start}Z",
+            "slot_utc": None if table is None else f"{self.next_slot - self.step}Z",
             "seconds": None if table is None else table.seconds,
             "down": sorted(self.down),
             "jobs": [self.row(job) for job in jobs[:limit]],
@@ -61,13 +63,12 @@ class JobBoard:
         }
 
     def now_mw(self, job: Job) -> dict[str, float]:
-        """IT power by region."""
-        table, row = self.table, self._runs.get(job.name)
-        if table is None or table.work is None or row is None:
+        """IT power by region, in the present slot."""
+        if self.table is None or job.name not in self._runs:
             return {}
         return {
             name: 0.0 if name in self.down else float(mw)
-            for name, mw in zip(table.regions, table.work[row], strict=True)
+            for name, mw in zip(self.table.regions, self._runs[job.name], strict=True)
             if mw > 0.0
         }
 
@@ -79,7 +80,7 @@ class JobBoard:
             return [{DONE: "it is done", WITHDRAWN: "it was withdrawn"}[job.state]]
         power = {name: mw for name, mw in self.now_mw(job).items() if mw > 0.0}
         if job.state == SUBMITTED:
-            found = [f"it is admitted or refused in the slot that begins at {self._first(job)}Z"]
+            found = [f"it is admitted or refused before the slot that begins at {self._first(job)}Z"]
         elif power:
             found = ["it runs: " + ", ".join(f"{mw:.6g} MW in {name}" for name, mw in power.items())]
         else:
@@ -97,9 +98,11 @@ class JobBoard:
         return found
 
     @cached_property
-    def _runs(self) -> dict[str, int]:
-        """Rows of the table's work by job."""
-        return {} if self.table is None else {name: m for m, name in enumerate(self.table.jobs)}
+    def _runs(self) -> dict[str, Array]:
+        """(N,) MW by job."""
+        if self.table is None:
+            return {}
+        return dict(zip(self.table.jobs, self.table.work_in(self.next_slot - self.step), strict=True))
 
     def _first(self, job: Job) -> np.datetime64:
         """The first slot to come that it may run in."""
@@ -112,11 +115,9 @@ class JobBoard:
 
     def _slack(self, job: Job) -> float:
         """MWh: most it can still do, with what it does in the present slot, less what is left."""
-        present = 0.0
-        if self.table is not None and self.table.start >= self.next_slot - self.step:
-            gain = 1.0 + job.checkpoint_cost_mwh / job.energy_mwh
-            present = sum(
-                mw / (gain if job.home not in (None, name) else 1.0) for name, mw in self.now_mw(job).items()
-            )
+        gain = 1.0 + job.checkpoint_cost_mwh / job.energy_mwh
+        present = sum(
+            mw / (gain if job.home not in (None, name) else 1.0) for name, mw in self.now_mw(job).items()
+        )
         power = present + job.max_mw * self._slots(job)
         return power * float(self.step / _HOUR) - job.left_mwh

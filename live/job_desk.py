@@ -33,6 +33,8 @@ class JobDesk:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._submitting = threading.Lock()
+        self.changes = 0
+        """Counts up when jobs are handed in or withdrawn."""
 
     def submit(self, asked: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
         """Take jobs in, see `Intake.submit`; names that are new, and that were known.
@@ -46,7 +48,7 @@ class JobDesk:
         intake = Intake(self._desk.scenario.regions, now, board.next_slot, board.step)
         with self._submitting:
             told = intake.submit(store, asked)
-        self._desk.tell()
+        self._changed()
         return told
 
     def withdraw(self, name: str) -> dict[str, str]:
@@ -61,7 +63,7 @@ class JobDesk:
             self.know([name])
             (known,) = store.jobs(names=[name])
             raise JobsRefused([(409, f"job {name} has ended: it is {known.state}")])
-        self._desk.tell()
+        self._changed()
         return {"job": name, "state": WITHDRAWN, "from_utc": f"{self._board().next_slot}Z"}
 
     def know(self, names: Sequence[str]) -> None:
@@ -107,6 +109,10 @@ class JobDesk:
         except (NoBooks, StoreError):
             return None
 
+    def _changed(self) -> None:
+        self.changes += 1
+        self._desk.tell()
+
     def _store(self) -> JobStore:
         if self._desk.store is None:
             raise NoBooks("this service keeps no books")
@@ -120,7 +126,7 @@ class JobDesk:
 
 def work_rows(table: WeightTable) -> list[dict[str, Any]]:
     """MW by job and region."""
-    work = np.zeros((0, len(table.regions))) if table.work is None else table.work
+    work = table.work_in(table.start)
     return [
         {"job": table.jobs[m], "region": table.regions[i], "mw": float(work[m, i])}
         for m, i in np.argwhere(work > 0.0)

@@ -96,6 +96,7 @@ def linked(desk: Desk, end: socket.socket) -> Iterator[None]:
     monitor, store, clock = desk.monitor, desk.store, desk.clock
     assert isinstance(monitor, Monitor) and store is not None and isinstance(clock, Clock)
     unread: list[str] = []
+    jobs = 0
 
     def compose() -> Message:
         table = desk.router.table
@@ -109,7 +110,11 @@ def linked(desk: Desk, end: socket.socket) -> Iterator[None]:
         }
 
     def hear(message: Message) -> None:
+        nonlocal jobs
         unread.extend(message["meters"])
+        if message["jobs"] != jobs:
+            jobs = message["jobs"]
+            desk.tell()
         with suppress(StoreError):  # read with the next message
             desk.recall()
             if unread:

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from live_desks import table
 
 from eglb.live.clock import Clock
 from eglb.live.course import Course
@@ -74,14 +75,33 @@ def test_periods_that_are_none(length: str, slots: int | None) -> None:
         Periods(START, 3600.0, length, slots)
 
 
-def test_shares_of_a_slot_are_weighted_by_how_long_they_were_in_force() -> None:
-    course, one, two = Course(), np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
+def test_a_slot_is_weighted_by_how_long_tables_were_in_force() -> None:
+    course = Course()
+    one = table([[1.0, 0.0]], start=START, jobs=("a",), work=np.array([[2.0, 0.0]]))
+    two = table([[0.0, 1.0]], start=START + HOUR, jobs=("a", "b"), work=np.array([[0.0, 4.0], [8.0, 0.0]]))
     course.turn(START + np.timedelta64(6, "m"), one)
     course.turn(START + np.timedelta64(75, "m"), two)
-    np.testing.assert_array_equal(course.mean(START, START + HOUR), one)
-    np.testing.assert_allclose(course.mean(START + HOUR, START + 2 * HOUR), [[0.25, 0.75]])
-    np.testing.assert_array_equal(course.mean(START + 2 * HOUR, START + 3 * HOUR), two)
-    course.forget(START + HOUR)
-    np.testing.assert_allclose(course.mean(START + HOUR, START + 2 * HOUR), [[0.25, 0.75]])
+    hours = [(START + q * HOUR, START + (q + 1) * HOUR) for q in range(3)]
+    np.testing.assert_array_equal(course.share(*hours[0]), one.share)
+    np.testing.assert_array_equal(course.work(*hours[0])["a"], [2.0, 0.0])
+    for _ in range(2):
+        np.testing.assert_allclose(course.share(*hours[1]), [[0.25, 0.75]])
+        # Of what comes after its own slot a table says nothing here.
+        np.testing.assert_allclose(course.work(*hours[1])["a"], [0.0, 3.0])
+        np.testing.assert_allclose(course.work(*hours[1])["b"], [6.0, 0.0])
+        course.forget(START + HOUR)
     course.forget(START + 2 * HOUR)
-    np.testing.assert_array_equal(course.mean(START + 2 * HOUR, START + 3 * HOUR), two)
+    np.testing.assert_array_equal(course.share(*hours[2]), two.share)
+
+
+def test_jobs_go_on_as_committed_until_there_is_a_new_table() -> None:
+    ahead = np.array([[1, 0, 1, 5.0], [2, 0, 0, 4.0], [2, 1, 0, 4.0], [3, 1, 1, 1.0]])
+    found = table(
+        [[0.5, 0.5]], start=START, demand=np.array([4.0]), capacity=np.array([8.0, 8.0]),
+        jobs=("a", "b"), work=np.array([[2.0, 0.0], [0.0, 0.0]]), ahead=ahead,
+    )  # fmt: skip
+    for hours, expected in ((0, [[2, 0], [0, 0]]), (1, [[0, 5], [0, 0]]), (3, [[0, 0], [0, 1]]), (4, 0)):
+        np.testing.assert_array_equal(found.work_in(START + hours * HOUR), np.zeros((2, 2)) + expected)
+    np.testing.assert_array_equal(found.work_in(START + np.timedelta64(119, "m")), [[0, 5], [0, 0]])
+    # Two slots on nobody knows what is asked for: as much is left for requests as they had.
+    np.testing.assert_allclose(found.work_in(START + 2 * HOUR), [[3, 0], [3, 0]])

@@ -304,7 +304,7 @@ class TestElsewhere:
             return list(told["reasons"])
 
         assert reasons() == [
-            "it is admitted or refused in the slot that begins at 2023-07-03T01:00:00Z",
+            "it is admitted or refused before the slot that begins at 2023-07-03T01:00:00Z",
             "11 whole slots to come before its deadline, by which it can do 50 MWh more than is left",
         ]
         turn(service, "train", state="admitted", left_mwh=60.0)
