@@ -27,6 +27,7 @@ import numpy as np
 
 from eglb.agents.barrier import BarrierModel, BarrierStep, Disclose, Disclosure
 from eglb.agents.region import Request
+from eglb.agents.validity import find_problem
 from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, Incumbent, Round, WarmStart
 from eglb.coordinator.equity import Equity, EquityShape
 from eglb.coordinator.interior import DenseSlots
@@ -103,13 +104,15 @@ class Newton(Algorithm):
                 self._best_gap, self._best_round = self.incumbent.gap, self._number
             if self._number - self._best_round > _PATIENCE:
                 return Finished(stalled=True)
+            if not first.sound.all():
+                return Finished(stalled=True)
             before = self._tau
             try:
-                move = self._newton(first)
+                with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                    move = self._newton(first)
             except (np.linalg.LinAlgError, RuntimeError):  # the latter from the sparse factorisation
                 return Finished(stalled=True)
-            sound = np.isfinite(move.load).all() and np.isfinite(move.capacity_price_move).all()
-            if not sound or self._tau > _LOST * before:
+            if self._tau > _LOST * before:
                 return Finished(stalled=True)
         else:
             disclosure = heard.replies[1]
@@ -118,6 +121,9 @@ class Newton(Algorithm):
             if self._jobs is not None and self._jobs.entries > _MOST_ENTRIES:
                 return Finished(stalled=True)
             move = self._begin() if self.warm is None else self._resume(self.warm)
+        # No agent would answer to numbers that are not finite.
+        if find_problem(move, {}) is not None or not np.isfinite(self._nu).all():
+            return Finished(stalled=True)
         # Far from the end a certificate would cost more time than it is worth.
         late = self.warm is not None or self._guessed_gap <= _NEAR * self.gap
         due = late or self._number % _CERTIFY_EVERY == 0
