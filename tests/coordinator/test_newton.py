@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import eglb
-from eglb.agents.barrier import BarrierModel
+from eglb.agents.barrier import BarrierModel, BarrierStep
 from eglb.coordinator import newton
 from eglb.coordinator.admm import Admm
 from eglb.coordinator.algorithm import Broadcast, Finished, Round, WarmStart
@@ -66,6 +66,26 @@ def test_a_window_that_rolls_on_takes_two_or_three_rounds(regions: int) -> None:
     finer = solve(scenario.window(1, 72), 1e-6, earlier)
     assert finer.status == "converged"
     assert finer.rounds < solve(scenario.window(1, 72), 1e-6).rounds
+
+
+def test_steps_with_jobs_keep_to_capacities_and_take_fewer_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario = with_jobs(eglb.load("synthetic:24x96,util=0.2,reach=24"), 0.2, 48)
+    above = 0.0
+    announce = newton.Newton._step
+
+    def watched(self: newton.Newton, load: np.ndarray, *more: np.ndarray, near: bool = False) -> BarrierStep:
+        nonlocal above
+        step = announce(self, load, *more, near=near)
+        above += float(np.maximum(step.load - scenario.capacity, 0.0).sum())
+        return step
+
+    monkeypatch.setattr(newton.Newton, "_step", watched)
+    known = solve(scenario, 1e-4)
+    above_known, above = above, 0.0
+    monkeypatch.setattr(newton, "_CORRECTIONS", 0)
+    unknown = solve(scenario, 1e-4)
+    assert known.status == unknown.status == "converged"
+    assert above_known < 0.5 * above and known.rounds < unknown.rounds
 
 
 def test_a_misleading_start_is_forgotten() -> None:
