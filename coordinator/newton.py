@@ -51,6 +51,8 @@ _CENTRING, _CENTRING_LATE, _LATE_GAP = 0.3, 0.2, 1e-3
 _CENTRING_JOBS, _CENTRING_JOBS_LATE = 0.5, 0.3
 """With jobs, to stay nearer to the central path."""
 _LEAST_CENTRING = 1e-13
+_AMPLE = 0.3
+"""With jobs, the part of the gap asked for that the guessed one need not go below: numbers fail there soon.
 _LOST = 1e3
 """Complementarity that grows so much in a round is the end: rounding errors have the upper hand."""
 _BOUNDARY = 0.99
@@ -364,9 +366,10 @@ class Newton(Algorithm):
         if self._jobs is not None:
             total, pairs = total + self._jobs.complementarity, self._jobs.products
             centring = _CENTRING_JOBS_LATE if late else _CENTRING_JOBS
-        spent = float((self._unit_cost * self._y).sum())
-        self._guessed_gap = 2.0 * total / max(abs(spent), 1e-300)
-        self._tau = max(centring * float(total / pairs), _LEAST_CENTRING)
+        spent = abs(float((self._unit_cost * self._y).sum()))
+        self._guessed_gap = 2.0 * total / max(spent, 1e-300)
+        least = 0.0 if self._jobs is None else _AMPLE * self.gap * spent / (2.0 * pairs)
+        self._tau = max(centring * total / pairs, least, _LEAST_CENTRING)
 
     def _folded(self, route: Array) -> Array:
         """`route` (T, E) of the market inside the method: on folded edges, in units of order one."""
