@@ -52,7 +52,7 @@ _CENTRING_JOBS, _CENTRING_JOBS_LATE = 0.5, 0.3
 """With jobs, to stay nearer to the central path."""
 _LEAST_CENTRING = 1e-13
 _AMPLE = 0.3
-"""With jobs, the part of the gap asked for that the guessed one need not go below: numbers fail there soon.
+"""With jobs, the part of the gap asked for that the guessed one need not go below: numbers fail soon."""
 _LOST = 1e3
 """Complementarity that grows so much in a round is the end: rounding errors have the upper hand."""
 _BOUNDARY = 0.99
