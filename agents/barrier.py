@@ -54,6 +54,8 @@ class BarrierModel(Message):
 
     `slope` g (n, T) and `curvature` h (n, T) in the load; `level_residual` b (n, K), `level_compliance` W (n,
     K) and `equity_price` mu (n, K) in the footprint levels. Price and barrier can be inferred from them.
+    `sound` (n,) is 0 where the barrier has left the range of numbers: the rest is of no use there, and the
+    method is at its end. Else 1.
     """
 
     slope: Array = per_region("slot")
@@ -61,6 +63,7 @@ class BarrierModel(Message):
     level_residual: Array = per_region("kind")
     level_compliance: Array = per_region("kind", at_least=0.0)
     equity_price: Array = per_region("kind", at_least=0.0)
+    sound: Array = per_region(at_least=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,15 +99,17 @@ class BarrierStep(Request):
         model = memory.notes.get("barrier")
         if model is not None and model.number == self.number:
             model = model.before
-        load = self.load / self.load_unit
         before = model if model is None else replace(model, before=None)
-        if before is None:
-            model = Barrier.start(region, self, load)
-            model = model.settle(self) if self.near else model
-        else:
-            model = before.follow(self, load)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # `describe` says what came of it
+            load = self.load / self.load_unit
+            if before is None:
+                model = Barrier.start(region, self, load)
+                model = model.settle(self) if self.near else model
+            else:
+                model = before.follow(self, load)
+            told = model.describe(self.centring)
         memory.notes["barrier"] = replace(model, number=self.number, centring=self.centring, before=before)
-        return model.describe(self.centring)
+        return told
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,12 +173,16 @@ class Barrier:
         r, room_gap = self._residuals()
         h = z / u
         slope = self.price + (mu[:, :, None] * self.intensity).sum(1) + tau / u - h * r
+        told = slope, h, tau / mu - (room_gap + w), w / mu, mu
+        sound = [np.isfinite(each).reshape(len(mu), -1).all(1) for each in told]
+        slope, h, residual, compliance, mu = map(np.nan_to_num, told)
         return BarrierModel(
             slope=in_single_precision(slope),
             curvature=in_single_precision(h),
-            level_residual=tau / mu - (room_gap + w),
-            level_compliance=w / mu,
+            level_residual=residual,
+            level_compliance=compliance,
             equity_price=mu,
+            sound=np.all(sound, axis=0).astype(np.uint8),
         )
 
     def follow(self, step: BarrierStep, load: Array) -> Barrier:

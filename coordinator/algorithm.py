@@ -11,7 +11,7 @@ import numpy as np
 
 from eglb.agents.region import Request
 from eglb.agents.valuation import Bound, Evaluate, Introduce
-from eglb.agents.wire import Message
+from eglb.agents.wire import Message, in_single_precision
 from eglb.coordinator.market import Market
 from eglb.coordinator.mixture import PricedPlan
 
@@ -233,7 +233,7 @@ class Algorithm(ABC):
 
         The demand price travels in single precision; the bound is exact for what the agents received.
         """
-        demand_price = demand_price.astype(np.float32)
+        demand_price = in_single_precision(demand_price)
         equity_price = self.market.equity.normalise(equity_price)
         request = Bound(demand_price=demand_price.T, equity_price=equity_price)
         self._ask(

@@ -27,6 +27,7 @@ import numpy as np
 
 from eglb.agents.barrier import BarrierModel, BarrierStep, Disclose, Disclosure
 from eglb.agents.region import Request
+from eglb.agents.validity import find_problem
 from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, Incumbent, Round, WarmStart
 from eglb.coordinator.equity import Equity, EquityShape
 from eglb.coordinator.interior import DenseSlots
@@ -41,11 +42,17 @@ _NEWTON_STEPS, _NEWTON_STEPS_FEW = 6, 3
 """Of a round; with few gateways a round is so quick that more steps do not pay."""
 _NEWTON_STEPS_JOBS, _FULL_STEP = 12, 0.9
 """With jobs, which tie the slots together, steps are shorter: up to so many, until one is nearly full."""
+_CORRECTIONS, _MOST_STEEPER, _LEAST_ROOM = 8, 100.0, 0.01
+"""How many of these steps at most only correct models, by what factor at once, and the part of its capacity
+that counts as free in a slot that is full.
+"""
 _CENTRING, _CENTRING_LATE, _LATE_GAP = 0.3, 0.2, 1e-3
 """Part of the complementarity aimed for next; below the late gap steps are nearly full and may aim lower."""
 _CENTRING_JOBS, _CENTRING_JOBS_LATE = 0.5, 0.3
 """With jobs, to stay nearer to the central path."""
 _LEAST_CENTRING = 1e-13
+_AMPLE = 0.3
+"""With jobs, the part of the gap asked for that the guessed one need not go below: numbers fail soon."""
 _LOST = 1e3
 """Complementarity that grows so much in a round is the end: rounding errors have the upper hand."""
 _BOUNDARY = 0.99
@@ -85,6 +92,8 @@ class Newton(Algorithm):
         parts = _PARTS if self.warm is None else max(_PARTS, _WARM_REGION_PARTS // max(m.regions, 1))
         self._part = m.parts(parts, 1)
         self._plan_known = False
+        # With jobs that takes as long as several rounds, and saves none but to a warm start.
+        self._clears = m.clears_exactly and (m.work is None or self.warm is not None)
         told = 0 if self.warm is None else len(self.warm.equity_prices)
         self._plans = Mixture(m.equity, _PLANS_MIXED + told, self._part)
         self._best_gap, self._best_round = np.inf, 0
@@ -103,13 +112,15 @@ class Newton(Algorithm):
                 self._best_gap, self._best_round = self.incumbent.gap, self._number
             if self._number - self._best_round > _PATIENCE:
                 return Finished(stalled=True)
+            if not first.sound.all():
+                return Finished(stalled=True)
             before = self._tau
             try:
-                move = self._newton(first)
+                with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                    move = self._newton(first)
             except (np.linalg.LinAlgError, RuntimeError):  # the latter from the sparse factorisation
                 return Finished(stalled=True)
-            sound = np.isfinite(move.load).all() and np.isfinite(move.capacity_price_move).all()
-            if not sound or self._tau > _LOST * before:
+            if self._tau > _LOST * before:
                 return Finished(stalled=True)
         else:
             disclosure = heard.replies[1]
@@ -118,6 +129,9 @@ class Newton(Algorithm):
             if self._jobs is not None and self._jobs.entries > _MOST_ENTRIES:
                 return Finished(stalled=True)
             move = self._begin() if self.warm is None else self._resume(self.warm)
+        # No agent would answer to numbers that are not finite.
+        if find_problem(move, {}) is not None or not np.isfinite(self._nu).all():
+            return Finished(stalled=True)
         # Far from the end a certificate would cost more time than it is worth.
         late = self.warm is not None or self._guessed_gap <= _NEAR * self.gap
         due = late or self._number % _CERTIFY_EVERY == 0
@@ -180,7 +194,7 @@ class Newton(Algorithm):
         m = self.market
         equity_price = m.equity.normalise(warm.equity_price)
         cheapest, demand_price = m.meet(warm.route), warm.demand_price
-        if m.clears_exactly:
+        if self._clears:
             for earlier in warm.equity_prices:
                 self._consider(m.clear(self._cost(earlier), self._capacity)[0])
             cheapest, demand_price, _ = m.clear(self._cost(equity_price), self._capacity)
@@ -226,16 +240,6 @@ class Newton(Algorithm):
         nothing = np.zeros_like(self._mu)
         return self._step(self._y, capacity_price, nothing, nothing, near=True)
 
-    def _offer(self, route: Array, demand_price: Array, equity_price: Array) -> Array:
-        """Consider `route` and the cheapest one at `equity_price`; the demand price (T, J) of the latter, or
-        the one given if none is found.
-        """
-        if self.market.clears_exactly:
-            cheapest, demand_price, _ = self.market.clear(self._cost(equity_price), self._capacity)
-            self._consider(cheapest)
-        self._consider(route)
-        return demand_price
-
     def _consider(self, route: Array) -> None:
         """Repair a route and, if that makes it feasible, have it among the plans to mix."""
         plan, unmet = self.market.repair(route, self._capacity)
@@ -251,7 +255,13 @@ class Newton(Algorithm):
         return PricedPlan(route, cost, np.add.reduceat(footprint, self._part, axis=0))
 
     def _newton(self, model: BarrierModel) -> BarrierStep:
-        """A few Newton steps on the agents' fixed models, each to just inside the boundary."""
+        """A few Newton steps on the agents' fixed models, each to just inside the boundary.
+
+        The model of a barrier far from its capacity is so flat that it does not tell of it. To jobs many
+        slots are about as good, and they would fill some to a multiple of the capacity, which takes agents
+        rounds to mend. So where a step with jobs goes past the capacity, the model is first made steeper, in
+        proportion, until it does not.
+        """
         m = self._inner
         slope = np.ascontiguousarray(model.slope.T, dtype=float)
         curvature = np.ascontiguousarray(model.curvature.T, dtype=float)
@@ -261,7 +271,8 @@ class Newton(Algorithm):
         enough = _BORDER_TOLERANCE**2 * float((model.level_compliance.T * self._mu**2).sum())
         few = m.gateways <= _FEW_GATEWAYS
         steps = _NEWTON_STEPS_FEW if few else _NEWTON_STEPS
-        for _ in range(steps if self._jobs is None else _NEWTON_STEPS_JOBS):
+        room = self._room()
+        for number in range(steps if self._jobs is None else _NEWTON_STEPS_JOBS):
             shift = self._slots.reduce(
                 self._x, self._z, self._nu, slope + curvature * moved, curvature, self._tau
             )
@@ -278,6 +289,11 @@ class Newton(Algorithm):
             ds = compliance * dmu + offset + direction * phi[:, None]
             equity_cost = (dmu * self._intensity).sum(1)
             dnu, dx, dz, capacity_price, route_room, cost_room = self._slots.expand(equity_cost)
+            if self._jobs is not None and number < _CORRECTIONS:
+                ahead = moved + m.load(dx)
+                if (ahead > room).any():
+                    curvature = curvature * np.clip(ahead / room, 1.0, _MOST_STEEPER)
+                    continue
             full_capacity_price = capacity_price + curvature * moved
             full_rise = raised + ds
             for levels, mu, move, rise in zip(self._levels, self._mu, dmu, ds, strict=True):
@@ -300,6 +316,11 @@ class Newton(Algorithm):
         self._aim()
         self._mu_ahead = self._mu + dmu
         return self._step(self._y, full_capacity_price, dmu, full_rise)
+
+    def _room(self) -> Array:
+        """(T, N) by how much loads may grow, in units of order one."""
+        capacity = self._capacity / self._load_unit
+        return np.maximum(capacity - self._y, _LEAST_ROOM * np.maximum(capacity, _LEAST_ROOM))
 
     def _level(self) -> Array:
         """(K, N) the regions' footprint levels."""
@@ -345,9 +366,10 @@ class Newton(Algorithm):
         if self._jobs is not None:
             total, pairs = total + self._jobs.complementarity, self._jobs.products
             centring = _CENTRING_JOBS_LATE if late else _CENTRING_JOBS
-        spent = float((self._unit_cost * self._y).sum())
-        self._guessed_gap = 2.0 * total / max(abs(spent), 1e-300)
-        self._tau = max(centring * float(total / pairs), _LEAST_CENTRING)
+        spent = abs(float((self._unit_cost * self._y).sum()))
+        self._guessed_gap = 2.0 * total / max(spent, 1e-300)
+        least = 0.0 if self._jobs is None else _AMPLE * self.gap * spent / (2.0 * pairs)
+        self._tau = max(centring * total / pairs, least, _LEAST_CENTRING)
 
     def _folded(self, route: Array) -> Array:
         """`route` (T, E) of the market inside the method: on folded edges, in units of order one."""
@@ -355,11 +377,11 @@ class Newton(Algorithm):
         return folded / self._load_unit
 
     def _certificate(self) -> list[Request]:
-        """Bounds at the prices just reached and at the demand prices that are optimal for the equity prices
-        among them, and the best mixture of late plans.
+        """Bounds at the prices just reached and, where clearing pays, at the demand prices that are optimal
+        for the equity prices among them; and the best mixture of late plans.
 
-        Among those plans are the one just reached, repaired, and the one that is cheapest at its equity
-        prices. The coordinator mixes them by the disclosed series; what counts is the agents' own price.
+        Among those plans are the one just reached, repaired, and what clearing found. The coordinator mixes
+        them by the disclosed series; what counts is the agents' own price.
         """
         m = self.market
         equity_price = m.equity.normalise(self._mu_ahead.T * (self._price_unit / self._footprint_unit))
@@ -367,11 +389,12 @@ class Newton(Algorithm):
         route, nu = self._x, self._nu
         if self._jobs is not None:
             route, nu = self._jobs.unfold(route), np.take(nu, m.folding.column, axis=1)
-        demand_price = self._offer(self._load_unit * route, self._price_unit * nu, equity_price)
-        requests: list[Request] = [
-            self.ask_bound(self._price_unit * nu, equity_price),
-            self.ask_bound(demand_price, equity_price),
-        ]
+        requests: list[Request] = [self.ask_bound(self._price_unit * nu, equity_price)]
+        if self._clears:
+            cheapest, demand_price, _ = m.clear(self._cost(equity_price), self._capacity)
+            self._consider(cheapest)
+            requests.append(self.ask_bound(demand_price, equity_price))
+        self._consider(self._load_unit * route)
         if self._plan_known:
             requests.append(self.ask_plan(self._plans.best()[1]))
         return requests

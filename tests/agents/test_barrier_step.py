@@ -202,6 +202,30 @@ def test_models_stay_finite_where_a_slack_vanishes() -> None:
     assert np.isfinite(model.slope).all() and np.isfinite(model.curvature).all()
 
 
+@pytest.mark.parametrize("cause", ["load", "centring"])
+def test_a_barrier_out_of_the_range_of_numbers_says_so_in_finite_ones(cause: str) -> None:
+    """From then on; its neighbours in the block are as they would be."""
+    region, memory, undisturbed = draw_region(5), Memory(), Memory()
+    usual = replace(draw_step(5), load=0.5 * region.capacity, equity_price_move=np.zeros((N, K)))
+    sound = []
+    for n in range(1, 31):
+        usual = replace(usual, number=n)
+        step = replace(usual, load=usual.load.copy())
+        if cause == "load":  # more than there is room for, round after round
+            step.load[1] = 2.0 * region.capacity[1]
+        elif n == 20:
+            step = replace(step, centring=1.7e308)
+        model, other = step.answer(region, memory), usual.answer(region, undisturbed)
+        sound.append(model.sound)
+        assert other.sound.all()
+        for name in BarrierModel.axes():
+            assert np.isfinite(getattr(model, name)).all()
+            if cause != "centring":
+                np.testing.assert_array_equal(getattr(model, name)[[0, 2]], getattr(other, name)[[0, 2]])
+    gone = [not each[1] for each in sound]
+    assert gone[-1] and gone == sorted(gone)
+
+
 def test_an_agent_alone_answers_as_in_a_block() -> None:
     region, together = draw_region(4), Memory()
     block = open_and_step(region, together, 3)

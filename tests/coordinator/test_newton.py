@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 
 import eglb
+from eglb.agents.barrier import BarrierModel, BarrierStep
 from eglb.coordinator import newton
-from eglb.coordinator.algorithm import WarmStart
+from eglb.coordinator.admm import Admm
+from eglb.coordinator.algorithm import Broadcast, Finished, Round, WarmStart
 from eglb.coordinator.fleet import Fleet, group_regions, seat
+from eglb.coordinator.relay import Relay
 from eglb.coordinator.run import Outcome, run
 from eglb.coordinator.transport import InProcess
+from eglb.sims.job_mix import with_jobs
 from eglb.sims.partition import partition
 from eglb.sims.scenario import Scenario
 from eglb.sims.solution import Solution
@@ -64,6 +68,26 @@ def test_a_window_that_rolls_on_takes_two_or_three_rounds(regions: int) -> None:
     assert finer.rounds < solve(scenario.window(1, 72), 1e-6).rounds
 
 
+def test_steps_with_jobs_keep_to_capacities_and_take_fewer_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario = with_jobs(eglb.load("synthetic:24x96,util=0.2,reach=24"), 0.2, 48)
+    above = 0.0
+    announce = newton.Newton._step
+
+    def watched(self: newton.Newton, load: np.ndarray, *more: np.ndarray, near: bool = False) -> BarrierStep:
+        nonlocal above
+        step = announce(self, load, *more, near=near)
+        above += float(np.maximum(step.load - scenario.capacity, 0.0).sum())
+        return step
+
+    monkeypatch.setattr(newton.Newton, "_step", watched)
+    known = solve(scenario, 1e-4)
+    above_known, above = above, 0.0
+    monkeypatch.setattr(newton, "_CORRECTIONS", 0)
+    unknown = solve(scenario, 1e-4)
+    assert known.status == unknown.status == "converged"
+    assert above_known < 0.5 * above and known.rounds < unknown.rounds
+
+
 def test_a_misleading_start_is_forgotten() -> None:
     """Random routes, prices of nothing: the bound is the agents' own and the run still converges."""
     scenario = eglb.load("synthetic:10x24")
@@ -83,3 +107,46 @@ def test_a_misleading_start_is_forgotten() -> None:
     expected = solve(scenario, 1e-6).audit
     assert method.incumbent.bound <= expected.objective * (1.0 + 1e-9)
     assert method.incumbent.objective == pytest.approx(expected.objective, rel=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "mix"),
+    [
+        ("synthetic:6x24,reach=3", None),
+        ("synthetic:4x24", None),
+        ("synthetic:4x24", (0.2, 6)),
+        ("synthetic:4x24", (0.4, 24)),
+    ],
+)
+def test_barriers_out_of_the_range_of_numbers_lose_no_region(
+    name: str, mix: tuple[float, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Driven on after it has stalled, until rounding errors are all there is: ADMM takes over."""
+    monkeypatch.setattr(newton, "_PATIENCE", 10**6)
+    monkeypatch.setattr(newton, "_LOST", np.inf)
+    scenario = eglb.load(name) if mix is None else with_jobs(eglb.load(name), *mix)
+    parts = partition(scenario)
+    hosts = group_regions(parts.region, 2)
+    fleet = Fleet(InProcess(hosts), seat(parts.market, hosts))
+    sound, taken_over = [], []
+
+    class Driven(newton.Newton):
+        def step(self, heard: Round) -> Broadcast | Finished:
+            if isinstance(model := heard.replies[0], BarrierModel):
+                sound.append(bool(model.sound.all()))
+            return super().step(heard)
+
+    class Next(Admm):
+        def start(self) -> Broadcast:
+            taken_over.append((self.incumbent.objective, self.incumbent.bound))
+            return super().start()
+
+    method = Relay(parts.market, 0.0, first=Driven, second=Next)
+    assert run(method, fleet, max_rounds=160) is Outcome.ROUND_LIMIT
+    assert sound == [True] * (len(sound) - 1) + [False]
+    assert not fleet.membership.events and not fleet.membership.rejected
+    objective, bound = taken_over[0]
+    assert 0.0 <= objective - bound <= 1e-7 * abs(objective)
+    assert method.incumbent.objective <= objective and method.incumbent.bound >= bound
+    best = eglb.solve(scenario, "central").audit.objective
+    assert bound <= best * (1.0 + 1e-9) and objective >= best * (1.0 - 1e-9)
