@@ -155,6 +155,7 @@ def _shown(
 
 def _told(found: dict[str, Any]) -> Iterator[str]:
     """What was found, in words."""
+    from eglb.live.job_store import STATES
     from eglb.sims.tables import dollars, duration
 
     tables = ", ".join(f"{count} by {source}" for source, count in found["tables"].items())
@@ -164,5 +165,8 @@ def _told(found: dict[str, Any]) -> Iterator[str]:
         yield f"a table {duration(wait['median'])} after its slot began, {duration(wait['max'])} at most"
     if found.get("objective") is not None:
         yield f"objective {dollars(found['objective'])}, energy {dollars(found['energy_cost_usd'])}"
+    if (jobs := found.get("jobs")) is not None:
+        counts = (f"{jobs[state]} {state}" for state in STATES if jobs[state])
+        yield f"jobs: {', '.join(counts)}; {jobs['energy_mwh']:,.6g} MWh of work"
     if found.get("running_gap") is not None:
         yield f"{100 * found['running_gap']:.2f} % to the best plan up to now, certified"
