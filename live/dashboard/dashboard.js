@@ -26,6 +26,8 @@ let asking = false;
 
 const sum = (values) => values.filter(known).reduce((a, b) => a + b, 0);
 const hours = (seconds) => (seconds % 3600 ? `${number(seconds / 60, 0)} min` : `${number(seconds / 3600, 0)} h`);
+const jobCounts = (state) => Object.entries(state.jobs?.counts ?? {}).filter(([, count]) => count);
+const uncertified = (state) => (jobCounts(state).length ? "none while there are jobs" : "none until a slot is metered");
 const title = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** How far the worst region is from the baseline's, such as −12.3 %. */
@@ -77,7 +79,7 @@ function tiles(state, signals) {
       known(worst) ? `${who}; ${versus(part)}` : "no slot is settled yet", part !== null && part > 0 ? "warn" : ""]);
   }
   found.push(["Certified gap", percent(certificate?.gap, 2),
-    certificate ? "at most, above the best plan of what has been" : "none until a slot is metered", ""]);
+    certificate ? "at most, above the best plan of what has been" : uncertified(state), ""]);
   const down = regions.filter((each) => !each.healthy);
   found.push(["Regions up", `${regions.length - down.length} of ${regions.length}`,
     down.length ? `down: ${down.map((each) => each.name).join(", ")}` : "all of them",
@@ -143,7 +145,7 @@ function lines(state) {
     }));
   }
   figures.get("").show("Certified gap of the period so far", state.certificate?.history ?? [],
-    "none until a slot is metered");
+    uncertified(state));
 }
 
 function regions(state) {
@@ -187,7 +189,7 @@ function regions(state) {
 
 /** Work that can wait; hidden in a service that has never had any. */
 function jobs(state) {
-  const counts = Object.entries(state.jobs?.counts ?? {}).filter(([, count]) => count);
+  const counts = jobCounts(state);
   for (const node of document.querySelectorAll(".of-jobs")) node.hidden = !counts.length;
   if (!counts.length) return;
   const { open } = state.jobs;
