@@ -72,7 +72,7 @@ class Run:
         self.books.ledger.write("meter", entries)
 
     def close(self, now: int) -> None:
-        self.books.close(now, lambda slot: self.share)
+        self.books.close(now, lambda slot: (self.share, np.zeros(self.share.shape[1])))
         self.books.write_up()
 
     def planned_by(self, now: int) -> np.ndarray:
