@@ -41,8 +41,6 @@ ALGORITHMS: dict[str, str] = {
 """Name and one line on each; `central` is not decentralised and starts no agents."""
 
 _HAND_OVER_GAP = 1e-3
-_CLEAR_EXACTLY = ("dual", "subgradient")
-"""What these find is the optimum only if bids are cleared at least cost, see `Market.clears_exactly`."""
 _CENTRAL_STATUS = {"optimal": "converged", "time_limit": "time_limit", "imprecise": "stalled"}
 
 
@@ -154,12 +152,6 @@ def solve(
         problems.append("without: no region would be left")
     if algorithm == "central" and (missing or orders is not None):
         problems.append("the central solver asks no agents: it can leave none out")
-    if algorithm in _CLEAR_EXACTLY and (jobs := scenario.jobs) is not None and (jobs.pair_gain > 1.0).any():
-        others = ", ".join(name for name in ALGORITHMS if name not in _CLEAR_EXACTLY)
-        problems.append(
-            f"{algorithm} cannot clear jobs that take more energy away from home (checkpoint_cost_mwh): use "
-            f"{others}"
-        )
     if faults is not None and (algorithm == "central" or address != "inprocess"):
         problems.append('faults are for experiments with agents in process: address="inprocess"')
     if faults is not None:
