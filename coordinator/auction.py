@@ -24,8 +24,10 @@ from eglb.coordinator.mixture import PricedPlan
 
 Array = np.ndarray
 
-_CLEARING_GAP = 0.05
-"""Of the gap asked for: that at which a clearing that is not exact may end."""
+_CLEARING_GAP, _ENOUGH = 0.05, 0.2
+"""Of the gap asked for: that at which a clearing that is not exact may end, and that with which it counts as
+found.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,16 +116,24 @@ class Auction(Algorithm):
         return self.ask_plan(plan)
 
     def _clear_nearly(self, equity_price: Array, bid: Bid) -> Evaluate:
-        """Clear what paths cannot; the bound is what the bids make of the prices found, so it is valid."""
-        cost = np.array(bid.price.T, order="C")
-        gap = _CLEARING_GAP * self.gap
-        route, demand_price = interior_clearing.clear(self.market, cost, self._quantity, self._near, gap)
-        plan, unmet = self.market.repair(route, self._quantity)
-        assert not unmet.any()
+        """Clear what paths cannot, near the last clearing or, where that leads nowhere, from the start.
+
+        The bound is what the bids make of the prices found: valid, however good these are.
+        """
+        market, cost = self.market, np.array(bid.price.T, order="C")
+        for near in (self._near, None):
+            route, demand_price = interior_clearing.clear(
+                market, cost, self._quantity, near, _CLEARING_GAP * self.gap
+            )
+            plan, unmet = market.repair(route, self._quantity)
+            assert not unmet.any()
+            value = float((cost * market.load(plan)).sum())
+            profit = np.maximum(market.best_price(demand_price) - cost, 0.0) * self._quantity
+            bound = market.worth(demand_price) - float(profit[:, market.degree > 0].sum())
+            self.incumbent.offer_bound(bound, demand_price, equity_price)
+            if near is None or value - bound <= _ENOUGH * self.gap * abs(value):
+                break
         self._near = plan, demand_price
-        profit = np.maximum(self.market.best_price(demand_price) - cost, 0.0) * self._quantity
-        bound = self.market.worth(demand_price) - float(profit[:, self.market.degree > 0].sum())
-        self.incumbent.offer_bound(bound, demand_price, equity_price)
         self._cleared.append((equity_price, demand_price))
         return self.ask_plan(plan)
 
