@@ -24,10 +24,8 @@ from eglb.coordinator.mixture import PricedPlan
 
 Array = np.ndarray
 
-_CLEARING_GAP, _ENOUGH = 0.05, 0.2
-"""Of the gap asked for: that at which a clearing that is not exact may end, and that with which it counts as
-found.
-"""
+_CLEARING_GAP = 0.05
+"""Of the gap asked for: that at which a clearing that is not exact may end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +55,6 @@ class Auction(Algorithm):
         if warm is not None:
             self._asked = [warm.equity_price, *self.further_start(warm)]
         self._cleared: list[tuple[Array, Array]] = []
-        self._near = None if warm is None else (warm.route, warm.demand_price)
         self._quantity = np.zeros((market.slots, market.regions))
 
     @abstractmethod
@@ -86,12 +83,15 @@ class Auction(Algorithm):
                     self.use_earlier(plan)
             # Plans are priced in the order in which they are asked about: those of the bids come first.
             clear = self._clear if self.market.clears_exactly else self._clear_nearly
-            cleared_plans = [clear(*asked) for asked in zip(self._asked, bids, strict=True)]
+            found = [clear(*asked) for asked in zip(self._asked, bids, strict=True)]
+            cleared_plans = [plan for plan in found if plan is not None]
+            if not cleared_plans:
+                return Finished(stalled=True)
             return Broadcast((*cleared_plans, *(self._ask_earlier() if opening else ())))
         cleared = []
         for (equity_price, demand_price), plan in zip(self._cleared, plans, strict=False):
-            value = plan.cost + float((equity_price * plan.footprint).sum())
             if self.market.clears_exactly:
+                value = plan.cost + float((equity_price * plan.footprint).sum())
                 self.incumbent.offer_bound(value, demand_price, equity_price)
             cleared.append(Cleared(equity_price, plan))
         for plan in plans[len(cleared) :]:
@@ -115,25 +115,20 @@ class Auction(Algorithm):
         self._cleared.append((equity_price, demand_price))
         return self.ask_plan(plan)
 
-    def _clear_nearly(self, equity_price: Array, bid: Bid) -> Evaluate:
-        """Clear what paths cannot, near the last clearing or, where that leads nowhere, from the start.
+    def _clear_nearly(self, equity_price: Array, bid: Bid) -> Evaluate | None:
+        """Clear what paths cannot; None if no plan is found that does all work.
 
         The bound is what the bids make of the prices found: valid, however good these are.
         """
         market, cost = self.market, np.array(bid.price.T, order="C")
-        for near in (self._near, None):
-            route, demand_price = interior_clearing.clear(
-                market, cost, self._quantity, near, _CLEARING_GAP * self.gap
-            )
-            plan, unmet = market.repair(route, self._quantity)
-            assert not unmet.any()
-            value = float((cost * market.load(plan)).sum())
-            profit = np.maximum(market.best_price(demand_price) - cost, 0.0) * self._quantity
-            bound = market.worth(demand_price) - float(profit[:, market.degree > 0].sum())
-            self.incumbent.offer_bound(bound, demand_price, equity_price)
-            if near is None or value - bound <= _ENOUGH * self.gap * abs(value):
-                break
-        self._near = plan, demand_price
+        gap = _CLEARING_GAP * self.gap
+        route, demand_price = interior_clearing.clear(market, cost, self._quantity, gap)
+        profit = np.maximum(market.best_price(demand_price) - cost, 0.0) * self._quantity
+        bound = market.worth(demand_price) - float(profit[:, market.degree > 0].sum())
+        self.incumbent.offer_bound(bound, demand_price, equity_price)
+        plan, unmet = market.repair(route, self._quantity)
+        if unmet.any():
+            return None
         self._cleared.append((equity_price, demand_price))
         return self.ask_plan(plan)
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from eglb.sims.audit import audit, region_load
 from eglb.sims.feasibility import require_feasible
-from eglb.sims.problems import InputError
+from eglb.sims.problems import InfeasibleError, InputError
 from eglb.sims.scenario import Scenario
 from eglb.sims.solution import RoundRecord, Solution
 
@@ -337,7 +337,9 @@ def _solve_with_agents(
     reasons = members.reasons()
     # Who was admitted after the last exchange had been drained in it.
     out = {members.names[i]: reasons.get(members.names[i], "drained") for i in np.flatnonzero(run.closed)}
-    assert best.route is not None and best.demand_price is not None and best.equity_price is not None
+    if best.route is None:
+        raise InfeasibleError(f"{scenario.name}: no plan was found that does all work beside demand")
+    assert best.demand_price is not None and best.equity_price is not None
     unmet, unmet_mwh = parts.expand_demand(run.unmet), parts.expand_unmet_work(run.unmet)
     return _Found(
         status=outcome.value,
