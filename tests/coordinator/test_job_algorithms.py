@@ -35,7 +35,7 @@ def check_work(done: Solution, scenario: Scenario) -> None:
     first, last = jobs.slots(scenario.times, scenario.slot_hours)
     power = np.zeros((len(jobs), scenario.slots))
     for p, (m, i) in enumerate(zip(jobs.pair_job, jobs.pair_region, strict=True)):
-        away = jobs.home[m] >= 0 and i != jobs.home[m]
+        away = 0 <= jobs.home[m] != i and jobs.energy_mwh[m] > 0.0
         gain = 1.0 + jobs.checkpoint_cost_mwh[m] / jobs.energy_mwh[m] if away else 1.0
         for t in range(scenario.slots):
             assert work[p, t] >= 0.0
@@ -83,14 +83,18 @@ def test_moves_that_take_energy_are_certified_too(seed: int, algorithm: str) -> 
     assert best - 1e-7 * size <= done.audit.objective <= best + 1.01 * GAPS[algorithm] * size
 
 
+def with_paid_moves(scenario: Scenario) -> Scenario:
+    """Jobs all over the fleet, which take 2 to 20 % more energy away from home."""
+    jobs, random = jobs_of(scenario), np.random.default_rng(0)
+    home = random.integers(len(scenario.regions), size=len(jobs))
+    cost = jobs.energy_mwh * random.uniform(0.02, 0.2, len(jobs))
+    return replace(scenario, jobs=replace(jobs, home=home, checkpoint_cost_mwh=cost))
+
+
 @pytest.fixture(scope="module")
 def moving() -> tuple[Scenario, float]:
-    """Jobs all over a fleet that take 2 to 20 % more energy away from home, and the central optimum."""
-    s = with_jobs(eglb.load("synthetic:6x48,reach=3"), 0.2, 12)
-    jobs, random = jobs_of(s), np.random.default_rng(0)
-    home = random.integers(len(s.regions), size=len(jobs))
-    cost = jobs.energy_mwh * random.uniform(0.02, 0.2, len(jobs))
-    s = replace(s, jobs=replace(jobs, home=home, checkpoint_cost_mwh=cost))
+    """A fleet with moves that are paid for and the central optimum."""
+    s = with_paid_moves(with_jobs(eglb.load("synthetic:6x48,reach=3"), 0.2, 12))
     return s, eglb.solve(s, "central").audit.objective
 
 
@@ -172,6 +176,16 @@ def test_a_plan_without_most_regions_leaves_out_as_little_as_can_be(algorithm: s
     asked = float(fleet.demand.sum() + jobs.energy_mwh.sum())
     unmet = 0.0 if done.unmet is None else float(done.unmet.sum())
     assert unmet + float(done.unmet_mwh.sum()) == pytest.approx(asked - most, rel=1e-6)
+
+
+@pytest.mark.parametrize("algorithm", ["admm", "dual", "newton"])
+def test_jobs_left_out_altogether_do_not_weaken_the_certificate(algorithm: str, fleet: Scenario) -> None:
+    paid = with_paid_moves(fleet)
+    done = solve(paid, algorithm, without=fleet.regions[1:])
+    assert done.status == "shortfall" and done.unmet_mwh is not None
+    assert np.isclose(done.unmet_mwh, jobs_of(paid).energy_mwh).any()
+    check_work(done, paid.without(fleet.regions[1:], done.unmet, done.unmet_mwh))
+    assert 0.0 <= done.audit.gap <= GAPS[algorithm]
 
 
 def maximum_served(
