@@ -17,19 +17,22 @@ import numpy as np
 
 from eglb.agents.bidding import Bid, OfferQuantity, PriceFootprints, Quantity
 from eglb.agents.valuation import Evaluate
+from eglb.coordinator import interior_clearing
 from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, Round, WarmStart
 from eglb.coordinator.market import Market
 from eglb.coordinator.mixture import PricedPlan
 
 Array = np.ndarray
 
+_CLEARING_GAP = 0.05
+"""Of the gap asked for: that at which a clearing that is not exact may end."""
+
 
 @dataclass(frozen=True, eq=False)
 class Cleared:
-    """phi(`equity_price`) = `bound`, USD, and the plan that attains it; `equity_price` (N, K)."""
+    """The plan that attains phi(`equity_price`), or nearly so; `equity_price` (N, K)."""
 
     equity_price: Array
-    bound: float
     plan: PricedPlan
 
 
@@ -51,7 +54,7 @@ class Auction(Algorithm):
         self._asked: list[Array] = [market.equity.fair_share(market.regions)]
         if warm is not None:
             self._asked = [warm.equity_price, *self.further_start(warm)]
-        self._demand_price: list[Array] = []
+        self._cleared: list[tuple[Array, Array]] = []
         self._quantity = np.zeros((market.slots, market.regions))
 
     @abstractmethod
@@ -79,13 +82,18 @@ class Auction(Algorithm):
                 for plan in plans:
                     self.use_earlier(plan)
             # Plans are priced in the order in which they are asked about: those of the bids come first.
-            cleared_plans = [self._clear(bid) for bid in bids]
+            clear = self._clear if self.market.clears_exactly else self._clear_nearly
+            found = [clear(*asked) for asked in zip(self._asked, bids, strict=True)]
+            cleared_plans = [plan for plan in found if plan is not None]
+            if not cleared_plans:
+                return Finished(stalled=True)
             return Broadcast((*cleared_plans, *(self._ask_earlier() if opening else ())))
         cleared = []
-        for equity_price, demand_price, plan in zip(self._asked, self._demand_price, plans, strict=False):
-            bound = plan.cost + float((equity_price * plan.footprint).sum())
-            self.incumbent.offer_bound(bound, demand_price, equity_price)
-            cleared.append(Cleared(equity_price, bound, plan))
+        for (equity_price, demand_price), plan in zip(self._cleared, plans, strict=False):
+            if self.market.clears_exactly:
+                value = plan.cost + float((equity_price * plan.footprint).sum())
+                self.incumbent.offer_bound(value, demand_price, equity_price)
+            cleared.append(Cleared(equity_price, plan))
         for plan in plans[len(cleared) :]:
             self.use_earlier(plan)
         following = self.announce(cleared)
@@ -97,14 +105,31 @@ class Auction(Algorithm):
         return Broadcast(self._ask_bids())
 
     def _ask_bids(self) -> tuple[PriceFootprints, ...]:
-        self._demand_price = []
+        self._cleared = []
         return tuple(PriceFootprints(equity_price=price) for price in self._asked)
 
-    def _clear(self, bid: Bid) -> Evaluate:
+    def _clear(self, equity_price: Array, bid: Bid) -> Evaluate:
         # A copy: what agents sent is read-only, which a transpose of one row would keep.
         cost = np.array(bid.price.T, order="C")
         plan, demand_price, _ = self.market.clear(cost, self._quantity)
-        self._demand_price.append(demand_price)
+        self._cleared.append((equity_price, demand_price))
+        return self.ask_plan(plan)
+
+    def _clear_nearly(self, equity_price: Array, bid: Bid) -> Evaluate | None:
+        """Clear what paths cannot; None if no plan is found that does all work.
+
+        The bound is what the bids make of the prices found: valid, however good these are.
+        """
+        market, cost = self.market, np.array(bid.price.T, order="C")
+        gap = _CLEARING_GAP * self.gap
+        route, demand_price = interior_clearing.clear(market, cost, self._quantity, gap)
+        profit = np.maximum(market.best_price(demand_price) - cost, 0.0) * self._quantity
+        bound = market.worth(demand_price) - float(profit[:, market.degree > 0].sum())
+        self.incumbent.offer_bound(bound, demand_price, equity_price)
+        plan, unmet = market.repair(route, self._quantity)
+        if unmet.any():
+            return None
+        self._cleared.append((equity_price, demand_price))
         return self.ask_plan(plan)
 
     def _ask_earlier(self) -> tuple[Evaluate, ...]:

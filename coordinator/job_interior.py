@@ -11,11 +11,13 @@ sigma / u, and (q + dpi) / theta on its side. So given the moves of pi and of th
 independent as before; the border has one row more for each job. Full matrices throughout.
 
 All is in the folded columns of the market, so all jobs with the same reach share one row in a slot. The ways
-of a job with several share one, too, with loads divided by their gains. A job that has no choice of its
-powers is demand.
+of a job with several share one, too, with loads divided by their gains, and jobs that follow each other may
+have the same. A job that has no choice of its powers is demand.
 """
 
 from __future__ import annotations
+
+from heapq import heappop, heappush
 
 import numpy as np
 
@@ -23,6 +25,7 @@ from eglb.agents.compilation import compiled, cube, indices, matrix, nothing, ve
 from eglb.coordinator.interior import PRICE_FLOOR, ROUTE_FLOOR, SMALL, Moves, solve_each
 from eglb.coordinator.levels import room
 from eglb.coordinator.market import Market
+from eglb.coordinator.work import Work
 
 Array = np.ndarray
 
@@ -37,42 +40,44 @@ class JobSlots:
     Parameters
     ----------
     market : as agents know it; routes and prices here are those of its folded columns.
-    intensity : (T, K, N) in units of order one. load_unit : MW.
+    intensity : (T, K, N) in units of order one; without kinds nothing depends on equity prices.
+    load_unit : MW.
     """
 
     def __init__(self, market: Market, intensity: Array, load_unit: float) -> None:
         work, folding, folded = market.work, market.folding, market.folded
         assert work is not None
-        slots, columns, regions = folded.slots, folded.gateways, folded.regions
+        slots, regions = folded.slots, folded.regions
         gateways = market.fixed_demand.shape[1]
-        self._shape = slots, columns, regions
-        self._intensity = intensity
-        self._demand = np.zeros((slots, columns))
-        self._demand[:, :gateways] = market.fixed_demand / load_unit
-        self._row = np.tile(np.arange(columns), (slots, 1))
-        self._share = np.ones((slots, columns))
-        real = np.zeros((slots, columns), bool)
-        real[:, :gateways] = True
         way_column = folding.column[work.way_column]
-        job_column = way_column[work.way_start[:-1]]
+        column_row, job_row, rows = _rows_of(work, way_column, folded.gateways)
+        self._shape, self._columns = (slots, rows, regions), (slots, folded.gateways)
+        self._intensity, self._priced = intensity, regions if intensity.shape[1] else 0
+        self._demand = np.zeros((slots, rows))
+        self._demand[:, column_row[:gateways]] = market.fixed_demand / load_unit
+        row = np.full((slots, folded.gateways), -1)
+        share = np.ones((slots, folded.gateways))
+        row[:, :gateways] = column_row[:gateways]
         for m, column, gain in zip(work.way_job, way_column, work.way_gain, strict=True):
             span = slice(work.first[m], work.last[m])
-            real[span, column] = True
-            self._row[span, column] = job_column[m]
-            self._share[span, column] = 1.0 / gain
-        self._slot, self._edge = np.nonzero(real[:, folded.edge_gateway])
+            row[span, column] = job_row[m]
+            share[span, column] = 1.0 / gain
+        # Columns in slots where they are of use: by gateways, or by the way of a job.
+        self._real = np.nonzero(row >= 0)
+        self._real_row, self._real_share = row[self._real], share[self._real]
+        self._slot, self._edge = np.nonzero((row >= 0)[:, folded.edge_gateway])
         column = folded.edge_gateway[self._edge]
-        self._edge_row = self._row[self._slot, column]
-        self._edge_share = self._share[self._slot, column]
+        self._edge_row, self._edge_share = row[self._slot, column], share[self._slot, column]
         self._region = folded.edge_region[self._edge]
-        self._cell = (self._slot * columns + self._edge_row) * regions + self._region
-        self._idle = ~real | (self._row != np.arange(columns))
+        self._cell = (self._slot * rows + self._edge_row) * regions + self._region
+        self._idle = np.ones((slots, rows), bool)
+        self._idle[self._real[0], self._real_row] = False
 
         length = work.last - work.first
         even = work.energy / length
         choice = np.minimum(even - work.least, work.most - even) > _NO_CHOICE * (work.most - work.least)
         for m in np.flatnonzero(~choice):
-            self._demand[work.first[m] : work.last[m], job_column[m]] += even[m] / load_unit
+            self._demand[work.first[m] : work.last[m], job_row[m]] += even[m] / load_unit
         # What each column is served, but for jobs with a choice; columns that are not folded, no matter what.
         self._folding = folding
         market_column = work.way_column[work.way_start[:-1]]
@@ -87,7 +92,7 @@ class JobSlots:
         self._job = np.repeat(np.arange(len(chosen)), length[chosen])
         start = np.cumsum(length[chosen]) - length[chosen]
         slot = np.arange(len(self._job)) - np.repeat(start - work.first[chosen], length[chosen])
-        self._at = slot, job_column[chosen][self._job]
+        self._at = slot, job_row[chosen][self._job]
         self._market_column = market_column[chosen][self._job]
         self._job_start = start
         self._by_slot = np.argsort(slot, kind="stable")
@@ -110,8 +115,8 @@ class JobSlots:
     @property
     def entries(self) -> int:
         """Of the systems of all slots and their sides."""
-        slots, columns, regions = self._shape
-        return slots * columns * (columns + 1 + regions + len(self._job_rows))
+        slots, rows, _ = self._shape
+        return slots * rows * (rows + 1 + self._priced + len(self._job_rows))
 
     @property
     def pairs(self) -> int:
@@ -142,7 +147,7 @@ class JobSlots:
         self._slack, self._spare = self._central(gain, tau), self._central(-gain, tau)
         self._power = np.where(self._slack < self._spare, self._most - self._slack, self._least + self._spare)
         self._slack_price, self._spare_price = tau / self._slack, tau / self._spare
-        return self._per_column(by_row)
+        return self._per_column(by_row, demand_price)
 
     def unfold(self, route: Array) -> Array:
         """(T, E) of the market from `route` (T, E') on folded edges, by the jobs' powers."""
@@ -154,11 +159,11 @@ class JobSlots:
         """(T, C'): what is to be carried in the row of each column, demand and powers, in units of work."""
         asked = self._demand.copy()
         np.add.at(asked, self._at, self._power)
-        return asked
+        return self._in_columns(asked)
 
     def carried(self, route: Array) -> Array:
         """(T, C'): what `route` (T, E') carries in the row of each column, in units of work."""
-        return np.take_along_axis(self._served(route[self._slot, self._edge]), self._row, axis=1)
+        return self._in_columns(self._served(route[self._slot, self._edge]))
 
     def reduce(
         self,
@@ -170,7 +175,7 @@ class JobSlots:
         tau: float,
     ) -> Array:
         """Eliminate all but the prices of energy and equity; as `DenseSlots.reduce`."""
-        slots, columns, regions = self._shape
+        slots, rows, _ = self._shape
         x, z = route[self._slot, self._edge], reduced_cost[self._slot, self._edge]
         weight = 1.0 / (z / x + ROUTE_FLOOR)
         by_row = self._per_row(demand_price)
@@ -183,26 +188,27 @@ class JobSlots:
         damped = 1.0 / (1.0 + curvature * total)
         stiff = curvature * damped
         systems = -(scaled * stiff[:, None]) @ scaled.transpose(0, 2, 1)
-        diagonal = np.arange(columns)
+        diagonal = np.arange(rows)
         systems[:, diagonal, diagonal] = 0.0
         bend = curvature[:, None] * (share * total[:, None] - scaled.sum(1)[:, None])
         row = (scaled * (share + bend) * damped[:, None]).sum(2)
 
         theta = self._slack_price / self._slack + self._spare_price / self._spare + PRICE_FLOOR
         q = self._pi[self._job] - by_row[self._at] - tau / self._slack + tau / self._spare
-        extra = np.full((slots, columns), PRICE_FLOOR)
+        extra = np.full((slots, rows), PRICE_FLOOR)
         np.add.at(extra, self._at, 1.0 / theta)
         extra[self._idle] = 1.0
         systems[:, diagonal, diagonal] = row - systems.sum(2) + extra
 
         wanted = self._demand.copy()
         np.add.at(wanted, self._at, self._power + q / theta)
-        sides = np.zeros((slots, columns, 1 + regions + len(self._job_rows)))
+        priced = self._priced
+        sides = np.zeros((slots, rows, 1 + priced + len(self._job_rows)))
         sides[:, :, 0] = wanted - self._served(x) - (share * pulled - scaled * (stiff * pull)[:, None]).sum(2)
-        sides[:, :, 1 : 1 + regions] = scaled * damped[:, None]
-        sides[:, self._job_rows, np.arange(1 + regions, sides.shape[2])] = 1.0
+        sides[:, :, 1 : 1 + priced] = (scaled * damped[:, None])[:, :, :priced]
+        sides[:, self._job_rows, np.arange(1 + priced, sides.shape[2])] = 1.0
         sides[self._idle] = 0.0
-        if columns <= SMALL:
+        if rows <= SMALL:
             solve_each(systems, sides)
         else:
             sides = np.linalg.solve(systems, sides)
@@ -212,8 +218,8 @@ class JobSlots:
         self._response = np.ascontiguousarray(sides)
         scaled *= damped[:, None]
         shift: Array = damped * (pull + (dense * share * sides[:, :, :1]).sum(1))
-        self._coupling = -scaled.transpose(0, 2, 1) @ sides[:, :, 1 : 1 + regions]
-        self._coupling[:, np.arange(regions), np.arange(regions)] += total * damped
+        self._coupling = -scaled.transpose(0, 2, 1) @ sides[:, :, 1 : 1 + priced]
+        self._coupling[:, np.arange(priced), np.arange(priced)] += (total * damped)[:, :priced]
         return shift
 
     def solve_border(
@@ -235,7 +241,7 @@ class JobSlots:
         order = self._by_slot
         _answer_each_other(
             energy,
-            np.ascontiguousarray(self._response[:, :, 1 + regions :]),
+            np.ascontiguousarray(self._response[:, :, 1 + self._priced :]),
             self._slot_start,
             self._job[order],
             self._at[1][order],
@@ -269,7 +275,7 @@ class JobSlots:
         pi_move = self._pi_move[self._job]
         pulls = np.zeros((slots, len(self._job_rows)))
         np.add.at(pulls, (self._at[0], self._place), pi_move / self._theta)
-        towards = np.concatenate([np.ones((slots, 1)), equity_cost, pulls], axis=1)
+        towards = np.concatenate([np.ones((slots, 1)), equity_cost[:, : self._priced], pulls], axis=1)
         row_move = (self._response @ towards[:, :, None])[:, :, 0]
         part = weight * (
             rest
@@ -292,7 +298,7 @@ class JobSlots:
         route_move, cost_move = np.zeros(edges), np.zeros(edges)
         route_move[self._slot, self._edge], cost_move[self._slot, self._edge] = dx, dz
         return Moves(
-            self._per_column(row_move),
+            self._per_column(row_move, np.zeros(self._columns)),
             route_move,
             cost_move,
             capacity,
@@ -321,32 +327,65 @@ class JobSlots:
         return np.where(pull > 0.0, up, width - down)
 
     def _dense(self, values: Array) -> Array:
-        """(T, C', N) of values on the pairs."""
+        """(T, R, N) of values on the pairs."""
         dense = np.zeros(self._shape)
         dense.reshape(-1)[self._cell] = values
         return dense
 
     def _served(self, x: Array) -> Array:
-        """(T, C'): work, or demand, that `x` on the pairs does in each row."""
-        slots, columns, _ = self._shape
-        cell = self._slot * columns + self._edge_row
-        return np.bincount(cell, self._edge_share * x, minlength=slots * columns).reshape(slots, columns)
+        """(T, R): work, or demand, that `x` on the pairs does in each row."""
+        slots, rows, _ = self._shape
+        cell = self._slot * rows + self._edge_row
+        return np.bincount(cell, self._edge_share * x, minlength=slots * rows).reshape(slots, rows)
 
     def _per_row(self, price: Array) -> Array:
-        """(T, C'): the price of work in each row, the least that its ways ask for, from that of load."""
-        slots, columns, _ = self._shape
-        by_row = np.full((slots, columns), np.inf)
-        np.minimum.at(by_row, (np.arange(slots)[:, None], self._row), price / self._share)
+        """(T, R): the price of work in each row, the least that its ways ask for, from that of load."""
+        slots, rows, _ = self._shape
+        by_row = np.full((slots, rows), np.inf)
+        np.minimum.at(by_row, (self._real[0], self._real_row), price[self._real] / self._real_share)
         return np.where(np.isfinite(by_row), by_row, 0.0)
 
-    def _per_column(self, by_row: Array) -> Array:
-        return np.take_along_axis(by_row, self._row, axis=1) * self._share
+    def _per_column(self, by_row: Array, otherwise: Array) -> Array:
+        """(T, C'): prices of load from those of work, and what they are `otherwise` where there is no row."""
+        price = otherwise.copy()
+        price[self._real] = by_row[self._real[0], self._real_row] * self._real_share
+        return price
+
+    def _in_columns(self, by_row: Array) -> Array:
+        """(T, C'): what is said of the row of each column, zero where it has none."""
+        values = np.zeros(self._columns)
+        values[self._real] = by_row[self._real[0], self._real_row]
+        return values
 
     def _by_job(self, values: Array, combine: np.ufunc = np.add) -> Array:
         if not len(self._energy):
             return np.zeros(0)
         combined: Array = combine.reduceat(values, self._job_start)
         return combined
+
+
+def _rows_of(work: Work, way_column: Array, columns: int) -> tuple[Array, Array, int]:
+    """The row (C',) of each column, that of each job (M,), and how many there are; `way_column` (V,) is the
+    column of each way.
+
+    Columns that no job with several ways, or with a gain, ever uses have a row each. Jobs that use others
+    have rows of their own while they are under way (colouring of an interval graph, by first slot).
+    """
+    first_way = work.way_start[:-1]
+    apart = (np.diff(work.way_start) > 1) | (work.way_gain[first_way] != 1.0)
+    shared = np.ones(columns, bool)
+    shared[way_column[apart[work.way_job]]] = False
+    column_row = np.where(shared, np.cumsum(shared) - 1, -1)
+    row, count = column_row[way_column[first_way]], int(shared.sum())
+    own = np.flatnonzero(row < 0)
+    free: list[tuple[int, int]] = []
+    for m in own[np.argsort(work.first[own], kind="stable")]:
+        if free and free[0][0] <= work.first[m]:
+            _, row[m] = heappop(free)
+        else:
+            row[m], count = count, count + 1
+        heappush(free, (int(work.last[m]), int(row[m])))
+    return column_row, row, count
 
 
 @compiled(nothing(matrix, cube, indices, indices, indices, indices, vector))
@@ -362,7 +401,7 @@ def _answer_each_other(
     """Take from `energy` (M, M) what powers of jobs under way together fall by each other's energy prices.
 
     The entries of slot t are ``slot_start[t]:slot_start[t + 1]``, with the job's index, row and place among
-    the rows of jobs; `response` (T, C', R) of the demand prices to a unit in each of these.
+    the rows of jobs; `response` (T, R, R') of the demand prices to a unit in each of these.
     """
     for t in range(slot_start.shape[0] - 1):
         low, high = slot_start[t], slot_start[t + 1]

@@ -204,7 +204,8 @@ def worth_of_work(scenario: Scenario, jobs: Jobs, work_price: Array) -> tuple[fl
         left = jobs.energy_mwh[m] / scenario.slot_hours - jobs.min_mw[m] * len(price)
         more = np.clip(left - spare * np.arange(len(price)), 0.0, spare)
         worth.append(float(price @ (jobs.min_mw[m] + more)))
-        most[m, first:last] = jobs.max_mw[m]
+        if jobs.energy_mwh[m] > 0.0:  # else all of it was left undone, and it takes no part
+            most[m, first:last] = jobs.max_mw[m]
     return math.fsum(worth), most
 
 

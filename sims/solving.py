@@ -16,7 +16,7 @@ import numpy as np
 
 from eglb.sims.audit import audit, region_load
 from eglb.sims.feasibility import require_feasible
-from eglb.sims.problems import InputError
+from eglb.sims.problems import InfeasibleError, InputError
 from eglb.sims.scenario import Scenario
 from eglb.sims.solution import RoundRecord, Solution
 
@@ -41,8 +41,6 @@ ALGORITHMS: dict[str, str] = {
 """Name and one line on each; `central` is not decentralised and starts no agents."""
 
 _HAND_OVER_GAP = 1e-3
-_CLEAR_EXACTLY = ("dual", "subgradient")
-"""What these find is the optimum only if bids are cleared at least cost, see `Market.clears_exactly`."""
 _CENTRAL_STATUS = {"optimal": "converged", "time_limit": "time_limit", "imprecise": "stalled"}
 
 
@@ -154,12 +152,6 @@ def solve(
         problems.append("without: no region would be left")
     if algorithm == "central" and (missing or orders is not None):
         problems.append("the central solver asks no agents: it can leave none out")
-    if algorithm in _CLEAR_EXACTLY and (jobs := scenario.jobs) is not None and (jobs.pair_gain > 1.0).any():
-        others = ", ".join(name for name in ALGORITHMS if name not in _CLEAR_EXACTLY)
-        problems.append(
-            f"{algorithm} cannot clear jobs that take more energy away from home (checkpoint_cost_mwh): use "
-            f"{others}"
-        )
     if faults is not None and (algorithm == "central" or address != "inprocess"):
         problems.append('faults are for experiments with agents in process: address="inprocess"')
     if faults is not None:
@@ -345,7 +337,9 @@ def _solve_with_agents(
     reasons = members.reasons()
     # Who was admitted after the last exchange had been drained in it.
     out = {members.names[i]: reasons.get(members.names[i], "drained") for i in np.flatnonzero(run.closed)}
-    assert best.route is not None and best.demand_price is not None and best.equity_price is not None
+    if best.route is None:
+        raise InfeasibleError(f"{scenario.name}: no plan was found that does all work beside demand")
+    assert best.demand_price is not None and best.equity_price is not None
     unmet, unmet_mwh = parts.expand_demand(run.unmet), parts.expand_unmet_work(run.unmet)
     return _Found(
         status=outcome.value,
