@@ -67,7 +67,7 @@ _SWEEPS = 2
 _PLANS_MIXED = 8
 _PARTS, _SLOTS_OF_PART = 24, 8
 """Agents price repaired plans by at most so many parts of the horizon, none shorter than so many slots."""
-_OFFER_MARGIN = 0.1
+_OFFER_MARGIN, _LARGEST_MARGIN = 0.1, 1e9
 _OLDEST = 5
 """Rounds after which a late answer is not used any more."""
 
@@ -116,7 +116,8 @@ class Admm(Algorithm):
             self._couple()
             self._average()
         self._credit(heard)
-        if self.incumbent.gap <= self.gap:
+        hopeless = self.incumbent.route is None and self._offer_margin.max(initial=0.0) > _LARGEST_MARGIN
+        if self.incumbent.gap <= self.gap or hopeless:
             return Finished()
         again = self.unanswered()
         requests = (self._proximal_step(), *(self._certificate() if coupled else ()))

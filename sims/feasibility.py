@@ -8,7 +8,7 @@ Hall's). The smallest total shortage is the largest violation, and the set that 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -159,9 +159,11 @@ def _describe_unmet_work(scenario: Scenario) -> list[str]:
     jobs = scenario.jobs
     if jobs is None:
         return []
-    unmet = find_unmet_work(scenario)
-    # Where moving takes energy the test is not exact, and the solver has the last word.
-    if not unmet.any() or (jobs.checkpoint_cost_mwh > 0.0).any():
+    # What moving takes is left out: what finds no room without it finds none with it, and else the solver has
+    # the last word.
+    moved_for_free = replace(jobs, checkpoint_cost_mwh=np.zeros(len(jobs)))
+    unmet = find_unmet_work(replace(scenario, jobs=moved_for_free))
+    if not unmet.any():
         return []
     short = np.flatnonzero(unmet)
     problems = [
