@@ -291,9 +291,10 @@ def _run(
     ends = highspy.HighsModelStatus
     if status in (ends.kInfeasible, ends.kUnboundedOrInfeasible):
         require_feasible(scenario)
-        raise InfeasibleError(
-            f"{scenario.name}: demand exceeds the capacity within reach by a rounding error"
-        )
+        why = "demand exceeds the capacity within reach by a rounding error"
+        if scenario.jobs is not None:
+            why = "no plan does all work beside demand"
+        raise InfeasibleError(f"{scenario.name}: {why}")
     height, width = model.matrix.shape
     solution, info = solver.getSolution(), solver.getInfo()
     columns = np.array(solution.col_value) if solution.value_valid else np.zeros(width)
