@@ -122,8 +122,8 @@ def solve(
 
     Raises
     ------
-    InputError : an argument is wrong. InfeasibleError : no plan can meet demand. FleetError : the cluster
-    failed.
+    InputError : an argument is wrong. InfeasibleError : no plan can meet demand and do all jobs. FleetError :
+    the cluster failed.
     """
     began = time.perf_counter()
     from eglb.sims.launching import place_problems
@@ -154,7 +154,7 @@ def solve(
         problems.append("without: no region would be left")
     if algorithm == "central" and (missing or orders is not None):
         problems.append("the central solver asks no agents: it can leave none out")
-    if algorithm in _CLEAR_EXACTLY and (jobs := scenario.jobs) is not None and (jobs.pair_gain > 1.0).any():
+    if algorithm in _CLEAR_EXACTLY and (jobs := scenario.jobs) is not None and jobs.moving_takes_energy:
         others = ", ".join(name for name in ALGORITHMS if name not in _CLEAR_EXACTLY)
         problems.append(
             f"{algorithm} cannot clear jobs that take more energy away from home (checkpoint_cost_mwh): use "
@@ -171,6 +171,7 @@ def solve(
         from eglb.sims.warm_start import find_source
 
         source = find_source(warm_start, scenario)
+    require_feasible(scenario)
     if algorithm == "central":
         found = _solve_centrally(scenario, time_limit, on_round)
     else:
@@ -186,7 +187,6 @@ def solve(
             deadline=deadline,
             without=missing,
         )
-        require_feasible(scenario)
         with in_use(checkpoint, scenario, options, checkpoint_every, warn) as kept:
             found = _solve_with_agents(
                 scenario, options, network, source, kept, orders, faults, on_round, warn
