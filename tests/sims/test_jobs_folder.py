@@ -15,7 +15,6 @@ from job_mixes import draw_scenario_with_jobs, jobs_of
 import eglb as api
 from eglb.sims import scenario_folder
 from eglb.sims.catalog import load
-from eglb.sims.coordination import coordinate
 from eglb.sims.jobs import Jobs
 from eglb.sims.problems import InfeasibleError, InputError
 from eglb.sims.scenario_folder_writing import example, save
@@ -143,7 +142,7 @@ def test_what_cannot_be_done_beside_demand_is_read_and_refused_by_whoever_plans_
     for algorithm in ALGORITHMS:
         with pytest.raises(InfeasibleError, match=SAID):
             api.solve(fleet, algorithm, on_round=lambda record: started.append(str(record)))
-    for verb in (api.compare, api.sweep, coordinate):
+    for verb in (api.compare, api.sweep, api.coordinate):
         with pytest.raises(InfeasibleError, match=SAID):
             verb(fleet, on_round=lambda record: started.append(str(record)))
     assert not started
