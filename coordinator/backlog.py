@@ -141,7 +141,8 @@ class Backlog:
         if not seated.any():
             return None, standing
         column = np.array([column for each in columns for column in each])
-        return self._of(*(each[seated] for each in (job, first, last, energy)), column), standing
+        work = self._of(job[seated], first[seated], last[seated], energy[seated], column)
+        return work, standing
 
     def ran(self, slot: Array) -> Array:
         """(S,) MW of load that jobs were in some slots before this one."""
