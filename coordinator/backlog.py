@@ -65,6 +65,7 @@ class Backlog:
             int(self.jobs.last.max(initial=self._first)) - self._first, market.gateways
         )
         self._load = np.zeros((market.slots, market.gateways)) if load is None else load
+        self._alike = _same_reach(market, promised.shape[1])
         self._slot = 0
         self._route = np.zeros((0, len(market.edge_region)))
         self._ceiling = np.zeros((0, market.regions))
@@ -143,12 +144,41 @@ class Backlog:
         load[:explicit] = np.where(more[:, None], before, planned)
         return load
 
-    def to_come(self, slot: Array, explicit: int, day: int) -> Array:
-        """(S,) MW of what is `usual` in these slots that is not work to do now: of jobs released later."""
-        more = self.usual(slot, explicit, day).sum(1)
-        more[:explicit] -= self._load[self._slot : self._slot + explicit].sum(1)
-        more[0] = 0.0
-        return more
+    def expected(self, slots: int, day: int, whole: bool) -> tuple[Work | None, Array]:
+        """What is left to do in the next `slots` and what the latest `day` released, again every day.
+
+        Of jobs that may wait for longer an even part falls into these slots; all that they have power for
+        if the run ends then, `whole`. They take columns of the same reach that are free: (S,) MW of those
+        that find none is told apart, spread over their slots.
+        """
+        jobs, now = self.jobs, self._slot
+        left = np.flatnonzero((self.left > 0.0) & (jobs.last > now))
+        latest = np.flatnonzero(self.admitted & (jobs.first > now - day) & (jobs.first <= now))
+        later = day * np.arange(1, slots // day + 2)
+        job = np.concatenate([left, np.tile(latest, len(later))])
+        shift = np.concatenate([np.zeros(len(left), np.int64), np.repeat(later, len(latest))])
+        begins = jobs.first[job] + shift < now + slots
+        job, shift = job[begins], shift[begins]
+        first, end = np.maximum(jobs.first[job] + shift - now, 0), jobs.last[job] + shift - now
+        last = np.minimum(end, slots)
+        energy = np.where(shift > 0, jobs.energy[job], self.left[job])
+        if not whole:
+            energy *= (last - first) / (end - first)
+        energy = np.minimum(energy, jobs.most[job] * (last - first))
+        columns = self._seat(job, first, last, slots)
+        seated = np.array([len(each) > 0 for each in columns], bool)
+        standing = np.zeros(slots)
+        for q in np.flatnonzero(~seated):
+            standing[first[q] : last[q]] += energy[q] / (last[q] - first[q])
+        if not seated.any():
+            return None, standing
+        column = np.array([column for each in columns for column in each])
+        work = self._of(job[seated], first[seated], last[seated], energy[seated], column)
+        return work, standing
+
+    def ran(self, slot: Array) -> Array:
+        """(S,) MW of load that jobs were in some slots before this one."""
+        return np.asarray(self._load[slot].sum(1))
 
     def commit(self, route: Array) -> Array:
         """The route (E,) of the present slot, next to `route`, after which all that is left can be done in
@@ -247,18 +277,41 @@ class Backlog:
         if not len(kept):
             return None
         first, last = np.maximum(jobs.first[kept] - slot, 0), jobs.last[kept] - slot
-        ways = jobs.way_start[kept + 1] - jobs.way_start[kept]
-        chosen = np.concatenate([np.arange(jobs.way_start[m], jobs.way_start[m + 1]) for m in kept])
+        return self._of(kept, first, last, left[kept], jobs.way_column[self._ways(kept)])
+
+    def _of(self, job: Array, first: Array, last: Array, energy: Array, way_column: Array) -> Work:
+        """Some `energy` of jobs (M',) in slots of their own, their ways in columns of their own."""
+        jobs = self.jobs
         return Work(
             first=first,
             last=last,
-            energy=left[kept],
-            most=jobs.most[kept],
-            least=np.minimum(jobs.least[kept], left[kept] / (last - first)),
-            way_start=np.concatenate([[0], np.cumsum(ways)]),
-            way_column=jobs.way_column[chosen],
-            way_gain=jobs.way_gain[chosen],
+            energy=energy,
+            most=jobs.most[job],
+            least=np.minimum(jobs.least[job], energy / (last - first)),
+            way_start=np.concatenate([[0], np.cumsum(jobs.way_start[job + 1] - jobs.way_start[job])]),
+            way_column=way_column,
+            way_gain=jobs.way_gain[self._ways(job)],
         )
+
+    def _ways(self, job: Array) -> Array:
+        start = self.jobs.way_start
+        return np.concatenate([np.arange(start[m], start[m + 1]) for m in job])
+
+    def _seat(self, job: Array, first: Array, last: Array, slots: int) -> list[list[int]]:
+        """Columns for the ways of each job (M',) in its slots: its own or, where taken, others of the same
+        reach; none if there are not enough.
+        """
+        start = self.jobs.way_start
+        taken = np.zeros((slots, self._market.gateways), bool)
+        seats: list[list[int]] = []
+        for m, a, b in zip(job, first, last, strict=True):
+            free = [
+                next((seat for seat in (column, *self._alike[column]) if not taken[a:b, seat].any()), None)
+                for column in self.jobs.way_column[start[m] : start[m + 1]]
+            ]
+            seats.append([] if None in free else [seat for seat in free if seat is not None])
+            taken[a:b, seats[-1]] = True
+        return seats
 
     def _is_short(self, route: Array, done: Array) -> bool:
         """Whether a route (E,) of the present slot, with powers (M,) `done`, leaves demand or least powers
@@ -291,3 +344,14 @@ class Backlog:
         load = np.add.reduceat(route, self._market.gateway_start[:-1], axis=1)
         load[:, : self._promised.shape[1]] = 0.0
         return load
+
+
+def _same_reach(market: Market, fixed: int) -> dict[int, list[int]]:
+    """For each column of jobs, those that reach the same regions."""
+    groups: dict[bytes, list[int]] = {}
+    alike = {}
+    for column in range(fixed, market.gateways):
+        regions = market.edge_region[market.gateway_start[column] : market.gateway_start[column + 1]]
+        alike[column] = groups.setdefault(regions.tobytes(), [])
+        alike[column].append(column)
+    return alike

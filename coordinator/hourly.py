@@ -165,17 +165,18 @@ class Hour:
             demand[:, : fixed.shape[1]] = fixed
         return self.market.over(demand)
 
-    def with_work_and_usual(self, slot: Array) -> Market:
-        """The market over slots (S,) of `rest_of_period`, with the work that there is to do; what jobs that
-        come later usually do is asked for by the gateways, each in proportion.
+    def with_work_expected(self, slot: Array) -> Market:
+        """The market over slots (S,) of `rest_of_period`, with the work that there is to do and, every day
+        again, what was released on the latest one; what jobs do beyond the `explicit` slots is asked for by
+        the gateways, each in proportion.
         """
         demand = self.demand.at(self.now, slot)
         if self.backlog is None:
             return self.market.over(demand)
         asked = demand.sum(1, keepdims=True)
-        later = self.backlog.to_come(slot, self.explicit, self.day)[:, None]
+        work, homeless = self.backlog.expected(self.explicit, self.day, self.explicit > self.remaining)
+        later = np.concatenate([homeless, self.backlog.ran(slot[self.explicit :])])[:, None]
         demand += demand * np.divide(later, asked, out=np.zeros_like(asked), where=asked > 0.0)
-        work = self.backlog.work()
         if work is not None and (work.way_gain != 1.0).any():
             # Moving takes energy: planned where it takes least, moved by the backlog if there is no room.
             work = work.one_way(np.zeros_like(demand, shape=(len(demand), self.market.gateways)))

@@ -6,6 +6,7 @@
     plan = eglb.solve(fleet)              # agents and a coordinator -> Solution with a certificate
     table = eglb.compare(fleet)           # every policy and algorithm, beside the central solver
     run = eglb.simulate(fleet, "soft")    # hour by hour, with only what was known
+    both = eglb.coordinate(fleet)         # jobs and demand, apart and in one plan
     growth = eglb.scale((10, 50, 200))    # fleets of growing size
     why = eglb.explain(plan)              # from the dual prices; a results folder will do too
     curve = eglb.sweep(fleet)             # what equity costs, from weight zero upward
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from eglb.sims.catalog import load
     from eglb.sims.comparison import Comparison, compare
+    from eglb.sims.coordination import Coordination, coordinate
     from eglb.sims.explanation import Explanation, explain
     from eglb.sims.members import Orders
     from eglb.sims.problems import InfeasibleError, InputError
@@ -38,6 +40,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Comparison",
+    "Coordination",
     "Explanation",
     "InfeasibleError",
     "InputError",
@@ -50,6 +53,7 @@ __all__ = [
     "Sweep",
     "__version__",
     "compare",
+    "coordinate",
     "explain",
     "load",
     "reproduce",
@@ -62,6 +66,7 @@ __all__ = [
 
 _HOMES = {
     "Comparison": "eglb.sims.comparison",
+    "Coordination": "eglb.sims.coordination",
     "Explanation": "eglb.sims.explanation",
     "InfeasibleError": "eglb.sims.problems",
     "InputError": "eglb.sims.problems",
@@ -73,6 +78,7 @@ _HOMES = {
     "Solution": "eglb.sims.solution",
     "Sweep": "eglb.sims.sweep",
     "compare": "eglb.sims.comparison",
+    "coordinate": "eglb.sims.coordination",
     "explain": "eglb.sims.explanation",
     "load": "eglb.sims.catalog",
     "reproduce": "eglb.sims.reproduction",

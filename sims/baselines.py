@@ -115,7 +115,7 @@ def cheapest_with_jobs(scenario: Scenario) -> Solution:
     from eglb.sims.solving import solve
 
     assert scenario.jobs is not None
-    algorithm = "central" if (scenario.jobs.pair_gain > 1.0).any() else "dual"
+    algorithm = "central" if scenario.jobs.moving_takes_energy else "dual"
     return solve(scenario, algorithm, gap=EXACT, address="inprocess")
 
 

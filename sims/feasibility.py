@@ -116,7 +116,7 @@ def describe_shortages(scenario: Scenario, out: Collection[str] = ()) -> list[st
     """What `require_feasible` says, one shortage a line; regions that are `out` come first, marked."""
     shortages = find_shortages(scenario)
     if not shortages:
-        return _describe_unmet_work(scenario)
+        return describe_unmet_work(scenario)
     slots = list(dict.fromkeys(s.slot for s in shortages))
     shown = [s for s in shortages if s.slot in slots[:SLOTS_SHOWN]][: 2 * SLOTS_SHOWN]
     problems = []
@@ -155,14 +155,14 @@ def find_unmet_work(scenario: Scenario) -> Array:
     return np.where(unmet_mwh > ROUNDING * scenario.jobs.energy_mwh, unmet_mwh, 0.0)
 
 
-def _describe_unmet_work(scenario: Scenario) -> list[str]:
+def describe_unmet_work(scenario: Scenario) -> list[str]:
+    """What `require_feasible` says of jobs, one a line, where demand can be met."""
     jobs = scenario.jobs
     if jobs is None:
         return []
-    # What moving takes is left out: what finds no room without it finds none with it, and else the solver has
-    # the last word.
-    moved_for_free = replace(jobs, checkpoint_cost_mwh=np.zeros(len(jobs)))
-    unmet = find_unmet_work(replace(scenario, jobs=moved_for_free))
+    # As if moving took no energy: exact then, and where it takes some the solver has the last word.
+    free = replace(jobs, checkpoint_cost_mwh=np.zeros(len(jobs)))
+    unmet = find_unmet_work(replace(scenario, jobs=free))
     if not unmet.any():
         return []
     short = np.flatnonzero(unmet)

@@ -17,7 +17,6 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from eglb.sims.feasibility import require_feasible
 from eglb.sims.jobs import build_jobs
 from eglb.sims.problems import InputError
 from eglb.sims.scenario import Scenario
@@ -41,7 +40,6 @@ def with_jobs(scenario: Scenario, share: float, hours: float, seed: int = 0) -> 
     Raises
     ------
     InputError : an argument is out of range, or there are jobs already.
-    InfeasibleError : the mix cannot be done within the capacities.
     """
     problems = []
     if not 0.0 < share < 1.0:
@@ -72,7 +70,7 @@ def with_jobs(scenario: Scenario, share: float, hours: float, seed: int = 0) -> 
         asked_mwh[released] / run_h,
         np.ones((len(released), len(scenario.regions)), bool),
     )
-    mixed = replace(
+    return replace(
         scenario,
         name=f"{scenario.name},jobs={share:g}:{hours:g}",
         demand=scenario.demand * (1.0 - share),
@@ -80,8 +78,6 @@ def with_jobs(scenario: Scenario, share: float, hours: float, seed: int = 0) -> 
         note="; ".join(filter(None, [scenario.note, NOTE.format(share=share, hours=hours, seed=seed)])),
         sources=(*scenario.sources, SOURCE),
     )
-    require_feasible(mixed)
-    return mixed
 
 
 def split_name(name: str) -> tuple[str, tuple[float, float] | None]:

@@ -64,6 +64,11 @@ class Jobs:
         away = (self.home[self.pair_job] >= 0) & (self.pair_region != self.home[self.pair_job])
         return np.where(away, self.gain[self.pair_job], 1.0)
 
+    @property
+    def moving_takes_energy(self) -> bool:
+        """Whether some job takes more energy in some region."""
+        return bool((self.pair_gain > 1.0).any())
+
     def slots(self, times: Array, slot_hours: float) -> tuple[Array, Array]:
         """First slot of each job and the slot after its last, (M,) each; slots start at `times`."""
         step = np.timedelta64(round(slot_hours * 3600), "s")

@@ -7,7 +7,7 @@ and optionally ``reach``, ``capacity`` and ``jobs``, each ``.csv``, ``.csv.gz`` 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,7 @@ def read(folder: Path) -> Scenario:
     ------
     InputError : every problem of every file, each with file, column, row and value.
     InfeasibleError : the data are well formed, but in some slot demand exceeds all the capacity it reaches.
+    Whether jobs can be done beside it, whoever plans them has to say.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
@@ -59,7 +60,7 @@ def read(folder: Path) -> Scenario:
     problems = findings.messages()
     if problems or scenario is None:
         raise InputError(f"{folder / problem}" for problem in problems)
-    require_feasible(scenario)
+    require_feasible(replace(scenario, jobs=None))
     return scenario
 
 

@@ -120,8 +120,8 @@ def solve(
 
     Raises
     ------
-    InputError : an argument is wrong. InfeasibleError : no plan can meet demand. FleetError : the cluster
-    failed.
+    InputError : an argument is wrong. InfeasibleError : no plan can meet demand and do all jobs. FleetError :
+    the cluster failed.
     """
     began = time.perf_counter()
     from eglb.sims.launching import place_problems
@@ -163,6 +163,7 @@ def solve(
         from eglb.sims.warm_start import find_source
 
         source = find_source(warm_start, scenario)
+    require_feasible(scenario)
     if algorithm == "central":
         found = _solve_centrally(scenario, time_limit, on_round)
     else:
@@ -178,7 +179,6 @@ def solve(
             deadline=deadline,
             without=missing,
         )
-        require_feasible(scenario)
         with in_use(checkpoint, scenario, options, checkpoint_every, warn) as kept:
             found = _solve_with_agents(
                 scenario, options, network, source, kept, orders, faults, on_round, warn

@@ -42,7 +42,7 @@ class PredictiveControl(Policy):
 
     def decide(self, hour: Hour) -> Exchange:
         slot, stands_for = rest_of_period(hour, self.window, self.half_life)
-        market = hour.with_work_and_usual(slot)
+        market = hour.with_work_expected(slot)
         known_as, _ = hour.identity(slot)
         method = LevelBundle(market, self.gap, self._warm_start(market, known_as))
         asked = method.start()
@@ -57,8 +57,6 @@ class PredictiveControl(Policy):
         assert route is not None
         self._plan = dict(zip(known_as.tolist(), route, strict=True))
         self._last = method
-        if hour.backlog is not None:
-            hour.backlog.expect(route[: hour.explicit])
         return route[0]
 
     def _warm_start(self, market: Market, slot: Array) -> WarmStart | None:

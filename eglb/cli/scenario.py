@@ -79,10 +79,15 @@ def check_command(scenario: str, data: Path | None, seed: int | None, as_json: b
     """Read SCENARIO and say everything that is wrong with it.
 
     Exit code 2 if it cannot be read, each problem with file, column, row and value; 3 if some slot has no
-    feasible plan.
+    feasible plan, or jobs cannot all be done beside demand.
     """
+    from eglb.sims.feasibility import describe_unmet_work
+    from eglb.sims.problems import InfeasibleError
+
     with streams.stdout_kept_clean():
         fleet = options.load_weighted(scenario, data, seed)
+        if unmet := describe_unmet_work(fleet):
+            raise InfeasibleError([*unmet, "eglb simulate would admit what can be done, and refuse the rest"])
     sizes = {"regions": len(fleet.regions), "gateways": len(fleet.gateways), "slots": fleet.slots}
     sizes |= {} if fleet.jobs is None else {"jobs": len(fleet.jobs)}
     if as_json:

@@ -14,6 +14,8 @@ from scipy.optimize import linprog
 from eglb.agents.bidding import Quantity
 from eglb.coordinator.backlog import Backlog
 from eglb.coordinator.hourly import Hour
+from eglb.sims.catalog import load
+from eglb.sims.jobs import build_jobs
 from eglb.sims.partition import Partition, partition
 from eglb.sims.scenario import Scenario
 
@@ -198,3 +200,60 @@ def test_a_broken_promise_is_said_and_work_is_done_late_rather_than_demand_dropp
         assert served[:, : fixed.shape[1]] == pytest.approx(fixed, abs=1e-9 * fixed.max())
         late += int((backlog.late > 0.0).sum())
     assert late
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("seed", range(30))
+def test_what_was_released_on_the_latest_day_is_expected_again(seed: int, whole: bool) -> None:
+    s = draw_scenario_with_jobs(seed, gains=seed % 3 == 0)
+    parts = partition(s, merge_jobs=False)
+    backlog, jobs = Backlog(parts.market, parts.market.fixed_demand), parts.market.work
+    assert jobs is not None
+    for now in range(s.slots):
+        open_slot(backlog, parts, now)
+        slots, day = max(backlog.horizon, 3), 2
+        work, standing = backlog.expected(slots, day, whole)
+        wanted = 0.0
+        for m in np.flatnonzero(backlog.admitted):
+            if backlog.left[m] > 0.0:
+                wanted += backlog.left[m]
+            for shift in range(day, 2 * s.slots + day, day) if now - day < jobs.first[m] <= now else ():
+                begin, end = jobs.first[m] + shift - now, jobs.last[m] + shift - now
+                if begin < slots:
+                    part = 1.0 if whole else (min(end, slots) - begin) / (end - begin)
+                    most = jobs.most[m] * (min(end, slots) - begin)
+                    wanted += min(jobs.energy[m] * part, most)
+        told = standing.sum()
+        if work is not None:
+            told += work.energy.sum()
+            owner = work.owner(slots, parts.market.gateways)
+            ways = work.way_start[1:] - work.way_start[:-1]
+            assert (owner >= 0).sum() == ((work.last - work.first) * ways).sum()  # none takes another's place
+            assert (work.energy <= work.most * (work.last - work.first) * (1.0 + 1e-12)).all()
+            assert (work.least <= work.most).all()
+        assert told == pytest.approx(wanted, rel=1e-9)
+        backlog.commit(first_come(parts, now))
+
+
+def test_a_job_that_waits_longer_than_a_day_is_expected_in_a_column_of_the_same_reach() -> None:
+    base = load("synthetic:3x12,util=0.3")
+    hour = np.timedelta64(3600, "s")
+    release = base.times[np.arange(8)]
+    allowed = np.array([[True, True, False], [False, True, True]] * 4)
+    jobs = build_jobs(
+        [f"job{m}" for m in range(8)], np.full(8, 1e-3), release, release + 5 * hour, np.ones(8), allowed
+    )
+    parts = partition(replace(base, jobs=jobs), merge_jobs=False)
+    backlog = Backlog(parts.market, parts.market.fixed_demand)
+    for now in range(5):
+        open_slot(backlog, parts, now)
+        backlog.commit(first_come(parts, now))
+    work, standing = backlog.expected(5, 2, whole=False)
+    assert work is not None
+    start, regions = parts.market.gateway_start, parts.market.edge_region
+    reach = [tuple(regions[start[column] : start[column + 1]]) for column in work.way_column]
+    # Left are jobs 1 to 4; of the latest two slots, 3 and 4 come again after two slots and after four.
+    assert reach == 4 * [(1, 2), (0, 1)]
+    assert work.first.tolist() == [0, 0, 0, 0, 1, 2, 3, 4]
+    assert work.energy == pytest.approx(np.array([5, 5, 5, 5, 4, 3, 2, 1]) / 5 * 1e-3)
+    assert not standing.any()

@@ -13,6 +13,7 @@ import pytest
 from job_mixes import draw_scenario_with_jobs, jobs_of
 from scipy.optimize import linprog
 
+import eglb as api
 from eglb.sims.audit import region_load
 from eglb.sims.baselines import policy_names, policy_row
 from eglb.sims.catalog import load
@@ -39,7 +40,7 @@ GAP = 1e-4
 
 @pytest.fixture(scope="module")
 def found() -> Coordination:
-    return coordinate(load("synthetic:6x48,jobs=0.25:12"), gap=GAP, address="inprocess")
+    return api.coordinate(api.load("synthetic:6x48,jobs=0.25:12"), gap=GAP, address="inprocess")
 
 
 def cheapest(s: Scenario, load_of_inference: np.ndarray, cost: np.ndarray) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -11,11 +12,13 @@ import numpy as np
 import pytest
 from job_mixes import draw_scenario_with_jobs, jobs_of
 
+import eglb as api
 from eglb.sims import scenario_folder
 from eglb.sims.catalog import load
 from eglb.sims.jobs import Jobs
 from eglb.sims.problems import InfeasibleError, InputError
 from eglb.sims.scenario_folder_writing import example, save
+from eglb.sims.solving import ALGORITHMS
 
 HEAD = "job,energy_mwh,release_utc,deadline_utc,max_mw,min_mw,regions,home_region,checkpoint_cost_mwh,data_gb"
 GOOD = "train,60,2024-07-01T06:00Z,2024-07-02T18:00Z,5,1,oregon|texas,oregon,0.4,800"
@@ -127,10 +130,50 @@ def test_energy_is_said_once_and_in_known_units(folder: Path) -> None:
     assert problems_of(folder) == ["jobs.csv: column energy_mwh or gpu_hours is missing"]
 
 
-def test_what_cannot_be_done_beside_demand_is_infeasible(folder: Path) -> None:
-    with_rows(folder, "huge,2000,2024-07-01T06:00Z,2024-07-02T18:00Z,500,,oregon,,,")
-    with pytest.raises(InfeasibleError, match=r"job huge: .* MWh cannot be done between"):
-        scenario_folder.read(folder)
+HUGE = "huge,2000,2024-07-01T06:00Z,2024-07-02T18:00Z,500,,oregon,,,"
+SAID = r"job huge: [\d.]+ of its 2000 MWh cannot be done between .* beside demand and the other jobs"
+
+
+def test_what_cannot_be_done_beside_demand_is_read_and_refused_by_whoever_plans_everything(
+    folder: Path,
+) -> None:
+    fleet = scenario_folder.read(with_rows(folder, GOOD.replace(",0.4,", ",,"), HUGE))
+    started: list[str] = []
+    for algorithm in ALGORITHMS:
+        with pytest.raises(InfeasibleError, match=SAID):
+            api.solve(fleet, algorithm, on_round=lambda record: started.append(str(record)))
+    for verb in (api.compare, api.sweep, api.coordinate):
+        with pytest.raises(InfeasibleError, match=SAID):
+            verb(fleet, on_round=lambda record: started.append(str(record)))
+    assert not started
+    # Moving it takes further energy.
+    with_rows(folder, HUGE.replace("oregon,,,", "oregon,texas,9,"))
+    for algorithm in ("admm", "central"):
+        with pytest.raises(InfeasibleError, match=SAID):
+            api.solve(scenario_folder.read(folder), algorithm)
+
+
+def test_commands_tell_it_and_simulate_refuses_that_job_alone(eglb: Callable[..., Any], folder: Path) -> None:
+    with_rows(folder, GOOD, HUGE)
+    ran = eglb("solve", folder, "--json")
+    assert ran.code == 3 and re.search(SAID, ran.err), ran.err
+    assert ran.json()["status"] == "infeasible"
+    ran = eglb("scenario", "check", folder)
+    assert ran.code == 3 and re.search(SAID, ran.err), ran.err
+    assert "job train" not in ran.err
+    assert ran.err.endswith("eglb simulate would admit what can be done, and refuse the rest\n")
+    ran = eglb("simulate", folder, "--json")
+    assert ran.code == 0, ran.err
+    told = ran.json()
+    assert told["jobs"]["refused_names"] == ["huge"] and told["jobs"]["admitted"] == 1
+    assert told["jobs"]["energy_mwh"] == pytest.approx(60.0)
+    admitted = api.solve(api.load(with_rows(folder, GOOD)), "central")
+    assert told["offline_lower_bound"] == pytest.approx(admitted.audit.lower_bound, rel=1e-6)
+
+
+def test_a_sweep_where_moving_takes_energy(folder: Path) -> None:
+    curve = api.sweep(api.load(with_rows(folder, GOOD)), factors=(0.0, 1.0))
+    assert [point.solution.status for point in curve.points] == ["converged", "converged"]
 
 
 def test_a_part_of_a_name_makes_jobs_of_any_scenario(folder: Path) -> None:
