@@ -132,6 +132,8 @@ class Workload:
         self._market = series.parts.market
         self._seats: dict[str, Seat] = {}
         self._open: dict[str, Job] = {}
+        self._ended: dict[str, Job] = {}
+        """Jobs that were admitted, up to a day after the first slot that they could run in."""
         self._ran: dict[int, Array] = {}
         """(N,) MW that jobs had in the slots in which any ran."""
         self._done: dict[str, dict[int, float]] = defaultdict(dict)
@@ -188,6 +190,8 @@ class Workload:
                 self._seat(job, self._window(job)[0])
             if job.state == ADMITTED:
                 self._open[job.name] = job
+            elif job.name in self._seats:
+                self._ended[job.name] = job
         row = {name: i for i, name in enumerate(self._series.parts.scenario.regions)}
         by_slot: dict[int, dict[str, Array]] = defaultdict(dict)
         for each in rows:
@@ -289,7 +293,9 @@ class Workload:
             self._end([replace(job, state=REFUSED, why=why) for job in self._open.values()])
         if not self.known:
             return None
-        at, jobs = self._series.begun + slot, tuple(self._open.values())
+        day = 24.0 / self._series.parts.scenario.slot_hours
+        self._ended = {n: job for n, job in self._ended.items() if self._seats[n].first > slot - day}
+        at, jobs = self._series.begun + slot, (*self._open.values(), *self._ended.values())
         market = self._extended()
         backlog = Backlog(
             market.over(np.zeros((1, market.gateways)), self._work(jobs, at)),
@@ -298,7 +304,9 @@ class Workload:
             lead=1,
         )
         for m, job in enumerate(jobs):
-            if job.state == ADMITTED:
+            if job.name in self._ended:
+                backlog.resume(m, 0.0)
+            elif job.state == ADMITTED:
                 backlog.resume(m, job.left_mwh / self._series.parts.scenario.slot_hours)
         if slots := backlog.turn_to(at):
             self._series.reserve(at + slots)
@@ -328,6 +336,8 @@ class Workload:
         self._jobs.turn(jobs)
         for job in jobs:
             self._open.pop(job.name, None)
+            if job.state in (DONE, MISSED):
+                self._ended[job.name] = job
             if job.state != DONE:
                 level = "critical" if job.state == MISSED else "warning"
                 text = f"{job.name} is {job.state}: {job.why}"

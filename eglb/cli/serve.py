@@ -193,8 +193,8 @@ def serve_command(
 ) -> int:
     """Serve SCENARIO: every slot is planned by the clock, weights are published, requests are routed.
 
-    Two processes: one answers, and starts again the other, which plans, should it die. Without --signals it
-    is a rehearsal on what the scenario recorded. Jobs, of the scenario or posted, are planned beside requests.
+    Two processes: one answers, and starts again the other, which plans, should it die. Jobs, of the scenario
+    or posted, are planned beside requests. Without --signals it is a rehearsal on what the scenario recorded.
     Ctrl-C ends it; with --store it goes on where it was.
     """
     try:
