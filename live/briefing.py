@@ -11,7 +11,7 @@ from eglb.agents.timeline import Timeline
 from eglb.coordinator.hourly import Hour
 from eglb.live.bookkeeping import Bookkeeper, Settled
 from eglb.live.known import Forecasts
-from eglb.live.workload import Task
+from eglb.live.task import Task
 
 Array = np.ndarray
 

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -37,8 +36,9 @@ from eglb.live.rehearsal import Rehearsal
 from eglb.live.series import Slot
 from eglb.live.signals.reading import Reading
 from eglb.live.store import Store
+from eglb.live.task import Task, WorkInForce
 from eglb.live.weights import WeightTable
-from eglb.live.workload import Task, WorkInForce, Workload
+from eglb.live.workload import Workload
 
 Array = np.ndarray
 
@@ -386,7 +386,7 @@ class Controller:
             self._version, self.periods.time(slot), self.periods.slot_seconds, fleet.gateways, fleet.regions,
             routed.share, self._demand, self._capacity(slot), self._projection.reach, source, note,
             routed.unmet if routed.unmet.any() else None,
-            **_job_columns(routed, len(fleet.regions)),
+            **routed.of_jobs(),
         )  # fmt: skip
         if problems := table.problems():
             raise RuntimeError(f"table {table.version} is not feasible: {'; '.join(problems)}")
@@ -468,16 +468,3 @@ class Controller:
             signals=signals,
             regions=prices_shown(self.series, slot),
         )
-
-
-def _job_columns(routed: Routed, regions: int) -> dict[str, Any]:
-    """What a table says of jobs."""
-    names = tuple(dict.fromkeys([*routed.work, *(name for _, name, _, _ in routed.ahead)]))
-    if not names:
-        return {}
-    row = {name: m for m, name in enumerate(names)}
-    work = np.zeros((len(names), regions))
-    for name, load in routed.work.items():
-        work[row[name]] = load
-    ahead = [(slot, row[name], i, mw) for slot, name, i, mw in routed.ahead]
-    return {"jobs": names, "work": work, "ahead": np.array(ahead, float).reshape(-1, 4)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,18 @@ class Routed:
     unmet: Array
     work: Mapping[str, Array] = field(default_factory=dict)
     ahead: Sequence[tuple[int, str, int, float]] = ()
+
+    def of_jobs(self) -> dict[str, Any]:
+        """`jobs`, `work` and `ahead` of a `WeightTable`, where there are any."""
+        names = tuple(dict.fromkeys([*self.work, *(name for _, name, _, _ in self.ahead)]))
+        if not names:
+            return {}
+        row = {name: m for m, name in enumerate(names)}
+        work = np.zeros((len(names), self.share.shape[1]))
+        for name, load in self.work.items():
+            work[row[name]] = load
+        ahead = [(slot, row[name], i, mw) for slot, name, i, mw in self.ahead]
+        return {"jobs": names, "work": work, "ahead": np.array(ahead, float).reshape(-1, 4)}
 
 
 class Projection:

@@ -8,7 +8,7 @@ in the store, so that a service which starts again knows the same.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,13 +21,12 @@ from eglb.live.job_store import ADMITTED, DONE, MISSED, OPEN, REFUSED, SUBMITTED
 from eglb.live.periods import Periods
 from eglb.live.series import Series
 from eglb.live.store import Event, Store
+from eglb.live.task import Task, WorkInForce
 from eglb.sims.jobs import Jobs
 from eglb.sims.scenario import Scenario
 from eglb.sims.seating import Columns, ways_of
 
 Array = np.ndarray
-WorkInForce = Mapping[str, Array]
-"""(N,) MW of load in every region, by job."""
 
 _HISTORY_H = 4 * 7 * 24.0
 _GRACE = 0.01
@@ -48,68 +47,6 @@ class Seat:
     columns: tuple[int, ...]
     way_gain: tuple[float, ...]
     gain: Array
-
-
-@dataclass(frozen=True, eq=False)
-class Task:
-    """What there is to do from a slot on: `jobs` that are open then, in the columns of `market`."""
-
-    market: Market
-    backlog: Backlog
-    jobs: tuple[Job, ...]
-    slot: int
-
-    def work(self, route: Array) -> dict[str, Array]:
-        """(N,) MW that each job has by a `route` (E,) of this slot, if any."""
-        return dict(self._of_jobs(self.slot, route))
-
-    def ahead(self) -> list[tuple[int, str, int, float]]:
-        """What is committed of the slots to come: slots from now, job, region and MW."""
-        return [
-            (1 + q, name, int(i), float(load[i]))
-            for q, route in enumerate(self.backlog.commitment)
-            for name, load in self._of_jobs(self.slot + 1 + q, route)
-            for i in np.flatnonzero(load)
-        ]
-
-    def _of_jobs(self, slot: int, route: Array) -> Iterator[tuple[str, Array]]:
-        market, work = self.market, self.backlog.jobs
-        for m, job in enumerate(self.jobs):
-            if not (self.backlog.admitted[m] and work.first[m] <= slot < work.last[m]):
-                continue
-            load = np.zeros(market.regions)
-            for column in work.way_column[work.way_start[m] : work.way_start[m + 1]]:
-                edges = slice(*market.gateway_start[column : column + 2])
-                load[market.edge_region[edges]] += np.maximum(route[edges], 0.0)
-            if load.any():
-                yield job.name, load
-
-    def carry_on(self, flow: Array, work: WorkInForce, room: Array) -> Array:
-        """The route (E,) next to a `flow` (J', N) of the gateways and the `work` in force, as far as there is
-        `room` (N,) MW for it, after which all that is admitted can be done in time.
-        """
-        market, jobs = self.market, self.backlog.jobs
-        route = np.zeros(len(market.edge_region))
-        fixed = market.edge_gateway < len(flow)
-        route[fixed] = flow[market.edge_gateway[fixed], market.edge_region[fixed]]
-        mine = {
-            m: work[job.name]
-            for m, job in enumerate(self.jobs)
-            if job.name in work and jobs.first[m] <= self.slot < jobs.last[m]
-        }
-        total = sum(mine.values(), start=np.zeros(market.regions))
-        part = np.minimum(np.divide(room, total, out=np.ones_like(room), where=total > 0.0), 1.0)
-        for m, load in mine.items():
-            power = 0.0
-            ways = range(jobs.way_start[m], jobs.way_start[m + 1])
-            edges = [slice(*market.gateway_start[jobs.way_column[v] : jobs.way_column[v] + 2]) for v in ways]
-            for v, each in zip(ways, edges, strict=True):
-                route[each] = (load * part)[market.edge_region[each]]
-                power += float(route[each].sum() / jobs.way_gain[v])
-            most = min(float(jobs.most[m]), float(self.backlog.left[m]))
-            for each in edges:
-                route[each] *= min(1.0, most / max(power, 1e-300))
-        return self.backlog.commit(route)
 
 
 class Workload:
@@ -349,13 +286,12 @@ class Workload:
             return {}
         first = min(self._seats[name].first for name in self._open)
         since, until = self._periods.time(first), self._periods.time(slot)
-        told = {
-            (each.place, self._periods.slot_at(each.slot)): each.value
-            for each in self._store.read("meter", since, until, "work_mwh")
-        }
+        told: dict[str, dict[int, float]] = defaultdict(dict)
+        for each in self._store.read("meter", since, until, "work_mwh"):
+            told[each.place][self._periods.slot_at(each.slot)] = each.value
         found = {}
         for name, job in self._open.items():
-            done = self._done[name] | {s: value for (of, s), value in told.items() if of == name}
+            done = self._done[name] | told[name]
             left = job.energy_mwh - sum(done.values())
             found[name] = replace(job, left_mwh=max(left, 0.0))
         return found
