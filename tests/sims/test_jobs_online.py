@@ -145,9 +145,3 @@ def test_command_and_results_folder(eglb: Callable[..., Any], tmp_path: Path) ->
     refused = eglb("simulate", tmp_path / "fleet", "--policy", "guard")
     assert refused.code == 2
     assert "does not decide when they run" in refused.err
-
-
-def test_serve_says_that_it_does_not_plan_jobs(eglb: Callable[..., Any]) -> None:
-    done = eglb("serve", "synthetic:3x24,jobs=0.1")
-    assert done.code == 2
-    assert "serve does not plan jobs yet" in done.err
