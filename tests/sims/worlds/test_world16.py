@@ -31,6 +31,15 @@ def test_windows_join(reach: str, data_directory: Path) -> None:
         np.testing.assert_array_equal(a.intensity, b.intensity)
 
 
+def test_before_a_mix_of_jobs_demand_is_without_their_part(data_directory: Path) -> None:
+    name = "world16@2023-01-01/2d,regions=4"
+    early, mixed = (load_history(f"{name}{jobs}", 48, data=data_directory) for jobs in ("", ",jobs=0.2:6"))
+    assert early is not None and mixed is not None and mixed.jobs is None
+    np.testing.assert_allclose(mixed.demand, 0.8 * early.demand, rtol=1e-12)
+    now = eglb.load(f"{name},jobs=0.2:6", data=data_directory)
+    np.testing.assert_allclose(now.demand, 0.8 * eglb.load(name, data=data_directory).demand, rtol=1e-12)
+
+
 def test_numbers_are_those_of_the_files(data_directory: Path) -> None:
     fleet = eglb.load("world16@2023-03-01/2d", data=data_directory)
     for file, values, scale in (
