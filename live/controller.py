@@ -279,8 +279,8 @@ class Controller:
         demand, capacity = self._demand, self._capacity(slot)
         if task is None:
             return self._projection.near(share, demand, capacity)
-        routed = self._projection.beside(share, self.workload.taken(task, route), demand, capacity)
-        return replace(routed, ahead=task.ahead())
+        work = self.workload.taken(task, route, self._in_force)
+        return replace(self._projection.beside(share, work, demand, capacity), ahead=task.ahead(work))
 
     @property
     def _in_force(self) -> WorkInForce:

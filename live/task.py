@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from eglb.coordinator.backlog import Backlog
 from eglb.coordinator.market import Market
+from eglb.live.gathering import gather
 from eglb.live.job_store import Job
 
 Array = np.ndarray
@@ -25,30 +26,45 @@ class Task:
     jobs: tuple[Job, ...]
     slot: int
 
-    def work(self, route: Array) -> dict[str, Array]:
-        """(N,) MW that each job has by a `route` (E,) of this slot, if any."""
-        return dict(self._of_jobs(self.slot, route))
+    def work(self, route: Array, before: WorkInForce) -> dict[str, Array]:
+        """(N,) MW that each job has by a `route` (E,) of this slot, if any; where it was `before`, if it can
+        be.
+        """
+        return self._of_jobs(self.slot, route, before)
 
-    def ahead(self) -> list[tuple[int, str, int, float]]:
-        """What is committed of the slots to come: slots from now, job, region and MW."""
-        return [
-            (1 + q, name, int(i), float(load[i]))
-            for q, route in enumerate(self.backlog.commitment)
-            for name, load in self._of_jobs(self.slot + 1 + q, route)
-            for i in np.flatnonzero(load)
-        ]
+    def ahead(self, work: WorkInForce) -> list[tuple[int, str, int, float]]:
+        """What is committed of the slots to come after `work` in this one: slots from now, job, region and
+        MW.
+        """
+        found = []
+        for q, route in enumerate(self.backlog.commitment):
+            work = self._of_jobs(self.slot + 1 + q, route, work)
+            found += [
+                (1 + q, name, int(i), float(load[i]))
+                for name, load in work.items()
+                for i in np.flatnonzero(load)
+            ]
+        return found
 
-    def _of_jobs(self, slot: int, route: Array) -> Iterator[tuple[str, Array]]:
+    def _of_jobs(self, slot: int, route: Array, before: WorkInForce) -> dict[str, Array]:
         market, work = self.market, self.backlog.jobs
+        alike: dict[bytes, list[tuple[str, Array]]] = {}
         for m, job in enumerate(self.jobs):
             if not (self.backlog.admitted[m] and work.first[m] <= slot < work.last[m]):
                 continue
-            load = np.zeros(market.regions)
             for column in work.way_column[work.way_start[m] : work.way_start[m + 1]]:
                 edges = slice(*market.gateway_start[column : column + 2])
-                load[market.edge_region[edges]] += np.maximum(route[edges], 0.0)
-            if load.any():
-                yield job.name, load
+                regions, flow = market.edge_region[edges], np.maximum(route[edges], 0.0)
+                if flow.any():
+                    load = np.zeros(market.regions)
+                    load[regions] = flow
+                    alike.setdefault(regions.tobytes(), []).append((job.name, load))
+        found: dict[str, Array] = {}
+        for group in alike.values():
+            gathered = gather([load for _, load in group], [before.get(name) for name, _ in group])
+            for (name, _), load in zip(group, gathered, strict=True):
+                found[name] = found[name] + load if name in found else load
+        return found
 
     def carry_on(self, flow: Array, work: WorkInForce, room: Array) -> Array:
         """The route (E,) next to a `flow` (J', N) of the gateways and the `work` in force, as far as there is

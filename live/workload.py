@@ -253,11 +253,11 @@ class Workload:
         self._decide(jobs, backlog)
         return Task(market, backlog, jobs, at)
 
-    def taken(self, task: Task, route: Array) -> dict[str, Array]:
-        """(N,) MW of each job by a `route` (E,) that was decided for a task."""
+    def taken(self, task: Task, route: Array, before: WorkInForce) -> dict[str, Array]:
+        """(N,) MW that each job has by a `route` (E,) that was decided for a task; see `Task.work`."""
         if task.backlog.forced:
             self._forced.add(task.slot)
-        return task.work(route)
+        return task.work(route, before)
 
     def _decide(self, jobs: tuple[Job, ...], backlog: Backlog) -> None:
         """Keep who was admitted and who was refused."""
