@@ -307,10 +307,12 @@ def work_done(fleet: Scenario, store: Store) -> dict[str, Any]:
         for m, i, each in zip(jobs.pair_job, jobs.pair_region, jobs.pair_gain, strict=True)
     }
     power = np.zeros((len(jobs), fleet.slots))
+    places = np.zeros((len(jobs), fleet.slots), int)
     for each in JobStore(store).work(fleet.times[0], fleet.times[-1] + np.timedelta64(1, "h")):
         m = index[each.job]
         slot = int((each.slot - fleet.times[0]) / np.timedelta64(1, "h"))
         power[m, slot] += each.mw / gain[m, each.region]
+        places[m, slot] += 1
     slot = np.arange(fleet.slots)
     window = (slot >= first[:, None]) & (slot < last[:, None])
     done = (power * window).sum(1) * fleet.slot_hours
@@ -319,6 +321,8 @@ def work_done(fleet: Scenario, store: Store) -> dict[str, Any]:
         "jobs": len(jobs),
         **{f"jobs_{state}": sum(each == state for each in states.values()) for state in STATES},
         "jobs_late_s_worst": round(3600.0 * float(((jobs.energy_mwh - done) / jobs.max_mw)[kept].max()), 3),
+        "regions_of_a_job_median": float(np.median(places[places > 0])),
+        "regions_of_a_job_mean": round(float(places[places > 0].mean()), 2),
         "work_mwh": round(float(done.sum()), 3),
         "work_mwh_not_done_in_time": round(float((jobs.energy_mwh - done)[kept].sum()), 6),
         "work_out_of_window_mwh": round(float((power * ~window).sum()) * fleet.slot_hours, 6),
