@@ -180,19 +180,25 @@ class Backlog:
         """(S,) MW of load that jobs were in some slots before this one."""
         return np.asarray(self._load[slot].sum(1))
 
-    def commit(self, route: Array) -> Array:
+    def commit(self, route: Array, ran: Array | None = None, part: float = 0.0) -> Array:
         """The route (E,) of the present slot, next to `route`, after which all that is left can be done in
         time; it meets demand as `route` does.
+
+        If a `part` of the slot has passed, work `ran` in it, (M,) MW-slots, and goes by the route in the
+        rest.
         """
         if not len(self._route):
             self._load[self._slot] = 0.0
             return route
-        done = self._powers(route[None], self._slot)[0]
-        after, later = np.maximum(self.left - done, 0.0), np.array(self._route[1:], order="C")
-        if (work := self._work(self._slot + 1, after)) is not None:
-            self._thin_out(later, after)
-            self._market.over(self._demand[1:], work).complete(later, self._ceiling[1:])
-        short = self._lacks(after, later).any() or self._is_short(route, done)
+
+        def left_after(power: Array) -> Array:
+            done = (1.0 - part) * power if ran is None else ran + (1.0 - part) * power
+            return np.maximum(self.left - done, 0.0)
+
+        power = self._powers(route[None], self._slot)[0]
+        after, later = left_after(power), np.array(self._route[1:], order="C")
+        self._adapt(later, after)
+        short = self._lacks(after, later).any() or self._is_short(route, power)
         if short and (work := self.work()) is not None:
             self.forced += 1
             market = self._market.over(self._demand, work)
@@ -205,11 +211,19 @@ class Backlog:
                 if self._lacks(self.left, carried_out, 0).sum() < self._lacks(self.left, forced, 0).sum():
                     forced = carried_out
             route, later = forced[0], np.array(forced[1:], order="C")
-            after = np.maximum(self.left - self._powers(route[None], self._slot)[0], 0.0)
+            after = left_after(self._powers(route[None], self._slot)[0])
+            if part > 0.0:
+                self._adapt(later, after)
         self.left = np.where(after <= _DONE * self.jobs.energy, 0.0, after)
         self._load[self._slot] = self._of_jobs(route[None])[0]
         self._route, self._ceiling, self._demand = later, self._ceiling[1:], self._demand[1:]
         return np.asarray(route)
+
+    def _adapt(self, later: Array, left: Array) -> None:
+        """Make a route (S, E) from the next slot on one that does what is `left` (M,), in place."""
+        self._thin_out(later, left)
+        if (work := self._work(self._slot + 1, left)) is not None:
+            self._market.over(self._demand[1:], work).complete(later, self._ceiling[1:])
 
     def _released(self) -> Array:
         """Jobs that are to be admitted or refused in the present slot."""

@@ -155,7 +155,7 @@ class Controller:
         hour, until = self._briefing.hour(0, demand - unmet, ()), time.monotonic() + _WARM_S
         while True:
             with suppress(FleetError):  # who is missing may be there when it counts
-                self._planner.plan(hour, self._briefing.timeline(hour), policy).result()
+                self._planner.plan(hour, self._briefing.timeline(hour), policy=policy).result()
             if not self._planner.lost or time.monotonic() > until:
                 return
             self._wake.wait(_LOOK_S)
@@ -233,9 +233,9 @@ class Controller:
     def _plan(self, slot: int, asked: Array, capacity: Array, allowed_s: float) -> tuple[Routed, str, str]:
         """The policy's shares for `asked` (J,) MW, as far as there is room for it."""
         asked = asked - self._projection.near(self._projection.reach / 1.0, asked, capacity).unmet
-        task = self.workload.task(slot, self.series.merged(asked), capacity)
+        task = self._task(slot, asked, capacity)
         hour, self._unheard = self._briefing.hour(slot, asked, self._unheard, task), []
-        future = self._planner.plan(hour, self._briefing.timeline(hour))
+        future = self._planner.plan(hour, self._briefing.timeline(hour), task)
         self._late = future, task
         future.add_done_callback(lambda done: self._wake.set())
         if not self._await(future, allowed_s):
@@ -267,7 +267,7 @@ class Controller:
     def _carry_on(self, slot: int, routed: Routed) -> Routed:
         """Requests as `routed`; jobs go on as before as far as there is room, and what cannot wait runs."""
         capacity, met = self._capacity(slot), self._demand - routed.unmet
-        task = self.workload.task(slot, self.series.merged(met), capacity)
+        task = self._task(slot, met, capacity)
         if task is None:
             return routed
         room = np.maximum(capacity - met @ routed.share, 0.0)
@@ -281,6 +281,17 @@ class Controller:
             return self._projection.near(share, demand, capacity)
         work = self.workload.taken(task, route, self._in_force)
         return replace(self._projection.beside(share, work, demand, capacity), ahead=task.ahead(work))
+
+    def _task(self, slot: int, asked: Array, capacity: Array) -> Task | None:
+        """What there is to do of jobs beside `asked` (J,) MW that there is room for."""
+        start = self.periods.time(slot)
+
+        def so_far() -> tuple[float, WorkInForce]:
+            now = min(self._clock.now(), self.periods.time(slot + 1))
+            part = float((now - start) / np.timedelta64(1, "s")) / self.periods.slot_seconds
+            return (part, self._course.work(start, now)) if part > 0.0 else (0.0, {})
+
+        return self.workload.task(slot, self.series.merged(asked), capacity, so_far)
 
     @property
     def _in_force(self) -> WorkInForce:

@@ -45,8 +45,9 @@ class Course:
     def _within(self, start: np.datetime64, end: np.datetime64) -> Iterator[tuple[float, WeightTable]]:
         """The part of a time that each table was in force."""
         start, end = start.astype("datetime64[ms]"), end.astype("datetime64[ms]")
-        times = [time for time, _ in self._turns]
-        for q, (_, table) in enumerate(self._turns):
+        turns = list(self._turns)  # a plan is made in another thread
+        times = [time for time, _ in turns]
+        for q, (_, table) in enumerate(turns):
             since = start if q == 0 else max(times[q], start)
             until = end if q + 1 == len(times) else min(times[q + 1], end)
             if until > since:

@@ -18,6 +18,7 @@ from eglb.coordinator.hourly_control import decide_with_whoever_is_there, drive
 from eglb.coordinator.market import Market
 from eglb.coordinator.running_certificate import RunningCertificate, Standing
 from eglb.coordinator.transport import InProcess
+from eglb.live.task import Task
 from eglb.sims.launching import Launched
 
 Array = np.ndarray
@@ -45,11 +46,13 @@ class Planner:
         self._thread = threading.Thread(target=self._work, name="planner", daemon=True)
         self._thread.start()
 
-    def plan(self, hour: Hour, timeline: Timeline, policy: Policy | None = None) -> Future[Array]:
-        """The route (E,) of a slot, after every agent was handed its part of `timeline`; by another policy if
-        one is given. Where there are jobs, what cannot wait is in it.
+    def plan(
+        self, hour: Hour, timeline: Timeline, task: Task | None = None, policy: Policy | None = None
+    ) -> Future[Array]:
+        """The route (E,) of a slot, after every agent was handed its part of `timeline`, with what of a task
+        cannot wait; by another policy if one is given.
         """
-        return self._submit(lambda: self._plan(hour, timeline, policy or self._policy))
+        return self._submit(lambda: self._plan(hour, timeline, task, policy or self._policy))
 
     def certify(
         self, timeline: Timeline, demand: DemandSeries, slots: range, load: Array, last: bool
@@ -90,13 +93,13 @@ class Planner:
             except Exception as error:  # it is whoever asked that has to go on without an answer
                 future.set_exception(error)
 
-    def _plan(self, hour: Hour, timeline: Timeline, policy: Policy) -> Array:
+    def _plan(self, hour: Hour, timeline: Timeline, task: Task | None, policy: Policy) -> Array:
         hosts = self._agents.hosts
         cuts = np.cumsum([0, *(len(host.names) for host in hosts)]).tolist()
         parts = [timeline.rows(slice(a, b)) for a, b in pairwise(cuts)]
         self._agents.transport.renew(parts)
         route = decide_with_whoever_is_there(policy, hour, self._agents.fleet)
-        return route if hour.backlog is None else hour.backlog.commit(route)
+        return route if task is None else task.commit(route)
 
     def _begin(self, slot: int) -> None:
         if self._certificate is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,12 +19,27 @@ WorkInForce = Mapping[str, Array]
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What there is to do from a slot on: `jobs` that are open then, in the columns of `market`."""
+    """What there is to do from a slot on: `jobs` that are open then, in the columns of `market`, with `gains`
+    (M, N) MW of load for a MW of work.
+
+    `so_far` tells which part of the slot has passed, and what jobs had in it.
+    """
 
     market: Market
     backlog: Backlog
     jobs: tuple[Job, ...]
+    gains: Array
     slot: int
+    so_far: Callable[[], tuple[float, WorkInForce]]
+
+    def commit(self, route: Array) -> Array:
+        """The route (E,) next to `route` after which all that is admitted can be done in time."""
+        part, work = self.so_far()
+        ran = np.zeros(len(self.jobs))
+        for m, job in enumerate(self.jobs):
+            if job.name in work:
+                ran[m] = part * np.nansum(work[job.name] / self.gains[m])
+        return self.backlog.commit(route, ran, part)
 
     def work(self, route: Array, before: WorkInForce) -> dict[str, Array]:
         """(N,) MW that each job has by a `route` (E,) of this slot, if any; where it was `before`, if it can
@@ -91,4 +106,4 @@ class Task:
             most = min(float(jobs.most[m]), float(self.backlog.left[m]))
             for each in edges:
                 route[each] *= min(1.0, most / max(power, 1e-300))
-        return self.backlog.commit(route)
+        return self.commit(route)

@@ -8,7 +8,7 @@ in the store, so that a service which starts again knows the same.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -212,14 +212,20 @@ class Workload:
         self._end(late)
         return any(job.state == SUBMITTED for job in self._open.values())
 
-    def task(self, slot: int, demand: Array, capacity: Array) -> Task | None:
+    def task(
+        self,
+        slot: int,
+        demand: Array,
+        capacity: Array,
+        so_far: Callable[[], tuple[float, WorkInForce]] = lambda: (0.0, {}),
+    ) -> Task | None:
         """What there is to do, with jobs admitted or refused that have not been yet; None if there never was
         a job.
 
         Parameters
         ----------
         demand : (J',) MW in this slot that there is room for. capacity : (N,) MW of the regions that are up;
-        the others are taken to stay away.
+        the others are taken to stay away. so_far : see `Task`.
 
         Raises
         ------
@@ -251,7 +257,8 @@ class Workload:
             ahead[0] = capacity
             backlog.promise(demand[None], np.ascontiguousarray(ahead))
         self._decide(jobs, backlog)
-        return Task(market, backlog, jobs, at)
+        gains = np.array([self._seats[job.name].gain for job in jobs]).reshape(len(jobs), market.regions)
+        return Task(market, backlog, jobs, gains, at, so_far)
 
     def taken(self, task: Task, route: Array, before: WorkInForce) -> dict[str, Array]:
         """(N,) MW that each job has by a `route` (E,) that was decided for a task; see `Task.work`."""

@@ -141,6 +141,36 @@ def test_a_policy_that_delays_everything_misses_nothing(seed: int, gains: bool) 
     )
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_slots_that_are_decided_late_lose_no_work(seed: int) -> None:
+    """Until a slot is decided jobs run as was committed before, and the policy delays all it can."""
+    s = draw_scenario_with_jobs(seed)
+    jobs, random = jobs_of(s), np.random.default_rng(seed)
+    parts = partition(s, merge_jobs=False)
+    backlog = Backlog(parts.market, parts.market.fixed_demand, lead=1)
+    done, committed = np.zeros(len(jobs)), np.zeros((0, len(parts.market.edge_region)))
+
+    def powers(route: Array, slot: int) -> Array:
+        whole = np.zeros((s.slots, len(route)))
+        whole[slot] = route
+        work = parts.expand_work(whole)
+        assert work is not None
+        return np.bincount(jobs.pair_job, work[:, slot] / jobs.pair_gain, len(jobs))
+
+    for now in range(s.slots):
+        open_slot(backlog, parts, now)
+        # Nobody can be late for the first slot, before which nothing was committed.
+        part = float(random.choice([0.0, 0.1, 0.5, 0.9])) if now else 0.0
+        ran = part * powers(committed[0], now) if len(committed) else np.zeros(len(jobs))
+        route = backlog.commit(first_come(parts, now), ran, part)
+        done += ran + (1.0 - part) * powers(route, now)
+        committed = backlog.commitment
+    assert backlog.admitted.any() or backlog.refused.all()
+    lacks = jobs.energy_mwh / s.slot_hours - done
+    assert (lacks[backlog.admitted] <= 1e-8 * jobs.energy_mwh[backlog.admitted] / s.slot_hours).all()
+    assert done[backlog.refused] == pytest.approx(0.0)
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_admission_is_exact(seed: int) -> None:
     """Of jobs known at once, one after the other is admitted iff it can be done with those before it."""
