@@ -103,18 +103,18 @@ class Backlog:
         self._route, self._ceiling, self._demand = self._route[kept], self._ceiling[kept], self._demand[kept]
         return last - now
 
-    def promise(self, demand: Array, ceiling: Array) -> None:
+    def promise(self, demand: Array, ceiling: Array, running: Array | None = None) -> None:
         """Commit to serve `demand` (1, J) now and what is promised in the slots to come, all of `ceiling` (S,
         N), and what is admitted; admit what is released, or refuse it.
+
+        Jobs may be `running` at (M,) MW already in the present slot, since part of it may have passed: who
+        starts later is admitted only if that can stay so.
         """
         self._keep_promise(demand, ceiling)
-        self._unmet = 0.0
         if self._lacks(self.left, self._route, 0).any() and (work := self.work()) is not None:
-            self._unmet = float(
-                self._market.over(self._demand, work).complete(self._route, self._ceiling).sum()
-            )
+            self._market.over(self._demand, work).complete(self._route, self._ceiling)
         for m in self._released():
-            self._admit(int(m))
+            self._admit(int(m), running)
 
     @property
     def horizon(self) -> int:
@@ -197,7 +197,7 @@ class Backlog:
 
         power = self._powers(route[None], self._slot)[0]
         after, later = left_after(power), np.array(self._route[1:], order="C")
-        self._adapt(later, after)
+        self._complete(later, after, 1)
         short = self._lacks(after, later).any() or self._is_short(route, power)
         if short and (work := self.work()) is not None:
             self.forced += 1
@@ -213,34 +213,42 @@ class Backlog:
             route, later = forced[0], np.array(forced[1:], order="C")
             after = left_after(self._powers(route[None], self._slot)[0])
             if part > 0.0:
-                self._adapt(later, after)
+                self._complete(later, after, 1)
         self.left = np.where(after <= _DONE * self.jobs.energy, 0.0, after)
         self._load[self._slot] = self._of_jobs(route[None])[0]
         self._route, self._ceiling, self._demand = later, self._ceiling[1:], self._demand[1:]
         return np.asarray(route)
-
-    def _adapt(self, later: Array, left: Array) -> None:
-        """Make a route (S, E) from the next slot on one that does what is `left` (M,), in place."""
-        self._thin_out(later, left)
-        if (work := self._work(self._slot + 1, left)) is not None:
-            self._market.over(self._demand[1:], work).complete(later, self._ceiling[1:])
 
     def _released(self) -> Array:
         """Jobs that are to be admitted or refused in the present slot."""
         due = self.jobs.first <= self._slot + self._lead
         return np.flatnonzero(due & ~self.admitted & ~self.refused)
 
-    def _admit(self, job: int) -> None:
+    def _admit(self, job: int, running: Array | None) -> None:
         """Admit a job if the commitment can be completed by its work; what was short before may stay so."""
-        left = self.left.copy()
-        left[job] = self.jobs.energy[job]
-        work, route = self._work(self._slot, left), self._route.copy()
-        assert work is not None
-        unmet = float(self._market.over(self._demand, work).complete(route, self._ceiling).sum())
-        if unmet > self._unmet + ROUNDING * self.jobs.energy[job]:
+        fixed, before = 0, self.left
+        if running is not None and self.jobs.first[job] > self._slot:
+            fixed, before = 1, np.maximum(self.left - running, 0.0)
+        after = before.copy()
+        after[job] = self.jobs.energy[job]
+        route, tiny = self._route[fixed:].copy(), ROUNDING * self.jobs.energy[job]
+        short = self._complete(route, after, fixed)
+        if short > tiny and short > self._complete(self._route[fixed:].copy(), before, fixed) + tiny:
             self.refused[job] = True
         else:
-            self.admitted[job], self.left, self._route = True, left, route
+            self.admitted[job], self.left[job] = True, self.jobs.energy[job]
+            self._route = np.concatenate([self._route[:fixed], route])
+
+    def _complete(self, route: Array, left: Array, fixed: int) -> float:
+        """Make a route (S, E) without the first `fixed` slots, none or one, do what is `left` (M,), in place;
+        how much it is short of that.
+        """
+        if fixed:
+            self._thin_out(route, left)
+        if (work := self._work(self._slot + fixed, left)) is None:
+            return 0.0
+        market = self._market.over(self._demand[fixed:], work)
+        return float(market.complete(route, self._ceiling[fixed:]).sum())
 
     def _keep_promise(self, demand: Array, ceiling: Array) -> None:
         """Serve `demand` (1, J) now and what is promised in the slots to come, all of `ceiling` (S, N)."""

@@ -291,7 +291,7 @@ class Controller:
             part = float((now - start) / np.timedelta64(1, "s")) / self.periods.slot_seconds
             return (part, self._course.work(start, now)) if part > 0.0 else (0.0, {})
 
-        return self.workload.task(slot, self.series.merged(asked), capacity, so_far)
+        return self.workload.task(slot, self.series.merged(asked), capacity, self._in_force, so_far)
 
     @property
     def _in_force(self) -> WorkInForce:

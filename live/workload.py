@@ -217,7 +217,8 @@ class Workload:
         slot: int,
         demand: Array,
         capacity: Array,
-        so_far: Callable[[], tuple[float, WorkInForce]] = lambda: (0.0, {}),
+        in_force: WorkInForce,
+        so_far: Callable[[], tuple[float, WorkInForce]],
     ) -> Task | None:
         """What there is to do, with jobs admitted or refused that have not been yet; None if there never was
         a job.
@@ -225,7 +226,7 @@ class Workload:
         Parameters
         ----------
         demand : (J',) MW in this slot that there is room for. capacity : (N,) MW of the regions that are up;
-        the others are taken to stay away. so_far : see `Task`.
+        the others are taken to stay away. in_force : what runs now. so_far : see `Task`.
 
         Raises
         ------
@@ -236,7 +237,8 @@ class Workload:
             self._end([replace(job, state=REFUSED, why=why) for job in self._open.values()])
         if not self.known:
             return None
-        day = 24.0 / self._series.parts.scenario.slot_hours
+        hours = self._series.parts.scenario.slot_hours
+        day = 24.0 / hours
         self._ended = {n: job for n, job in self._ended.items() if self._seats[n].first > slot - day}
         at, jobs = self._series.begun + slot, (*self._open.values(), *self._ended.values())
         market = self._extended()
@@ -250,12 +252,20 @@ class Workload:
             if job.name in self._ended:
                 backlog.resume(m, 0.0)
             elif job.state == ADMITTED:
-                backlog.resume(m, job.left_mwh / self._series.parts.scenario.slot_hours)
+                backlog.resume(m, job.left_mwh / hours)
         if slots := backlog.turn_to(at):
             self._series.reserve(at + slots)
             ahead = np.where(capacity > 0.0, self._series.planned[:, at : at + slots].T, 0.0)
             ahead[0] = capacity
-            backlog.promise(demand[None], np.ascontiguousarray(ahead))
+            running = np.array(
+                [
+                    self._energy(self._seats[job.name], in_force[job.name]) / hours
+                    if job.name in in_force
+                    else 0.0
+                    for job in jobs
+                ]
+            )
+            backlog.promise(demand[None], np.ascontiguousarray(ahead), running)
         self._decide(jobs, backlog)
         gains = np.array([self._seats[job.name].gain for job in jobs]).reshape(len(jobs), market.regions)
         return Task(market, backlog, jobs, gains, at, so_far)

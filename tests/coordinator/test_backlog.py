@@ -143,7 +143,7 @@ def test_a_policy_that_delays_everything_misses_nothing(seed: int, gains: bool) 
 
 @pytest.mark.parametrize("seed", range(60))
 def test_slots_that_are_decided_late_lose_no_work(seed: int) -> None:
-    """Until a slot is decided jobs run as was committed before, and the policy delays all it can."""
+    """Until a slot is decided jobs run as was committed before; the policy delays all it can, or nothing."""
     s = draw_scenario_with_jobs(seed)
     jobs, random = jobs_of(s), np.random.default_rng(seed)
     parts = partition(s, merge_jobs=False)
@@ -157,12 +157,32 @@ def test_slots_that_are_decided_late_lose_no_work(seed: int) -> None:
         assert work is not None
         return np.bincount(jobs.pair_job, work[:, slot] / jobs.pair_gain, len(jobs))
 
+    def eager(now: int) -> Array:
+        """(E,) a route that runs what it can now."""
+        route, work = first_come(parts, now)[None], backlog.work()
+        if work is None:
+            return np.asarray(route[0])
+        now_or_never = replace(
+            work, last=work.first + 1, energy=np.minimum(work.energy, work.most), least=0.0 * work.least
+        )
+        slots = int(now_or_never.last.max())
+        market = parts.market.over(
+            np.repeat(parts.market.fixed_demand[now : now + 1], slots, 0), now_or_never
+        )
+        whole = np.ascontiguousarray(np.repeat(route, slots, 0))
+        market.complete(whole, np.repeat(parts.region.capacity.T[now : now + 1], slots, 0))
+        return np.asarray(whole[0])
+
     for now in range(s.slots):
-        open_slot(backlog, parts, now)
         # Nobody can be late for the first slot, before which nothing was committed.
         part = float(random.choice([0.0, 0.1, 0.5, 0.9])) if now else 0.0
-        ran = part * powers(committed[0], now) if len(committed) else np.zeros(len(jobs))
-        route = backlog.commit(first_come(parts, now), ran, part)
+        running = powers(committed[0], now) if len(committed) else np.zeros(len(jobs))
+        if slots := backlog.turn_to(now):
+            ceiling = np.ascontiguousarray(parts.region.capacity.T[now : now + slots])
+            backlog.promise(parts.market.fixed_demand[now : now + 1], ceiling, running)
+        ran = part * running
+        wanted = eager(now) if random.random() < 0.5 else first_come(parts, now)
+        route = backlog.commit(wanted, ran, part)
         done += ran + (1.0 - part) * powers(route, now)
         committed = backlog.commitment
     assert backlog.admitted.any() or backlog.refused.all()
