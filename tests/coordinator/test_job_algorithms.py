@@ -13,6 +13,7 @@ from scipy.optimize import linprog
 import eglb
 from eglb.coordinator import interior_clearing, newton
 from eglb.sims.job_mix import with_jobs
+from eglb.sims.jobs import build_jobs
 from eglb.sims.partition import partition
 from eglb.sims.problems import InfeasibleError
 from eglb.sims.scenario import Scenario
@@ -110,10 +111,24 @@ def test_a_fleet_whose_jobs_pay_for_moves_is_certified(
     assert best * (1.0 - 1e-9) <= done.audit.objective <= best * (1.0 + 1.01 * GAPS[algorithm])
 
 
-def test_what_cannot_be_done_once_moves_are_paid_for_has_no_plan() -> None:
-    s = draw_scenario_with_jobs(3, gains=True)
-    with pytest.raises(InfeasibleError, match="no plan was found that does all work"):
-        solve(replace(s, capacity=0.9 * s.capacity), "dual")
+@pytest.mark.parametrize("algorithm", ["central", *GAPS])
+def test_what_cannot_be_done_once_moves_are_paid_for_has_no_plan(algorithm: str) -> None:
+    s = eglb.load("synthetic:3x6,reach=3")
+    free = 0.6 * float((s.capacity.sum(0) - s.demand.sum(0)).sum())
+
+    def away_from_home(gain: float) -> Scenario:
+        end = s.times[-1] + np.timedelta64(1, "h")
+        jobs = build_jobs(
+            ["away"], np.array([free]), s.times[:1], np.array([end]), np.array([free]),
+            np.array([[False, True, True]]), home=np.zeros(1, int),
+            checkpoint_cost_mwh=np.array([(gain - 1.0) * free]),
+        )  # fmt: skip
+        return replace(s, jobs=jobs)
+
+    found = eglb.solve(away_from_home(1.05), algorithm, gap=1e-2, address="inprocess")
+    assert found.status == "converged"
+    with pytest.raises(InfeasibleError, match="does all work beside demand"):
+        eglb.solve(away_from_home(1.9), algorithm, address="inprocess")
 
 
 @pytest.mark.parametrize("gap", [1e-3, 1e-6])

@@ -224,11 +224,3 @@ def test_usual_policies_do_all_work_at_their_least_cost(seed: int) -> None:
     best = solve(blind, "central").audit.objective
     size = abs(best) + 1e-6 * float(np.abs(s.price).max()) * float(s.demand.max())
     assert policy_row("GLB-Cost", s).energy_cost_usd == pytest.approx(best, abs=1e-7 * size)
-
-
-@pytest.mark.parametrize("algorithm", ["dual", "subgradient"])
-def test_what_cannot_clear_moves_that_take_energy_refuses_them(algorithm: str) -> None:
-    s = draw_scenario_with_jobs(1, gains=True)
-    assert (jobs_of(s).pair_gain > 1.0).any()
-    with pytest.raises(InputError, match="cannot clear jobs that take more energy away from home"):
-        solve(s, algorithm, address="inprocess")
