@@ -111,8 +111,8 @@ class Backlog:
         starts later is admitted only if that can stay so.
         """
         self._keep_promise(demand, ceiling)
-        if self._lacks(self.left, self._route, 0).any() and (work := self.work()) is not None:
-            self._market.over(self._demand, work).complete(self._route, self._ceiling)
+        if self._lacks(self.left, self._route, 0).any():
+            self._complete(self._route, self.left, 0)
         for m in self._released():
             self._admit(int(m), running)
 
@@ -180,7 +180,7 @@ class Backlog:
         """(S,) MW of load that jobs were in some slots before this one."""
         return np.asarray(self._load[slot].sum(1))
 
-    def commit(self, route: Array, ran: Array | None = None, part: float = 0.0) -> Array:
+    def commit(self, route: Array, ran: Array | float = 0.0, part: float = 0.0) -> Array:
         """The route (E,) of the present slot, next to `route`, after which all that is left can be done in
         time; it meets demand as `route` does.
 
@@ -192,8 +192,7 @@ class Backlog:
             return route
 
         def left_after(power: Array) -> Array:
-            done = (1.0 - part) * power if ran is None else ran + (1.0 - part) * power
-            return np.maximum(self.left - done, 0.0)
+            return np.maximum(self.left - (ran + (1.0 - part) * power), 0.0)
 
         power = self._powers(route[None], self._slot)[0]
         after, later = left_after(power), np.array(self._route[1:], order="C")

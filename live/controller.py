@@ -97,7 +97,7 @@ class Controller:
         self._late: tuple[Future[Array], Task | None] | None = None
         self._demand = np.zeros(len(books.series.parts.scenario.gateways))
         self._unheard: list[Settled] = []
-        self._played = self._told = 0
+        self._played = self._told = self._jobs_heard = 0
         self._readings: dict[tuple[str, str], Reading] = {}
         self.tables: dict[str, int] = {}
         self.slots = 0
@@ -312,7 +312,10 @@ class Controller:
     def _hear_of_jobs(self, slot: int) -> None:
         """Admit jobs that were submitted in the course of a slot."""
         table = self.router.table
-        if table is not None and self.workload.listen(slot):
+        if table is None or self._jobs_heard == self.desk.jobs.changes:
+            return
+        self._jobs_heard = self.desk.jobs.changes
+        if self.workload.listen(slot):
             unmet = np.zeros_like(self._demand) if table.unmet is None else table.unmet
             self._publish(slot, self._carry_on(slot, Routed(table.share, unmet)), table.source, table.note)
 

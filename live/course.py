@@ -26,8 +26,10 @@ class Course:
 
     def share(self, start: np.datetime64, end: np.datetime64) -> Array:
         """(J, N) the mean over time of the shares; before the first turn its shares count."""
-        parts = [part * table.share for part, table in self._within(start, end)]
-        return np.asarray(sum(parts[1:], start=parts[0])) if parts else np.zeros_like(self._turns[0][1].share)
+        mean = np.zeros_like(self._turns[0][1].share)
+        for part, table in self._within(start, end):
+            mean += part * table.share
+        return mean
 
     def work(self, start: np.datetime64, end: np.datetime64) -> dict[str, Array]:
         """(N,) MW the mean over the time of a slot of what each job had."""

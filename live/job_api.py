@@ -29,8 +29,8 @@ def jobs(desk: Desk, polls: Polls) -> APIRouter:
     def submit(rows: Annotated[m.AskedJobs, Body()]) -> Response:
         """Work that can wait, one job or many, all or none; the same again is known already.
 
-        At the slot after its release a job is admitted, and then done by its deadline, or refused. Whoever
-        wants the work of a job that was refused asks again by another name.
+        Before its first slot a job is admitted, and then done by its deadline, or refused. Whoever wants the
+        work of a job that was refused asks again by another name.
         """
         asked = [row.model_dump() for row in (rows if isinstance(rows, list) else [rows])]
         submitted, known = desk.jobs.submit(asked)

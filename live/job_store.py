@@ -11,7 +11,7 @@ import numpy as np
 import sqlalchemy as sql
 
 from eglb.live import schema
-from eglb.live.store import Store
+from eglb.live.store import Store, from_seconds, to_seconds
 
 SUBMITTED, ADMITTED = "submitted", "admitted"
 REFUSED, DONE, MISSED, WITHDRAWN = "refused", "done", "missed", "withdrawn"
@@ -115,36 +115,32 @@ class JobStore:
 
     def save_work(self, done: Iterable[Done]) -> None:
         """Keep what was done."""
-        rows = [
-            {**each._asdict(), "slot": int(each.slot.astype("datetime64[s]").astype(int))} for each in done
-        ]
+        rows = [{**each._asdict(), "slot": to_seconds(each.slot)} for each in done]
         self._store.upsert(schema.work, rows)
 
     def work(self, since: np.datetime64, until: np.datetime64) -> list[Done]:
         """What was done in the slots from `since` on and before `until`."""
         w = schema.work.c
-        a, b = (int(each.astype("datetime64[s]").astype(int)) for each in (since, until))
+        a, b = to_seconds(since), to_seconds(until)
         rows = self._store.rows(
             sql.select(w.slot, w.job, w.region, w.mw).where(w.slot >= a, w.slot < b).order_by(w.slot, w.job)
         )
-        return [Done(np.datetime64(slot, "s"), job, region, mw) for slot, job, region, mw in rows]
+        return [Done(from_seconds(slot), job, region, mw) for slot, job, region, mw in rows]
 
     def work_by_region(self, since: np.datetime64, until: np.datetime64) -> dict[str, float]:
         """The sum of MW over these slots, as far as jobs ran."""
         w = schema.work.c
-        a, b = (int(each.astype("datetime64[s]").astype(int)) for each in (since, until))
+        a, b = to_seconds(since), to_seconds(until)
         query = sql.select(w.region, sql.func.sum(w.mw)).where(w.slot >= a, w.slot < b).group_by(w.region)
         return {region: float(mw) for region, mw in self._store.rows(query)}
 
 
 def _row(job: Job) -> dict[str, Any]:
-    times = {
-        name: int(getattr(job, name).astype("datetime64[s]").astype(int)) for name in ("release", "deadline")
-    }
+    times = {name: to_seconds(getattr(job, name)) for name in ("release", "deadline")}
     return {**vars(job), **times, "regions": json.dumps(job.regions)}
 
 
 def _job(row: Any) -> Job:
     told = dict(row._mapping)
-    times = {name: np.datetime64(told[name], "s") for name in ("release", "deadline")}
+    times = {name: from_seconds(told[name]) for name in ("release", "deadline")}
     return Job(**{**told, **times, "regions": tuple(json.loads(told["regions"]))})

@@ -96,7 +96,6 @@ def linked(desk: Desk, end: socket.socket) -> Iterator[None]:
     monitor, store, clock = desk.monitor, desk.store, desk.clock
     assert isinstance(monitor, Monitor) and store is not None and isinstance(clock, Clock)
     unread: list[str] = []
-    jobs = 0
 
     def compose() -> Message:
         table = desk.router.table
@@ -110,10 +109,9 @@ def linked(desk: Desk, end: socket.socket) -> Iterator[None]:
         }
 
     def hear(message: Message) -> None:
-        nonlocal jobs
         unread.extend(message["meters"])
-        if message["jobs"] != jobs:
-            jobs = message["jobs"]
+        if message["jobs"] != desk.jobs.changes:
+            desk.jobs.changes = message["jobs"]
             desk.tell()
         with suppress(StoreError):  # read with the next message
             desk.recall()

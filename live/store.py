@@ -143,7 +143,7 @@ class Store:
                 "value": float(each.value),
             }
             for each in entries
-            for slot in [_seconds(each.slot)]
+            for slot in [to_seconds(each.slot)]
         }
         self.upsert(schema.series, list(rows.values()))
         return len(rows)
@@ -155,19 +155,19 @@ class Store:
         s = schema.series.c
         query = (
             sql.select(s.slot, s.place, s.quantity, s.value)
-            .where(s.what == what, s.slot >= _seconds(since), s.slot < _seconds(until))
+            .where(s.what == what, s.slot >= to_seconds(since), s.slot < to_seconds(until))
             .order_by(s.slot, s.place, s.quantity)
         )
         if quantity is not None:
             query = query.where(s.quantity == quantity)
-        return [Entry(_time(slot), place, q, value) for slot, place, q, value in self.rows(query)]
+        return [Entry(from_seconds(slot), place, q, value) for slot, place, q, value in self.rows(query)]
 
     def totals(self, what: str, since: np.datetime64, until: np.datetime64) -> dict[tuple[str, str], float]:
         """Sums over these slots, by place and quantity."""
         s = schema.series.c
         query = (
             sql.select(s.place, s.quantity, sql.func.sum(s.value))
-            .where(s.what == what, s.slot >= _seconds(since), s.slot < _seconds(until))
+            .where(s.what == what, s.slot >= to_seconds(since), s.slot < to_seconds(until))
             .group_by(s.place, s.quantity)
         )
         return {(place, quantity): float(value) for place, quantity, value in self.rows(query)}
@@ -194,7 +194,7 @@ class Store:
                 add(b.value),
             )
             .select_from(estimate.outerjoin(meter, beside(meter)).outerjoin(baseline, beside(baseline)))
-            .where(e.what == "estimate", e.slot >= _seconds(since), e.slot < _seconds(until))
+            .where(e.what == "estimate", e.slot >= to_seconds(since), e.slot < to_seconds(until))
             .group_by(e.place, e.quantity)
             .order_by(e.place, e.quantity)
         )
@@ -206,7 +206,7 @@ class Store:
         s = schema.series.c
         query = sql.select(sql.func.min(s.slot), sql.func.max(s.slot)).where(s.what == "estimate")
         first, last = self.rows(query)[0]
-        return None if first is None else (_time(first), _time(last))
+        return None if first is None else (from_seconds(first), from_seconds(last))
 
     def save_table(self, table: WeightTable) -> None:
         """Keep a table that is about to be published."""
@@ -222,7 +222,7 @@ class Store:
         }
         row = {
             "version": table.version,
-            "slot": _seconds(table.start),
+            "slot": to_seconds(table.start),
             "source": table.source,
             "note": table.note,
             "body": json.dumps(body),
@@ -247,7 +247,7 @@ class Store:
             found.append(
                 WeightTable(
                     version=version,
-                    start=_time(slot),
+                    start=from_seconds(slot),
                     seconds=body["seconds"],
                     gateways=tuple(body["gateways"]),
                     regions=tuple(body["regions"]),
@@ -287,11 +287,11 @@ class Store:
 
     def save_signals(self, slot: np.datetime64, readings: Iterable[dict[str, Any]]) -> None:
         """Keep what was read for a slot: kind, region, value, unit, at, source, fallback and problem each."""
-        seconds = _seconds(slot)
+        seconds = to_seconds(slot)
         self.upsert(
             schema.signals,
             [
-                {**row, "slot": seconds, "value": float(row["value"]), "at": _seconds(row["at"])}
+                {**row, "slot": seconds, "value": float(row["value"]), "at": to_seconds(row["at"])}
                 for row in readings
             ],
         )
@@ -301,21 +301,24 @@ class Store:
         s = schema.signals.c
         query = (
             sql.select(schema.signals)
-            .where(s.slot >= _seconds(since), s.slot < _seconds(until))
+            .where(s.slot >= to_seconds(since), s.slot < to_seconds(until))
             .order_by(s.slot, s.kind, s.region)
         )
-        return [{**row._mapping, "slot": _time(row.slot), "at": _time(row.at)} for row in self.rows(query)]
+        return [
+            {**row._mapping, "slot": from_seconds(row.slot), "at": from_seconds(row.at)}
+            for row in self.rows(query)
+        ]
 
     def save_event(self, event: Event) -> int:
         """Keep an event; its number, for `end_event`."""
         row = {
-            "at": _seconds(event.at),
+            "at": to_seconds(event.at),
             "level": event.level,
             "what": event.what,
             "text": event.text,
             "value": event.value,
             "threshold": event.threshold,
-            "until": None if event.until is None else _seconds(event.until),
+            "until": None if event.until is None else to_seconds(event.until),
         }
         with self._caught(), self._writing, self._engine.begin() as connection:
             key = connection.execute(sql.insert(schema.events).values(row)).inserted_primary_key
@@ -326,7 +329,7 @@ class Store:
         """An alert is over."""
         with self._caught(), self._writing, self._engine.begin() as connection:
             connection.execute(
-                sql.update(schema.events).where(schema.events.c.id == number).values(until=_seconds(until))
+                sql.update(schema.events).where(schema.events.c.id == number).values(until=to_seconds(until))
             )
 
     def events(self, limit: int = 100) -> list[Event]:
@@ -343,7 +346,7 @@ class Store:
 
     def prune(self, before: np.datetime64) -> dict[str, int]:
         """Forget slots and events before a time; how many rows of what. The newest table stays."""
-        seconds, gone = _seconds(before), {}
+        seconds, gone = to_seconds(before), {}
         with self._caught(), self._writing, self._engine.begin() as connection:
             newest = sql.select(sql.func.max(schema.tables.c.version)).scalar_subquery()
             for name, column in schema.of_slots.items():
@@ -430,8 +433,8 @@ class Store:
 
 
 def _event(row: Any) -> Event:
-    until = None if row.until is None else _time(row.until)
-    return Event(_time(row.at), row.level, row.what, row.text, row.value, row.threshold, until)
+    until = None if row.until is None else from_seconds(row.until)
+    return Event(from_seconds(row.at), row.level, row.what, row.text, row.value, row.threshold, until)
 
 
 def _set_up_sqlite(connection: Any, _: Any) -> None:
@@ -447,9 +450,11 @@ def _arrow_type(pa: Any, column: sql.Column[Any]) -> Any:
     return pa.int64() if isinstance(column.type, sql.Integer) else pa.string()
 
 
-def _seconds(time: np.datetime64) -> int:
+def to_seconds(time: np.datetime64) -> int:
+    """How the database counts time: since 1970, UTC."""
     return int(time.astype("datetime64[s]").astype(np.int64))
 
 
-def _time(seconds: int) -> np.datetime64:
+def from_seconds(seconds: int) -> np.datetime64:
+    """The time that `to_seconds` counts so."""
     return np.datetime64(seconds, "s")

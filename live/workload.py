@@ -1,6 +1,6 @@
 """The jobs of a service, from their submission to their end: what is left of each, and what runs in a slot.
 
-A job becomes known by the store, is admitted or refused in the first slot that it may run in, see
+A job becomes known by the store, is admitted or refused before the first slot that it may run in, see
 `eglb.coordinator.backlog`, and is done when meters, or the tables that were in force, say so. Everything is
 in the store, so that a service which starts again knows the same.
 """

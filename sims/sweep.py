@@ -232,7 +232,6 @@ def sweep(
         raise InputError(problems)
     own = scenario.with_weights({k.name: 0.0 for k in scenario.footprints if k.name not in swept})
     chosen = algorithm or ("newton" if len(scenario.regions) <= SMALL_FLEET else "crossover")
-    bids_suffice = chosen != "central" and not (own.jobs is not None and own.jobs.moving_takes_energy)
     found: dict[float, SweepPoint] = {}
 
     def reach(factor: float) -> SweepPoint:
@@ -241,7 +240,7 @@ def sweep(
             return found[factor]
         if on_start is not None:
             on_start(f"factor {factor:.4g}")
-        method = "dual" if factor == 0.0 and bids_suffice else chosen
+        method = "dual" if factor == 0.0 and chosen != "central" else chosen
         near = min(found, key=lambda f: abs(math.log((f or 1e-9) / factor)), default=None) if factor else None
         start = near if method in _GAIN_FROM_A_START else None
         solution = solve(

@@ -29,13 +29,6 @@ SMALL = "synthetic:5x48,seed=3"
 Open = Callable[..., Any]
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    books = Store(tmp_path / "books.db")
-    yield books
-    books.close()
-
-
 @contextmanager
 def service(
     store: Store, scenario: Scenario, events: str = "", **wanted: Any

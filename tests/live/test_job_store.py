@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,9 @@ NOON = np.datetime64("2023-07-01T12:00:00")
 HOUR = np.timedelta64(3600, "s")
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    if request.param == "postgres":
-        made = Store(request.getfixturevalue("postgres").url)
-        made.prune(np.datetime64("2100-01-01T00:00:00"))
-    else:
-        made = Store(tmp_path / "store.db")
-    yield made
-    made.close()
+@pytest.fixture
+def store(each_store: Store) -> Store:
+    return each_store
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
@@ -24,15 +23,9 @@ NOON = np.datetime64("2023-07-01T12:00:00")
 HOUR = np.timedelta64(3600, "s")
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    if request.param == "postgres":
-        made = Store(request.getfixturevalue("postgres").url)
-        made.prune(np.datetime64("2100-01-01T00:00:00"))
-    else:
-        made = Store(tmp_path / "store.db")
-    yield made
-    made.close()
+@pytest.fixture
+def store(each_store: Store) -> Store:
+    return each_store
 
 
 def table(version: int, start: np.datetime64 = NOON) -> WeightTable:
