@@ -30,10 +30,10 @@ import numpy as np
 
 import eglb
 from eglb.agents.forecasting import Forecaster, Past
-from eglb.sims.forecasts import Forecast, parse_forecast
-from eglb.sims.jobs import Jobs, build_jobs
-from eglb.sims.scenario import Scenario
-from eglb.sims.simulation import Simulation, simulate
+from eglb.planning.online.forecasts import Forecast, parse_forecast
+from eglb.scenarios.jobs import Jobs, build_jobs
+from eglb.scenarios.scenario import Scenario
+from eglb.sims.replay.simulation import Simulation, simulate
 
 Array = np.ndarray
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eglb.sims.audit import energy_cost, footprint_totals, plan_objective, region_load
-from eglb.sims.central import solve_central, solve_cheapest, solve_cheapest_pairs
-from eglb.sims.scenario import FootprintKind, Scenario
-from eglb.sims.solution import FootprintTotals, Solution
+from eglb.planning.audit import energy_cost, footprint_totals, plan_objective, region_load
+from eglb.planning.central.central import solve_central, solve_cheapest, solve_cheapest_pairs
+from eglb.planning.solution import FootprintTotals, Solution
+from eglb.scenarios.scenario import FootprintKind, Scenario
 
 Array = np.ndarray
 Route = tuple[Array, Array | None]
@@ -112,7 +112,7 @@ def cheapest_with_jobs(scenario: Scenario) -> Solution:
     ------
     InfeasibleError : no feasible plan exists.
     """
-    from eglb.sims.solving import solve
+    from eglb.planning.solve import solve
 
     assert scenario.jobs is not None
     algorithm = "central" if scenario.jobs.moving_takes_energy else "dual"

@@ -12,11 +12,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from eglb.sims.audit import footprint_totals, plan_objective
-from eglb.sims.problems import InputError
-from eglb.sims.scenario import Scenario
-from eglb.sims.solution import FootprintTotals, Solution, plain
-from eglb.sims.tables import amount, worst_regions
+from eglb.foundation.errors import InputError
+from eglb.planning.audit import footprint_totals, plan_objective
+from eglb.planning.solution import FootprintTotals, Solution, plain
+from eglb.planning.solution_table import amount, worst_regions
+from eglb.scenarios.scenario import Scenario
 
 LEVELS = ("low", "central", "high")
 

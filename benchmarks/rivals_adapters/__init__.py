@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from eglb.sims.linear_model import LinearModel
+from eglb.planning.central.linear_model import LinearModel
 
 Array = np.ndarray
 

@@ -100,7 +100,7 @@ def compare_command(
     if history is not None:
         raise click.UsageError("--history is for --online.")
     from eglb.cli.progress import RoundsShown
-    from eglb.sims.comparison import compare
+    from eglb.sims.comparison.comparison import compare
 
     with streams.stdout_kept_clean(), streams.staging(out) as folder:
         fleet = options.load_weighted(scenario, data, seed, weights)
@@ -117,7 +117,7 @@ def compare_command(
                 on_round=shown.round,
             )
         if folder is not None:
-            from eglb.sims.results_folder import write_comparison
+            from eglb.planning.storage.folder import write_comparison
 
             write_comparison(comparison, folder)
     streams.print_result(comparison, as_json, quiet, out)
@@ -137,7 +137,7 @@ def _coordinate(
 ) -> int:
     """Training and inference, apart and together."""
     from eglb.cli.progress import RoundsShown
-    from eglb.sims.coordination import coordinate, write_coordination
+    from eglb.sims.co_scheduling.co_scheduling import coordinate, write_coordination
 
     with streams.stdout_kept_clean(), streams.staging(out) as folder:
         fleet = options.load_weighted(scenario, data, seed, weights)
@@ -161,7 +161,7 @@ def _study(
 ) -> int:
     """The robustness study of online policies."""
     from eglb.cli.progress import RunsShown
-    from eglb.sims.robustness import conditions, study
+    from eglb.sims.robustness.robustness import conditions, study
 
     with streams.stdout_kept_clean(), streams.staging(out) as folder:
         fleet = options.load_weighted(scenario, data, seed, weights)
@@ -169,7 +169,7 @@ def _study(
         with RunsShown(len(conditions()) + 1, quiet=quiet) as shown:
             found = study(fleet, history=before, on_start=shown.begin)
         if folder is not None:
-            from eglb.sims.results_folder import write_robustness
+            from eglb.planning.storage.folder import write_robustness
 
             write_robustness(found, folder)
     streams.print_result(found, as_json, quiet, out)

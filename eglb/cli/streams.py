@@ -35,7 +35,7 @@ def staging(out: Path | None) -> AbstractContextManager[Path | None]:
     """The staged results folder of --out, or nothing; entered first, so that a bad --out costs no work."""
     if out is None:
         return nullcontext(None)
-    from eglb.sims.results_folder import staged_folder
+    from eglb.planning.storage.folder import staged_folder
 
     return staged_folder(out)
 
