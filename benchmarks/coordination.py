@@ -33,14 +33,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 from eglb.foundation.plots import STYLES, keep_home_clean
 from eglb.scenarios.catalog import load
-from eglb.sims.co_scheduling.co_scheduling import (
-    IN_TURN,
-    TOGETHER,
-    WAYS,
-    WITHOUT_EQUITY,
-    Coordination,
-    coordinate,
-)
+from eglb.sims.co_scheduling.co_scheduling import Coordination, coordinate
+from eglb.sims.co_scheduling.ways import IN_TURN, TOGETHER, WAYS, WITHOUT_EQUITY
 
 GAP = 1e-5
 STARTS = ("2023-01-02", "2023-04-03", "2023-07-03", "2023-10-02")

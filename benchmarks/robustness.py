@@ -32,8 +32,9 @@ import numpy as np
 import eglb
 from eglb.foundation.row_log import RowLog
 from eglb.scenarios.catalog import load_history
+from eglb.sims.robustness.conditions import GROUPS, Condition, conditions
 from eglb.sims.robustness.plots import draw_robustness
-from eglb.sims.robustness.robustness import GROUPS, Condition, conditions, row_dict, study
+from eglb.sims.robustness.robustness import row_dict, study
 from eglb.sims.robustness.tables import blocks
 
 HISTORY_SLOTS = 4 * 168

@@ -25,7 +25,7 @@ from typing import Any
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
-from eglb.planning.solution_table import as_text
+from eglb.foundation.console import as_text
 from eglb.scenarios.synthetic import SyntheticSpec
 from eglb.sims.scaling.run import Case
 from eglb.sims.scaling.scaling import run_cases

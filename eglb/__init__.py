@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from eglb.foundation.errors import InfeasibleError, InputError
-    from eglb.planning.explanation.explanation import Explanation, explain
+    from eglb.planning.explanation.explain import explain
+    from eglb.planning.explanation.explanation import Explanation
     from eglb.planning.running.membership_orders import Orders
     from eglb.planning.solution import Solution
     from eglb.planning.solve import resume, solve

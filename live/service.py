@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from eglb.foundation.errors import InputError
+from eglb.foundation.numbers import plain
 from eglb.live.accounting.alerts import Thresholds
 from eglb.live.accounting.periods import Periods
 from eglb.live.accounting.series import Series
@@ -34,11 +35,9 @@ from eglb.live.storage.store import NOTE, Store
 from eglb.planning.audit import energy_cost, footprint_totals, plan_objective
 from eglb.planning.launch import launch, place_problems
 from eglb.planning.online.forecasts import Forecast, parse_forecast
-from eglb.planning.partition import Partition, partition
-from eglb.planning.solution import plain
+from eglb.planning.online.policies import parse_policy
+from eglb.planning.partition import Partition, declared_demand, partition
 from eglb.scenarios.scenario import Scenario
-from eglb.sims.replay.series import declared_demand
-from eglb.sims.replay.simulation import parse_policy
 
 Array = np.ndarray
 

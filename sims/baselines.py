@@ -12,14 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from eglb.planning.audit import energy_cost, footprint_totals, plan_objective, region_load
+from eglb.foundation.arrays import Array
+from eglb.planning.audit import FootprintTotals, energy_cost, footprint_totals, plan_objective, region_load
 from eglb.planning.central.central import solve_central, solve_cheapest, solve_cheapest_pairs
-from eglb.planning.solution import FootprintTotals, Solution
+from eglb.planning.solution import Solution
 from eglb.scenarios.scenario import FootprintKind, Scenario
 
-Array = np.ndarray
 Route = tuple[Array, Array | None]
 """(E, T) MW on the pairs, and with jobs (P, T) MW on theirs."""
 

@@ -34,10 +34,9 @@ from eglb.coordinator.algorithms.admm import Admm
 from eglb.coordinator.algorithms.algorithm import Broadcast
 from eglb.coordinator.fleet.fleet import Fleet, group_regions, seat
 from eglb.coordinator.fleet.transport import Arrival, InProcess, Line, Transport, Wait
+from eglb.foundation.arrays import Array
 from eglb.planning.partition import partition
 from eglb.scenarios.synthetic import SyntheticSpec, generate
-
-Array = np.ndarray
 
 CYCLE = 10
 """Rounds after which ADMM's certificates come round again: costs are means over so many."""

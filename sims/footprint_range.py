@@ -13,9 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from eglb.foundation.errors import InputError
-from eglb.planning.audit import footprint_totals, plan_objective
-from eglb.planning.solution import FootprintTotals, Solution, plain
-from eglb.planning.solution_table import amount, worst_regions
+from eglb.foundation.numbers import amount, plain
+from eglb.planning.audit import FootprintTotals, footprint_totals, plan_objective
+from eglb.planning.solution import Solution
+from eglb.planning.solution_table import worst_regions
 from eglb.scenarios.scenario import Scenario
 
 LEVELS = ("low", "central", "high")

@@ -34,7 +34,8 @@ from eglb.coordinator.interior.dense import DenseSlots
 from eglb.coordinator.interior.dense_jobs import JobSlots
 from eglb.coordinator.interior.epigraph import Levels, near_levels, start_levels
 from eglb.coordinator.interior.sparse import SparseSlots
-from eglb.coordinator.market.equity import Equity, EquityShape
+from eglb.coordinator.market.equity import Equity
+from eglb.foundation.equity_shape import EquityShape
 
 Array = np.ndarray
 

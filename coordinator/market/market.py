@@ -15,9 +15,11 @@ import numpy as np
 from eglb.coordinator.market import job_allocation, merit_order, min_cost_flow, nearest
 from eglb.coordinator.market import repair as work_repair
 from eglb.coordinator.market.aggregation import Folding, fold_columns
-from eglb.coordinator.market.equity import Equity, EquityShape
+from eglb.coordinator.market.equity import Equity
 from eglb.coordinator.market.jobs import Work
+from eglb.foundation import transport_repair
 from eglb.foundation.compilation import in_shards
+from eglb.foundation.equity_shape import EquityShape
 
 Array = np.ndarray
 
@@ -177,7 +179,7 @@ class Market:
         """
         route = np.array(route, order="C")
         unmet = np.empty_like(self.demand)
-        self._in_shards(nearest.repair, (route, ceiling, self.asked(route), unmet), *self._graph)
+        self._in_shards(transport_repair.repair, (route, ceiling, self.asked(route), unmet), *self._graph)
         if self.work is not None and unmet.any():
             unmet = self.complete(route, ceiling)
         return route, unmet

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from eglb.coordinator.market.nearest import NEGLIGIBLE, meet_exactly
 from eglb.foundation.compilation import (
     compiled,
     count,
@@ -19,6 +18,7 @@ from eglb.foundation.compilation import (
     number,
     vector,
 )
+from eglb.foundation.transport_repair import NEGLIGIBLE, meet_exactly
 
 Array = np.ndarray
 

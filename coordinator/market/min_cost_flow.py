@@ -16,8 +16,8 @@ from heapq import heappop, heappush
 
 import numpy as np
 
-from eglb.coordinator.market.nearest import NEGLIGIBLE
 from eglb.foundation.compilation import compiled, count, indices, matrix, nothing, number, vector
+from eglb.foundation.transport_repair import NEGLIGIBLE
 
 Array = np.ndarray
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from eglb.coordinator.market.nearest import NEGLIGIBLE, meet_exactly
 from eglb.foundation.compilation import (
     compiled,
     count,
@@ -18,6 +17,7 @@ from eglb.foundation.compilation import (
     number,
     vector,
 )
+from eglb.foundation.transport_repair import NEGLIGIBLE, meet_exactly
 
 Array = np.ndarray
 

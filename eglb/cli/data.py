@@ -89,7 +89,7 @@ def _print_sets(folder: Path, rows: list[dict[str, Any]], names: tuple[str, ...]
     from rich.table import Table
     from rich.text import Text
 
-    from eglb.planning.solution_table import byte_count
+    from eglb.foundation.numbers import byte_count
 
     shown: list[RenderableType] = [Text(f"{folder}\n", style="bold")]
     colour = {"present": "green", "partly": "yellow", "absent": "red"}
@@ -138,7 +138,7 @@ def check_command(names: tuple[str, ...], data: Path | None, as_json: bool, quie
     there. Exit code 2 if a file is missing or differs.
     """
     from eglb.foundation.errors import InputError
-    from eglb.planning.solution_table import byte_count
+    from eglb.foundation.numbers import byte_count
     from eglb.scenarios.catalog import data_directory
     from eglb.scenarios.data_sets.inspection import inspect, unknown
     from eglb.scenarios.data_sets.sets import chosen
@@ -251,7 +251,7 @@ def _print_fetched(folder: Path, done: list[Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from eglb.planning.solution_table import byte_count, duration
+    from eglb.foundation.numbers import byte_count, duration
 
     table = Table.grid(padding=(0, 2, 0, 0))
     for each in done:
@@ -315,6 +315,6 @@ class FetchShown:
         self._console.print(" ".join(filter(None, (self._said, self._amount()))), soft_wrap=True)
 
     def _amount(self) -> str:
-        from eglb.planning.solution_table import byte_count
+        from eglb.foundation.numbers import byte_count
 
         return f"{byte_count(self._count)} of {byte_count(self._size)}" if self._size else ""

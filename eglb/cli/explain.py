@@ -38,7 +38,7 @@ def explain_command(
 
     With --json and any option, every pair of gateway and region is listed too, slot by slot.
     """
-    from eglb.planning.explanation.explanation import explain
+    from eglb.planning.explanation.explain import explain
     from eglb.planning.explanation.rows import as_dict, select
     from eglb.planning.explanation.tables import ExplanationView
 
@@ -57,7 +57,7 @@ def explain_command(
 
 
 def _explain_job(result: Path, job: str, as_json: bool, quiet: bool) -> int:
-    from eglb.planning.explanation.explanation import explain
+    from eglb.planning.explanation.explain import explain
     from eglb.planning.explanation.jobs import explain_job
 
     with streams.stdout_kept_clean():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from eglb.coordinator.market.equity import EquityShape
+    from eglb.foundation.equity_shape import EquityShape
     from eglb.scenarios.scenario import Scenario
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -54,7 +54,7 @@ def region_weight(value: str) -> tuple[str, str]:
 
 def equity_shape(value: str) -> EquityShape:
     """``max``, ``lq:Q`` or ``worst:M``."""
-    from eglb.coordinator.market.equity import EquityShape
+    from eglb.foundation.equity_shape import EquityShape
 
     try:
         return EquityShape.parse(value)

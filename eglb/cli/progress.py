@@ -13,8 +13,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from eglb.planning.solution import RoundRecord
-from eglb.planning.solution_table import bar, byte_count, dollars, duration, small
+from eglb.foundation.numbers import bar, byte_count, dollars, duration, small
+from eglb.planning.progress import RoundRecord
 from eglb.sims.replay.simulation import SlotRecord
 
 # Between two lines where the output is not a terminal.

@@ -40,7 +40,7 @@ def reproduce_command(data: Path | None, seed: int, out: Path | None, as_json: b
         with RunsShown(runs(), quiet=quiet) as shown:
             found = reproduce(data=data, seed=seed, on_start=shown.begin)
         if folder is not None:
-            from eglb.planning.storage.folder import write_reproduction
+            from eglb.sims.reproduction.storage import write_reproduction
 
             write_reproduction(found, folder)
     streams.print_result(found, as_json, quiet, out)

@@ -190,7 +190,7 @@ def scale_command(
 
 
 def _line(row: Row) -> str:
-    from eglb.planning.solution_table import duration, small
+    from eglb.foundation.numbers import duration, small
 
     name = f"{row['algorithm']}, {row['regions']} regions, seed {row['seed']}: "
     if row["gap"] is None:

@@ -82,7 +82,7 @@ def check_command(scenario: str, data: Path | None, seed: int | None, as_json: b
     feasible plan, or jobs cannot all be done beside demand.
     """
     from eglb.foundation.errors import InfeasibleError
-    from eglb.scenarios.feasibility import describe_unmet_work
+    from eglb.planning.feasibility import describe_unmet_work
 
     with streams.stdout_kept_clean():
         fleet = options.load_weighted(scenario, data, seed)

@@ -39,8 +39,8 @@ def coordinate(
     from eglb.foundation.errors import InputError
     from eglb.live.processes.ipc import linked
     from eglb.live.service import open_service
+    from eglb.live.storage.results import write_service
     from eglb.live.storage.store import Store, StoreError
-    from eglb.planning.storage.folder import write_service
 
     os.set_inheritable(link, False)
     end = socket.socket(fileno=link)
@@ -155,8 +155,8 @@ def _shown(
 
 def _told(found: dict[str, Any]) -> Iterator[str]:
     """What was found, in words."""
+    from eglb.foundation.numbers import dollars, duration
     from eglb.live.storage.job_store import STATES
-    from eglb.planning.solution_table import dollars, duration
 
     tables = ", ".join(f"{count} by {source}" for source, count in found["tables"].items())
     yield f"{found['scenario']}  {found['policy']}  {found['slots']} slots served, tables: {tables or 'none'}"

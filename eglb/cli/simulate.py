@@ -15,8 +15,9 @@ class _ListsPolicies(click.Command):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from eglb.coordinator.online.policies import POLICIES
         from eglb.planning.online.forecasts import FORECAST_MEANING
+        from eglb.planning.online.policies import policy_parameters
         from eglb.sims.replay.estimate_errors import ESTIMATES
-        from eglb.sims.replay.simulation import FEEDBACK, policy_parameters
+        from eglb.sims.replay.simulation import FEEDBACK
 
         policies = [
             (name, f"{meaning}{'; ' if policy_parameters(name) else ''}{policy_parameters(name)}")
@@ -125,8 +126,9 @@ def simulate_command(
                 on_slot=shown.slot,
             )
         if folder is not None:
-            from eglb.planning.storage.folder import write_simulation
+            from eglb.sims.replay.storage import write_simulation
 
             write_simulation(run, folder)
+            streams.write_report(run.problem, folder)
     streams.print_result(run, as_json, quiet, out)
     return 0

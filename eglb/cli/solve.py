@@ -271,13 +271,13 @@ def _conclude(solution: Solution, converged: bool, shown: bool) -> int:
     """The exit code: 3 if the plan leaves demand out. What that is, and who had no part, is said on stderr,
     the latter unless the table is `shown` on the same screen.
     """
-    from eglb.planning.running.membership_orders import member_lines
-    from eglb.scenarios.feasibility import describe_shortages
+    from eglb.planning.feasibility import describe_infeasibility
+    from eglb.planning.lost_regions import member_lines
 
     lines = [] if shown and sys.stdout.isatty() else member_lines(**solution.membership())
     short = solution.status == "shortfall"
     if short:
-        lines += describe_shortages(solution.scenario.without(solution.out), out=solution.out)
+        lines += describe_infeasibility(solution.scenario.without(solution.out), out=solution.out)
     for line in lines:
         streams.print_note(f"eglb: {line}")
     return 3 if short else 0 if converged else 4
@@ -288,3 +288,4 @@ def _write(solution: Solution, folder: Path | None) -> None:
         from eglb.planning.storage.folder import write_solution
 
         write_solution(solution, folder)
+        streams.write_report(solution.problem, folder)

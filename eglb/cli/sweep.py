@@ -103,8 +103,9 @@ def sweep_command(
                 on_start=shown.begin,
             )
         if folder is not None:
-            from eglb.planning.storage.folder import write_sweep
+            from eglb.sims.sweep.storage import write_sweep
 
             write_sweep(found, folder)
+            streams.write_report(found.kept.solution.problem, folder)
     streams.print_result(found, as_json, quiet, out)
     return 0 if found.converged else 4

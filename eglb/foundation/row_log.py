@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from eglb.foundation.errors import InputError
-from eglb.planning.solution import plain
+from eglb.foundation.numbers import plain
 
 Row = dict[str, Any]
 

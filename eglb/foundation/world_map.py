@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 CELL_DEGREES = 2
 

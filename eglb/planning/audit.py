@@ -22,16 +22,15 @@ holds for any q.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 
-from eglb.coordinator.market.equity import EquityShape
-from eglb.planning.solution import Audit, FootprintTotals
+from eglb.foundation.arrays import Array
+from eglb.foundation.equity_shape import EquityShape
 from eglb.scenarios.jobs import Jobs
 from eglb.scenarios.scenario import FootprintKind, Scenario
-
-Array = np.ndarray
 
 # Pairs x slots worked on together in the bound: keeps its memory at some tens of MB on any fleet.
 CELLS_AT_ONCE = 1 << 20
@@ -303,3 +302,31 @@ def _require(name: str, array: Array, shape: tuple[int, ...]) -> None:
     if len(bad):
         at = tuple(int(index) for index in bad[0])
         raise ValueError(f"{name}{list(at)} is {array[at]}: {len(bad)} of its numbers are not finite")
+
+
+@dataclass(frozen=True)
+class FootprintTotals:
+    """Unweighted totals of one footprint kind over the horizon, in `unit`; `par` = max / avg."""
+
+    unit: str
+    total: float
+    avg: float
+    max: float
+    par: float
+    by_region: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Every reported number of a plan, recomputed from the raw scenario.
+
+    `objective` (USD) is the plan's; `lower_bound` (USD) the Lagrangian bound of the duals it came with;
+    `violations` are the largest absolute ones in MW under ``demand``, ``capacity`` and ``reach``.
+    """
+
+    objective: float
+    lower_bound: float
+    gap: float
+    energy_cost_usd: float
+    footprints: dict[str, FootprintTotals]
+    violations: dict[str, float]

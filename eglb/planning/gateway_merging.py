@@ -7,9 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.scenarios.scenario import Scenario
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,10 +15,9 @@ from itertools import pairwise
 import numpy as np
 
 from eglb.coordinator.market.jobs import Work
+from eglb.foundation.arrays import Array
 from eglb.scenarios.jobs import Jobs
 from eglb.scenarios.scenario import Scenario
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.scenarios.geography import great_circle_km
 from eglb.scenarios.jobs import Jobs
 from eglb.scenarios.scenario import Scenario
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,10 @@ import numpy as np
 
 from eglb.agents.region import Region
 from eglb.coordinator.market.market import Market
+from eglb.foundation.arrays import Array
 from eglb.planning.gateway_merging import Pairs, merge_gateways, separate_gateways
 from eglb.planning.job_columns import Seating, seat_jobs
 from eglb.scenarios.scenario import Scenario
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,3 +109,12 @@ def partition(scenario: Scenario, merge: bool = True, merge_jobs: bool = True) -
     )
     private = Region(scenario.regions, scenario.price_per_mw_slot(), scenario.capacity.copy(), intensity)
     return Partition(scenario, private, market, pairs, by_gateway, kinds, merge, seating)
+
+
+def declared_demand(parts: Partition) -> Array:
+    """(D, J) MW that the market's gateways declare to ask for at most, in the D slots of a day: the most that
+    they ask for at that hour on any day.
+    """
+    demand = parts.market.fixed_demand
+    hour = np.arange(len(demand)) % max(1, round(24.0 / parts.scenario.slot_hours))
+    return np.array([demand[hour == each].max(0) for each in np.unique(hour)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eglb.coordinator.fleet.membership import Event
+from eglb.foundation.arrays import Array
+from eglb.foundation.numbers import plain
+from eglb.planning.audit import Audit
+from eglb.planning.progress import RoundRecord
 from eglb.scenarios.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -17,79 +20,6 @@ if TYPE_CHECKING:
 
     from eglb.coordinator.fleet.network import Network
     from eglb.planning.job_totals import JobMeasures
-
-Array = np.ndarray
-
-
-# What each status of a solve means for whoever reads it.
-STATUS_MEANING = {
-    "converged": "the certified gap is at most the gap asked for",
-    "round_limit": "stopped at the round limit; the plan is feasible, its gap certified: allow more rounds",
-    "time_limit": "stopped at the time limit; the plan is feasible, its gap certified: allow more time",
-    "shortfall": "some demand cannot be met without the regions that are missing; as little as possible is "
-    "left out",
-    "stalled": "no more progress; the plan is feasible, its gap certified: try another algorithm",
-}
-
-
-def plain(value: Any) -> Any:
-    """`value` as JSON can hold it: numpy scalars as Python's, tuples as lists, inf and nan as None."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-@dataclass(frozen=True)
-class FootprintTotals:
-    """Unweighted totals of one footprint kind over the horizon, in `unit`; `par` = max / avg."""
-
-    unit: str
-    total: float
-    avg: float
-    max: float
-    par: float
-    by_region: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Audit:
-    """Every reported number of a plan, recomputed from the raw scenario.
-
-    `objective` (USD) is the plan's; `lower_bound` (USD) the Lagrangian bound of the duals it came with;
-    `violations` are the largest absolute ones in MW under ``demand``, ``capacity`` and ``reach``.
-    """
-
-    objective: float
-    lower_bound: float
-    gap: float
-    energy_cost_usd: float
-    footprints: dict[str, FootprintTotals]
-    violations: dict[str, float]
-
-
-@dataclass(frozen=True)
-class RoundRecord:
-    """Progress after one exchange: best certified objective and bound so far, inf / -inf before the first.
-
-    `seconds` are measured; `seconds_network` is what the exchanges so far would take on the solve's network.
-    `regions_out` take no part; when they become more or fewer, plan and bound are those of another problem.
-    """
-
-    round: int
-    seconds: float
-    objective: float
-    lower_bound: float
-    gap: float
-    bytes_up: int
-    bytes_down: int
-    seconds_network: float = 0.0
-    regions_out: int = 0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -250,7 +180,7 @@ class Solution:
         )
 
     def __str__(self) -> str:
-        from eglb.planning.solution_table import as_text
+        from eglb.foundation.console import as_text
 
         return as_text(self)
 

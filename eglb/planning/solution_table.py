@@ -2,83 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich import box
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
-from eglb.planning.audit import shaped
-from eglb.planning.running.membership_orders import member_lines
-from eglb.planning.solution import STATUS_MEANING, FootprintTotals
+from eglb.foundation.arrays import Array
+from eglb.foundation.console import REGION_ROWS, borderless_table, rows_table
+from eglb.foundation.numbers import amount, bar, byte_count, dollars, duration, small
+from eglb.planning.audit import FootprintTotals, shaped
+from eglb.planning.lost_regions import member_lines
 
 if TYPE_CHECKING:
     from eglb.planning.solution import Solution
     from eglb.scenarios.scenario import Scenario
-    from eglb.sims.comparison.comparison import Comparison
-
-Array = np.ndarray
-
-# More regions than fit a screen are cut to the worst of each kind; the plan itself is in the results folder.
-REGION_ROWS = 16
-
-
-def as_text(renderable: RenderableType, width: int = 100) -> str:
-    """What a terminal of `width` columns without colour would show."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
-    console.print(renderable)
-    return console.file.getvalue().rstrip("\n")  # type: ignore[attr-defined]
-
-
-def bar(share: float, width: int, ascii_only: bool = False) -> str:
-    """A bar of `width` characters at `share` = 1, in eighths of a character where the terminal can."""
-    share = min(max(share, 0.0), 1.0) if math.isfinite(share) else 0.0
-    if ascii_only:
-        return "#" * round(share * width)
-    full, eighths = divmod(round(share * width * 8), 8)
-    return "█" * full + (" ▏▎▍▌▋▊▉"[eighths] if eighths else "")
-
-
-def amount(value: float, unit: str = "", like: float | None = None) -> str:
-    """A quantity for reading: thousands grouped, about five digits, ``-`` where there is none.
-
-    `like` gives it the digits of another number, so that a column lines up under its largest.
-    """
-    if not math.isfinite(value):
-        return "-"
-    size = abs(value if like is None else like)
-    digits = 0 if size >= 1e5 else 1 if size >= 1e3 else 2 if size >= 1 or size == 0 else 4
-    return f"{value:,.{digits}f} {unit}".rstrip()
-
-
-def dollars(value: float) -> str:
-    """US dollars to the cent, ``-`` where there are none."""
-    return f"{value:,.2f} USD" if math.isfinite(value) else "-"
-
-
-def small(value: float) -> str:
-    """A gap, such as ``8.7e-05``."""
-    return f"{value:.1e}" if math.isfinite(value) else "-"
-
-
-def byte_count(count: int) -> str:
-    """Bytes in the largest decimal unit that leaves at least one digit before the point."""
-    for power, unit in ((9, "GB"), (6, "MB"), (3, "kB")):
-        if count >= 10**power:
-            return f"{count / 10**power:.2f} {unit}"
-    return f"{count} B"
-
-
-def duration(seconds: float) -> str:
-    """Seconds with as many digits as mean something."""
-    return f"{seconds:.2f} s" if seconds < 100 else f"{seconds:,.0f} s"
 
 
 def worst_regions(
@@ -194,21 +136,6 @@ def solution_table(solution: Solution, width: int, ascii_only: bool = False) -> 
         yield Text(line.replace("·", "-") if ascii_only else line, style="dim")
 
 
-def _table(gap: int = 2) -> Table:
-    return Table(box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False)
-
-
-def rows_table(rows: list[tuple[str, str, str]]) -> Table:
-    """Rows of (label, amount, remark), the objective in bold."""
-    costs = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
-    costs.add_column(no_wrap=True)
-    costs.add_column(justify="right", no_wrap=True)
-    costs.add_column(style="dim", overflow="fold")
-    for label, value, remark in rows:
-        costs.add_row(label, value, remark, style="bold" if label == "Objective" else "")
-    return costs
-
-
 def region_table(
     scenario: Scenario,
     footprints: Mapping[str, FootprintTotals],
@@ -231,7 +158,7 @@ def region_table(
     room = min(28, (width - taken) // len(footprints))
     bars = room >= 12
 
-    table = _table()
+    table = borderless_table()
     table.show_footer = True
     table.add_column("Region", Text(last_row, style="dim"), no_wrap=True)
     table.add_column("IT MWh", amount(sum(served.values())), justify="right", no_wrap=True)
@@ -293,83 +220,12 @@ def solution_html(solution: Solution) -> str:
     )
 
 
-def _ended(run: Solution) -> str:
-    """The status of a solver's run, and how many regions it is without."""
-    return run.status.replace("_", " ") + (f", {len(run.out)} regions out" if run.out else "")
-
-
-def comparison_table(comparison: Comparison, width: int) -> Iterator[RenderableType]:
-    """Policies, what equity costs, and solvers, for a terminal `width` columns wide."""
-    scenario = comparison.scenario
-    yield Text.assemble(
-        (scenario.name, "bold"),
-        f"  {len(scenario.regions)} regions, {len(scenario.gateways)} gateways, {scenario.slots} slots",
-    )
-    if comparison.policies:
-        # What of a footprint is shown when there is no room for all: the worst region, then the imbalance.
-        room = (width - 45) // max(1, len(scenario.footprints))
-        parts = (
-            ("total", "worst", "max/avg")
-            if room >= 28
-            else ("worst", "max/avg")
-            if room >= 17
-            else ("worst",)
-        )
-        policies = _table()
-        policies.add_column("\nPolicy", no_wrap=True)
-        policies.add_column("energy\nUSD", justify="right", no_wrap=True)
-        policies.add_column("objective\nUSD", justify="right", no_wrap=True)
-        for kind in scenario.footprints:
-            for place, part in enumerate(parts):
-                heading = f"{kind.name} {kind.unit}" if place == 0 else ""
-                policies.add_column(f"{heading}\n{part}", justify="right", no_wrap=True)
-        for row in comparison.policies:
-            cells = [row.name, amount(row.energy_cost_usd), amount(row.objective)]
-            for kind in scenario.footprints:
-                totals = row.footprints[kind.name]
-                largest = max(other.footprints[kind.name].total for other in comparison.policies)
-                shown = {
-                    "total": amount(totals.total, like=largest),
-                    "worst": amount(totals.max, like=largest),
-                    "max/avg": f"{totals.par:.2f}" if math.isfinite(totals.par) else "-",
-                }
-                cells += [shown[part] for part in parts]
-            last = row.name == "eGLB-Off"
-            policies.add_row(*cells, style="bold" if last else "", end_section=last)
-        yield Padding(policies, (1, 0))
-        if comparison.policies[-1].name != "eGLB-Off":
-            below = Text("Below the line: hour by hour, with nothing foretold.", style="dim")
-            yield Padding(below, (0, 0, 1, 0))
-    for line in comparison.equity_lines():
-        yield Text(line)
-
-    solvers = _table(gap=1)
-    solvers.add_column("\nSolver", no_wrap=True)
-    columns = [
-        "objective\nUSD",
-        "certified\ngap",
-        "above\ncentral",
-        "\nrounds",
-        "up per\nregion",
-        "\nseconds",
-    ]
-    for name in columns:
-        solvers.add_column(name, justify="right", no_wrap=True)
-    solvers.add_column("\nstatus", no_wrap=True)
-    for run, above in comparison.solvers_with_gap():
-        solvers.add_row(
-            run.algorithm,
-            amount(run.audit.objective),
-            small(run.audit.gap),
-            small(above),
-            str(run.rounds),
-            byte_count(run.bytes_up // len(scenario.regions)),
-            f"{run.seconds_solve:.2f}",
-            Text(_ended(run), style="green" if run.converged and not run.out else "yellow"),
-        )
-    yield Padding(solvers, (1, 0, 0, 0))
-    if comparison.sweep is not None:
-        from eglb.sims.sweep.tables import sweep_table
-
-        yield Text()
-        yield from sweep_table(comparison.sweep, width)
+# What each status of a solve means for whoever reads it.
+STATUS_MEANING = {
+    "converged": "the certified gap is at most the gap asked for",
+    "round_limit": "stopped at the round limit; the plan is feasible, its gap certified: allow more rounds",
+    "time_limit": "stopped at the time limit; the plan is feasible, its gap certified: allow more time",
+    "shortfall": "some demand cannot be met without the regions that are missing; as little as possible is "
+    "left out",
+    "stalled": "no more progress; the plan is feasible, its gap certified: try another algorithm",
+}

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InfeasibleError, InputError
 from eglb.planning.audit import audit, region_load
-from eglb.planning.solution import RoundRecord, Solution
-from eglb.scenarios.feasibility import require_feasible
+from eglb.planning.feasibility import require_feasible
+from eglb.planning.progress import RoundRecord
+from eglb.planning.solution import Solution
 from eglb.scenarios.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from eglb.planning.running.checkpoint import Checkpoint, SolveOptions
     from eglb.planning.running.membership_orders import Orders
     from eglb.planning.warm_start.align import WarmStartSource
-
-Array = np.ndarray
 
 ALGORITHMS: dict[str, str] = {
     "admm": "ADMM on the hourly loads; agents tell only the load they would choose (default)",

@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from eglb.coordinator.fleet.network import Network
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
 from eglb.scenarios.catalog import data_directory
 from eglb.scenarios.folder.tables import Findings, open_table, suggest
 from eglb.scenarios.geography import great_circle_km, modelled_rtt_ms
 from eglb.scenarios.scenario import Scenario
-
-Array = np.ndarray
 
 REGION_MBIT_S, COORDINATOR_MBIT_S = 100.0, 1000.0
 """Assumed: a small part of what one virtual machine may send to another region."""

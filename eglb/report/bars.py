@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eglb.planning.solution_table import amount
+from eglb.foundation.numbers import amount
 from eglb.report.inputs import Material
 from eglb.report.style import COLOURS, SHAPES, SI, Spec, figure, number, rounded
 from eglb.scenarios.scenario import FootprintKind

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.report.inputs import Material
 from eglb.report.style import COLOURS, Spec, figure, hover, lit, number, rounded
-
-Array = np.ndarray
-
 
 BANDS = 12  # regions told apart in a stack: six colours, each full and pale
 STEPS, CROWDED = 720, 400  # instants drawn along the horizon; so many that day means are shown first

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
-from eglb.planning.audit import energy_cost, footprint_totals, region_load
-from eglb.planning.solution import FootprintTotals
+from eglb.planning.audit import FootprintTotals, energy_cost, footprint_totals, region_load
 from eglb.planning.storage import folder as results_folder
 from eglb.planning.storage.job_tables import read_work
 from eglb.planning.storage.parquet_columns import positions, slot_positions
@@ -19,8 +19,6 @@ from eglb.scenarios.scenario import FootprintKind, Scenario
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-Array = np.ndarray
 
 CHEAPEST = "GLB-Cost"
 # In this order, as far as two seconds go: about 5 microseconds a policy, pair and slot.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from eglb.foundation.numbers import amount
 from eglb.planning.job_totals import measure_jobs, moved_in_space, moved_in_time, work_by_region
-from eglb.planning.solution_table import amount
 from eglb.report import jobs
 from eglb.report.inputs import Material
 from eglb.report.markup import MINUS, Section, bands_legend, folded, frame, points_legend, table, text

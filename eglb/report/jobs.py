@@ -6,13 +6,12 @@ import json
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.planning.audit import region_load
 from eglb.report import hours
 from eglb.report.inputs import Material
 from eglb.report.style import COLOURS, SHAPES, Spec, figure, hover, lit, number, rounded
 from eglb.scenarios.jobs import Jobs
-
-Array = np.ndarray
 
 REGIONS, JOBS = 16, 40
 ROW, FILLED = 52, 0.7  # pixels of a region's row, and the share of it that its capacity takes

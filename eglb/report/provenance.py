@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from eglb.planning.solution_table import amount, small
+from eglb.foundation.numbers import amount, small
 from eglb.report.drawing import vega_version
 from eglb.report.inputs import Material
 from eglb.report.markup import text

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from eglb.foundation.numbers import amount, byte_count, duration, small
 from eglb.planning.audit import plan_objective
-from eglb.planning.running.membership_orders import member_lines
-from eglb.planning.solution_table import amount, byte_count, duration, small
+from eglb.planning.lost_regions import member_lines
 from eglb.report import bars, convergence, hours, timeseries, world
 from eglb.report.inputs import Material
 from eglb.report.job_sections import coordination_section, job_section

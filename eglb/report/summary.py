@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from eglb.foundation.numbers import amount
 from eglb.planning.job_totals import measure_jobs
-from eglb.planning.solution_table import amount
 from eglb.report.inputs import CHEAPEST, Material
 from eglb.report.markup import MINUS, change, short, text
 

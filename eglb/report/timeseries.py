@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.report.bars import colour_of, worst_first
 from eglb.report.inputs import Material
 from eglb.report.style import COLOURS, DASHES, SI, Spec, figure, hover, lit, number, rounded
-
-Array = np.ndarray
 
 LINES, GREY = 5, 25  # regions whose course is drawn in colour, and at most that many others
 INSTANTS = 168

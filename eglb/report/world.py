@@ -6,13 +6,12 @@ import math
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.world_map import land_dots
 from eglb.report.bars import colour_of
 from eglb.report.inputs import Material
 from eglb.report.style import Spec, number, rounded
 from eglb.scenarios.geography import great_circle_km
-
-Array = np.ndarray
 
 FLOWS, CIRCLES, RINGS, NAMED = 60, 300, 100, 60
 COLUMNS = 180  # dots across the map

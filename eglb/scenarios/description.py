@@ -10,11 +10,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.world_map import terminal_map
 from eglb.scenarios.jobs import Jobs
 from eglb.scenarios.scenario import FootprintKind, Scenario
-
-Array = np.ndarray
 
 REGIONS_SHOWN = 12
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 EARTH_RADIUS_KM = 6371.0
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 ROUNDING = 1e-9
 """Part of a job's energy by which its window may fall short of it."""

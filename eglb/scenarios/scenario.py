@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from eglb.coordinator.market.equity import EquityShape
+from eglb.foundation.arrays import Array
+from eglb.foundation.equity_shape import EquityShape
 from eglb.scenarios.geography import great_circle_km, modelled_rtt_ms
 from eglb.scenarios.jobs import Jobs
-
-Array = np.ndarray
 
 WORST_REGION = EquityShape()
 

@@ -9,12 +9,11 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.spatial import cKDTree
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
 from eglb.scenarios.feasibility import balanced_load, reach_matrix
 from eglb.scenarios.geography import EARTH_RADIUS_KM, modelled_rtt_ms, unit_vectors
 from eglb.scenarios.scenario import FootprintKind, Scenario
-
-Array = np.ndarray
 
 USAGE = "synthetic:N[xHOURS][,seed=S][,reach=K][,util=U]"
 PEAK_UTILISATION = 0.97

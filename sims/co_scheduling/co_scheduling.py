@@ -17,48 +17,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InfeasibleError, InputError
+from eglb.foundation.numbers import plain
 from eglb.planning.audit import energy_cost, footprint_totals, plan_objective
+from eglb.planning.feasibility import find_unmet_work
 from eglb.planning.job_totals import counted, measure_jobs
-from eglb.planning.solution import FootprintTotals, RoundRecord, Solution, plain
+from eglb.planning.progress import RoundRecord
+from eglb.planning.solution import Solution
 from eglb.planning.solve import solve
 from eglb.planning.storage.folder import write_solution
-from eglb.scenarios.feasibility import find_unmet_work
 from eglb.scenarios.scenario import Scenario
 from eglb.sims.baselines import CARBON, at_cost, cheapest_with_jobs
+from eglb.sims.co_scheduling.ways import IN_TURN, TOGETHER, WAYS, WITHOUT_EQUITY, Scheduling
 from eglb.sims.comparison.comparison import change
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
-
-Array = np.ndarray
-
-TOGETHER, IN_TURN = "together", "eGLB in turn"
-WITHOUT_EQUITY = ("cheapest-first", "carbon-first")
-WAYS: dict[str, str] = {
-    "cheapest-first": "inference by eGLB, then training where and when energy is cheapest",
-    "carbon-first": "inference by eGLB, then training where and when there is least carbon",
-    IN_TURN: "inference by eGLB, then training by eGLB, inference staying where it is",
-    TOGETHER: "training and inference by eGLB in one plan",
-}
-"""Name and one line on each way to schedule; all but the last are apart."""
-
-
-@dataclass(frozen=True)
-class Scheduling:
-    """What one way to schedule costs, both loads together: USD, footprints unweighted, shares of the jobs'
-    work.
-
-    `problem` says why there is no such plan; everything else is then None.
-    """
-
-    name: str
-    energy_cost_usd: float | None = None
-    objective: float | None = None
-    footprints: dict[str, FootprintTotals] | None = None
-    moved_in_time: float | None = None
-    moved_in_space: float | None = None
-    problem: str = ""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -131,7 +106,7 @@ class Coordination:
         return f"<Coordination of {self.scenario.name}: {self.buys()[-1]}>"
 
     def __str__(self) -> str:
-        from eglb.planning.solution_table import as_text
+        from eglb.foundation.console import as_text
 
         return as_text(self)
 

@@ -13,12 +13,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from eglb.foundation.numbers import amount, small
 from eglb.foundation.plots import STYLES, keep_home_clean
 from eglb.planning.job_totals import counted
-from eglb.planning.solution_table import amount, small
+from eglb.sims.co_scheduling.ways import TOGETHER
 
 if TYPE_CHECKING:
-    from eglb.sims.co_scheduling.co_scheduling import Coordination, Scheduling
+    from eglb.sims.co_scheduling.co_scheduling import Coordination
+    from eglb.sims.co_scheduling.ways import Scheduling
 
 # Footprint columns that there is room for, by the characters left for each kind.
 ROOM_FOR_BOTH = 17
@@ -27,8 +29,6 @@ MARKERS = ("o", "^", "s")
 
 def coordination_table(found: Coordination, width: int) -> Iterator[RenderableType]:
     """A row for every way, and what going together buys, for a terminal `width` columns wide."""
-    from eglb.sims.co_scheduling.co_scheduling import TOGETHER
-
     s = found.scenario
     yield Text.assemble(
         (s.name, "bold"),
@@ -70,8 +70,6 @@ def coordination_table(found: Coordination, width: int) -> Iterator[RenderableTy
 
 def measures(found: Coordination) -> list[tuple[str, list[tuple[Scheduling, float]]]]:
     """(what, each way apart and how much more of it that has than going together, as a share)."""
-    from eglb.sims.co_scheduling.co_scheduling import TOGETHER
-
     audit = found.plan.audit
     apart = [way for way in found.ways if way.name != TOGETHER and way.footprints is not None]
     rows = [

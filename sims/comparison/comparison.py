@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from eglb.foundation.errors import InputError
-from eglb.planning.solution import RoundRecord, Solution, plain
+from eglb.foundation.numbers import plain
+from eglb.planning.progress import RoundRecord
+from eglb.planning.solution import Solution
 from eglb.planning.solve import ALGORITHMS, solve
 from eglb.scenarios.scenario import Scenario
 from eglb.sims.baselines import PolicyRow, policy_names, policy_row
@@ -41,6 +43,11 @@ class Comparison:
     def central(self) -> Solution:
         """The central solver's run, what the others are measured against."""
         return next(run for run in self.solvers if run.algorithm == "central")
+
+    @property
+    def cheapest(self) -> Solution:
+        """The run with the best plan, of those that leave out the fewest regions."""
+        return min(self.solvers, key=lambda run: (len(run.out), run.audit.objective))
 
     def solvers_with_gap(self) -> Iterator[tuple[Solution, float]]:
         """Each run with its gap to the central objective: (objective - central) / |central|."""
@@ -100,12 +107,12 @@ class Comparison:
         return f"<Comparison on {self.scenario.name}: {sizes}>"
 
     def __str__(self) -> str:
-        from eglb.planning.solution_table import as_text
+        from eglb.foundation.console import as_text
 
         return as_text(self)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        from eglb.planning.solution_table import comparison_table
+        from eglb.sims.comparison.tables import comparison_table
 
         yield from comparison_table(self, options.max_width)
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.scenarios.jobs import ROUNDING
 from eglb.scenarios.scenario import Scenario
-
-Array = np.ndarray
 
 _SHOWN = 5
 """Names of refused or of missed jobs in the table; all are in the JSON."""

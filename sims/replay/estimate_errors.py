@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eglb.agents.forecasting import autoregressive, keyed_random
+from eglb.agents.forecasting import autoregressive
+from eglb.foundation.arrays import Array
+from eglb.foundation.random_numbers import keyed_random
 from eglb.foundation.specs import build
-
-Array = np.ndarray
 
 ESTIMATES = {
     "exact": "estimates are what will be metered (default)",

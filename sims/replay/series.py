@@ -16,8 +16,6 @@ from eglb.sims.replay.estimate_errors import EstimateError, distort
 if TYPE_CHECKING:
     from eglb.planning.online.forecasts import Forecast
 
-Array = np.ndarray
-
 
 def accounting_periods(scenario: Scenario, period: str) -> list[tuple[int, int]]:
     """First and last slot of every accounting period: ``whole``, calendar ``month`` (UTC), or a number of
@@ -69,12 +67,3 @@ def timelines(
         slot_hours=joined.slot_hours,
     )
     return timeline, demand
-
-
-def declared_demand(parts: Partition) -> Array:
-    """(D, J) MW that the market's gateways declare to ask for at most, in the D slots of a day: the most that
-    they ask for at that hour on any day.
-    """
-    demand = parts.market.fixed_demand
-    hour = np.arange(len(demand)) % max(1, round(24.0 / parts.scenario.slot_hours))
-    return np.array([demand[hour == each].max(0) for each in np.unique(hour)])

@@ -10,24 +10,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
-from eglb.planning.audit import energy_cost, footprint_totals, plan_objective, region_load, violations
-from eglb.planning.solution import FootprintTotals, plain
+from eglb.foundation.numbers import plain
+from eglb.planning.audit import (
+    FootprintTotals,
+    energy_cost,
+    footprint_totals,
+    plan_objective,
+    region_load,
+    violations,
+)
+from eglb.planning.online.policies import parse_policy
 from eglb.scenarios.scenario import Scenario
 from eglb.sims.replay.admission import Admission, what_became_of
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
-    from eglb.coordinator.online.slot import Policy
     from eglb.planning.online.forecasts import Forecast
-
-Array = np.ndarray
 
 FEEDBACK = {
     "calibrated": "meters are read and teach the agents to correct their estimates (default)",
@@ -160,7 +165,7 @@ class Simulation:
         return f"<Simulation of {self.scenario.name} by {self.policy}: objective {self.objective:,.2f} USD>"
 
     def __str__(self) -> str:
-        from eglb.planning.solution_table import as_text
+        from eglb.foundation.console import as_text
 
         return as_text(self)
 
@@ -219,10 +224,10 @@ def simulate(
     from eglb.coordinator.online.loop import Period, control
     from eglb.planning.launch import launch, place_problems
     from eglb.planning.online.forecasts import parse_forecast
-    from eglb.planning.partition import partition
-    from eglb.scenarios.feasibility import require_feasible
+    from eglb.planning.partition import declared_demand, partition
+    from eglb.scenarios.feasibility import require_served
     from eglb.sims.replay.estimate_errors import parse_estimate_error
-    from eglb.sims.replay.series import accounting_periods, declared_demand, timelines
+    from eglb.sims.replay.series import accounting_periods, timelines
 
     began = time.perf_counter()
     problems = place_problems(address, regions_per_actor, deadline)
@@ -254,7 +259,7 @@ def simulate(
             raise InputError([f"history: {trouble}"]) from None
     first = joined.slots - scenario.slots
     spans = accounting_periods(scenario, period)
-    require_feasible(replace(scenario, jobs=None))
+    require_served(scenario)
     parts = partition(joined, merge=not decider.needs_distance, merge_jobs=False)
     timeline, demand = timelines(parts, foretold, error, feedback)
     backlog = None if scenario.jobs is None else Backlog(parts.market, declared_demand(parts))
@@ -346,33 +351,6 @@ def simulate(
         admission=admission,
         work=work,
     )
-
-
-def known_policies() -> dict[str, Callable[..., Policy]]:
-    """What makes a fresh policy, by name; its parameters are those of the policy."""
-    from eglb.coordinator.online.policies import POLICIES, Guard
-
-    def guard(eps: float = 0.05, advice: str = "soft", robust: str = "eg") -> Guard:
-        return Guard(parse_policy(advice), parse_policy(robust), eps)
-
-    return {**{name: kind for name, (kind, _) in POLICIES.items()}, "guard": guard}
-
-
-def parse_policy(text: str) -> Policy:
-    """A fresh policy by name and parameters, such as ``guard:eps=0.1,advice=mpc,robust=eg``.
-
-    Raises
-    ------
-    InputError : no such policy or parameter.
-    """
-    from eglb.foundation.specs import build
-
-    return build(text, "policy", known_policies())
-
-
-def policy_parameters(name: str) -> str:
-    """The parameters of a policy with their defaults, such as ``eps=0.05, advice=soft``."""
-    return ", ".join(f"{p.name}={p.default}" for p in signature(known_policies()[name]).parameters.values())
 
 
 def offline_bound(scenario: Scenario) -> float:

@@ -9,15 +9,9 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from eglb.planning.solution_table import (
-    byte_count,
-    dollars,
-    duration,
-    equity_rows,
-    region_table,
-    rows_table,
-    small,
-)
+from eglb.foundation.console import rows_table
+from eglb.foundation.numbers import byte_count, dollars, duration, small
+from eglb.planning.solution_table import equity_rows, region_table
 
 if TYPE_CHECKING:
     from eglb.sims.replay.simulation import Simulation

@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eglb.planning.audit import energy_cost, footprint_totals, plan_objective
-from eglb.planning.solution import FootprintTotals, Solution, plain
+from eglb.foundation.numbers import plain
+from eglb.planning.audit import FootprintTotals, energy_cost, footprint_totals, plan_objective
+from eglb.planning.solution import Solution
 from eglb.planning.solve import solve
 from eglb.scenarios.catalog import load
 from eglb.scenarios.scenario import Scenario
@@ -170,7 +171,7 @@ class Reproduction:
         return f"<Reproduction: {self.count('same')} of {len(self.cells)} cells the same>"
 
     def __str__(self) -> str:
-        from eglb.planning.solution_table import as_text
+        from eglb.foundation.console import as_text
 
         return as_text(self)
 

@@ -12,8 +12,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from eglb.planning.solution import FootprintTotals
-from eglb.planning.solution_table import amount, duration, small
+from eglb.foundation.numbers import amount, duration, small
+from eglb.planning.audit import FootprintTotals
 from eglb.sims.reproduction.published import FIGURES, NOT_REPRODUCIBLE, PARTIAL, SOURCES
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from eglb.foundation.plots import STYLES, keep_home_clean
-from eglb.sims.robustness.robustness import ADVICE, BUDGETS, Condition
+from eglb.sims.robustness.conditions import ADVICE, BUDGETS, Condition
 
 
 def draw_robustness(

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from eglb.sims.robustness.robustness import GROUPS, Condition
+from eglb.sims.robustness.conditions import GROUPS, Condition
 
 TITLES = {
     "forecast": "What is foretold",

@@ -15,9 +15,9 @@ import os
 import tempfile
 from pathlib import Path
 
+from eglb.foundation.console import as_text
 from eglb.foundation.errors import InputError
 from eglb.foundation.row_log import RowLog
-from eglb.planning.solution_table import as_text
 from eglb.sims.scaling.scaling import Scaling
 
 _ROWS = "rows.jsonl"

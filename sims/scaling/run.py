@@ -25,7 +25,9 @@ from threading import Timer
 from typing import IO, Any, NoReturn
 
 from eglb.foundation.errors import InfeasibleError, InputError
-from eglb.planning.solution import RoundRecord, Solution, plain
+from eglb.foundation.numbers import plain
+from eglb.planning.progress import RoundRecord
+from eglb.planning.solution import Solution
 from eglb.scenarios.synthetic import SyntheticSpec, generate
 
 Row = dict[str, Any]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eglb.foundation.errors import InputError
-from eglb.planning.solution import RoundRecord
+from eglb.planning.progress import RoundRecord
 from eglb.planning.solve import ALGORITHMS
 from eglb.scenarios.synthetic import SyntheticSpec, parse_name
 from eglb.sims.scaling.run import Case, Row, blank_row, run_apart
@@ -114,7 +114,7 @@ class Scaling:
         return f"<Scaling of {', '.join(self.algorithms())}: {len(self.rows)} rows>"
 
     def __str__(self) -> str:
-        from eglb.planning.solution_table import as_text
+        from eglb.foundation.console import as_text
 
         return as_text(self)
 

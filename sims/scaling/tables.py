@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from eglb.planning.solution_table import small
+from eglb.foundation.numbers import small
 from eglb.sims.scaling.run import GAPS, Row
 
 if TYPE_CHECKING:

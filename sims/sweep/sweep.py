@@ -15,10 +15,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from eglb.foundation.errors import InputError
+from eglb.foundation.numbers import plain
 from eglb.planning.audit import plan_objective
-from eglb.planning.solution import RoundRecord, Solution, plain
+from eglb.planning.progress import RoundRecord
+from eglb.planning.solution import Solution
 from eglb.planning.solve import solve
 from eglb.scenarios.scenario import Scenario
+from eglb.sims.sweep.tables import IMPROVEMENT
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -27,8 +30,6 @@ GAP = 1e-5
 """Tighter than a single solve's: near the optimum energy and equity trade one for one, so a gap of 1e-4 still
 leaves the energy cost alone uncertain by 1e-3; newton's plan at 1e-5 has it to 1e-4."""
 POINTS = 20
-IMPROVEMENT = 1e-3
-"""Of a kind's worst-region total: a doubling that improves none by more is the last."""
 SMALL_FLEET = 50
 """Regions up to which `newton` takes the least time; above, `crossover`."""
 # Others gain nothing: on paper10-partial and world10, newton warm takes as many rounds as afresh.
@@ -171,7 +172,7 @@ class Sweep:
         return f"<Sweep of {self.scenario.name}: {len(self.points)} points>"
 
     def __str__(self) -> str:
-        from eglb.planning.solution_table import as_text
+        from eglb.foundation.console import as_text
 
         return as_text(self)
 

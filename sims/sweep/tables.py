@@ -12,9 +12,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from eglb.planning.solution import STATUS_MEANING, FootprintTotals
-from eglb.planning.solution_table import amount, duration, small
-from eglb.sims.sweep.sweep import IMPROVEMENT
+from eglb.foundation.numbers import amount, duration, small
+from eglb.planning.audit import FootprintTotals
+from eglb.planning.solution_table import STATUS_MEANING
 
 if TYPE_CHECKING:
     from eglb.sims.sweep.sweep import Sweep, SweepPoint
@@ -145,3 +145,7 @@ def _effort(sweep: Sweep) -> str:
         f"{sweep.algorithm} ({sweep.address}) · certified gaps up to {widest} · {rounds} rounds, {started} · "
         f"{duration(sweep.seconds)}"
     )
+
+
+IMPROVEMENT = 1e-3
+"""Of a kind's worst-region total: a doubling that improves none by more is the last."""

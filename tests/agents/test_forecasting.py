@@ -20,11 +20,11 @@ from eglb.agents.forecasting import (
     Past,
     Persistence,
     autoregressive,
-    keyed_random,
 )
 from eglb.agents.learned_forecast import Learned
+from eglb.foundation.arrays import Array
+from eglb.foundation.random_numbers import keyed_random
 
-Array = np.ndarray
 START = np.datetime64("2024-01-01T00:00:00", "s")
 
 

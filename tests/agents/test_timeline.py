@@ -14,8 +14,8 @@ from eglb.agents.host import RegionHost
 from eglb.agents.region import Region
 from eglb.agents.timeline import Look, Timeline
 from eglb.agents.valuation import Evaluate
+from eglb.foundation.arrays import Array
 
-Array = np.ndarray
 N, K, T = 3, 2, 60
 
 

@@ -23,8 +23,7 @@ from eglb.agents.valuation import (
     Profile,
     Value,
 )
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 SCALES = [1e-6, 1.0, 1e9]
 

@@ -21,11 +21,10 @@ from eglb.coordinator.algorithms.algorithm import Broadcast, Round
 from eglb.coordinator.fleet.fleet import Fleet
 from eglb.coordinator.fleet.transport import Arrival, Line, Transport, Wait
 from eglb.coordinator.run import Run
+from eglb.foundation.arrays import Array
 from eglb.planning.audit import lower_bound
 from eglb.planning.partition import Partition
 from eglb.scenarios.scenario import Scenario
-
-Array = np.ndarray
 
 _MW = 1e-9
 """Of the largest demand: what any constraint may be violated by."""

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from eglb.planning.audit import audit, region_load
-from eglb.planning.solution import RoundRecord, Solution
+from eglb.planning.progress import RoundRecord
+from eglb.planning.solution import Solution
 from eglb.scenarios.catalog import load
 from eglb.scenarios.folder.writing import new
 from eglb.scenarios.scenario import Scenario

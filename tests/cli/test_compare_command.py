@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 import eglb as package
+from eglb.foundation.console import as_text
 from eglb.foundation.errors import InputError
-from eglb.planning.solution_table import as_text
+from eglb.foundation.staging import staged_folder
 from eglb.planning.storage import folder as results_folder
 from eglb.scenarios.scenario import Scenario
 from eglb.sims.comparison.comparison import Comparison, compare
+from eglb.sims.comparison.storage import write_comparison
 
 Run = Callable[..., Any]
 
@@ -105,8 +107,8 @@ def test_what_equity_costs_is_said(comparison: Comparison) -> None:
 
 
 def test_the_folder_holds_numbers_rounds_plan_and_picture(comparison: Comparison, tmp_path: Path) -> None:
-    with results_folder.staged_folder(tmp_path / "out") as folder:
-        results_folder.write_comparison(comparison, folder)
+    with staged_folder(tmp_path / "out") as folder:
+        write_comparison(comparison, folder)
     stored = results_folder.read(tmp_path / "out")
     answer = comparison.to_dict()
     assert {key: stored.run[key] for key in answer} == answer

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from eglb.foundation.errors import InputError
-from eglb.planning.explanation.explanation import explain
+from eglb.foundation.staging import staged_folder
+from eglb.planning.explanation.explain import explain
 from eglb.planning.solve import solve
-from eglb.planning.storage.folder import staged_folder, write_solution
+from eglb.planning.storage.folder import write_solution
 from eglb.scenarios.folder.writing import example, save
 
 Run = Callable[..., Any]

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 import eglb as package
-from eglb.planning.solution_table import as_text
+from eglb.foundation.console import as_text
 from eglb.planning.storage import folder
 from eglb.scenarios.scenario import Scenario
+from eglb.sims.sweep.storage import write_sweep
 from eglb.sims.sweep.sweep import Sweep
 
 Run = Callable[..., Any]
@@ -62,7 +63,7 @@ def test_the_command_prints_the_curve_and_keeps_a_folder(
 def test_a_later_solve_starts_from_the_plan_that_is_kept(
     curve: Sweep, fleet: Scenario, tmp_path: Path
 ) -> None:
-    folder.write_sweep(curve, tmp_path)
+    write_sweep(curve, tmp_path)
     warm = package.solve(fleet, "dual", address="inprocess", warm_start=tmp_path)
     assert warm.rounds < package.solve(fleet, "dual", address="inprocess").rounds
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 from support.known_answers import TINY, KnownAnswer, build_backwards, make_kind, make_scenario
 
+from eglb.foundation.arrays import Array
 from eglb.planning import audit as audit_module
 from eglb.planning.audit import audit, footprint_totals, lower_bound, plan_objective, region_load
 from eglb.scenarios.scenario import Scenario
 
-Array = np.ndarray
 SCALES = (1e-6, 1.0, 1e9)
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from support.known_answers import TINY, KnownAnswer, build_backwards
 
-from eglb.coordinator.market.equity import EquityShape
+from eglb.foundation.arrays import Array
+from eglb.foundation.equity_shape import EquityShape
 from eglb.foundation.errors import InputError
 from eglb.planning.audit import audit, lower_bound, plan_objective, region_load
 from eglb.planning.central.central import solve_central
@@ -14,8 +15,6 @@ from eglb.planning.solve import ALGORITHMS, solve
 from eglb.scenarios.catalog import load
 from eglb.scenarios.scenario import Scenario
 from eglb.sims.replay.simulation import simulate
-
-Array = np.ndarray
 
 SHAPES = ["worst:2", "worst:4", "worst:99", "lq:2", "lq:4", "lq:8"]
 DECENTRALISED = [name for name in ALGORITHMS if name not in ("central", "subgradient")]

@@ -14,17 +14,18 @@ from scipy.optimize import linprog
 from support.small_fleets import draw_scenario, optimum
 
 from eglb.coordinator.fleet.faults import Faults
+from eglb.foundation.console import as_text
 from eglb.foundation.errors import InputError
+from eglb.foundation.staging import staged_folder
 from eglb.planning.audit import audit
-from eglb.planning.explanation.explanation import explain
+from eglb.planning.explanation.explain import explain
+from eglb.planning.feasibility import describe_infeasibility
 from eglb.planning.solution import Solution
-from eglb.planning.solution_table import as_text
 from eglb.planning.solve import solve
 from eglb.planning.storage import folder as results_folder
-from eglb.planning.storage.folder import read_problem, read_scenario, staged_folder, write_solution
+from eglb.planning.storage.folder import read_problem, read_scenario, write_solution
 from eglb.report import write
 from eglb.scenarios.catalog import load
-from eglb.scenarios.feasibility import describe_shortages
 from eglb.scenarios.scenario import Scenario
 
 ALGORITHMS = ("admm", "dual", "newton", "crossover", "subgradient")
@@ -195,7 +196,7 @@ def test_its_explanation_is_of_that_problem(short: Solution, folder: Path) -> No
 
 def test_its_report_says_so(short: Solution, folder: Path, tmp_path: Path) -> None:
     page = write(folder, tmp_path / "again.html").read_text()
-    assert page == (folder / "report.html").read_text()
+    assert page == write(folder, tmp_path / "at hand.html", scenario=short.problem).read_text()
     assert "Regions that were missing" in page and "Without r0, r3 (drained)" in page
     worst = short.to_dict()["shortfall"]["worst"]
     assert "no plan of the regions that are left can be cheaper" in page
@@ -208,7 +209,7 @@ def test_a_report_tells_of_members_that_came_back(tmp_path: Path) -> None:
     found = solve(scenario, "admm", address="inprocess", faults=away, deadline=4.0)
     with staged_folder(tmp_path / "back") as aside:
         write_solution(found, aside)
-    page = (tmp_path / "back" / "report.html").read_text()
+    page = write(tmp_path / "back").read_text()
     assert "All regions took part in the end" in page and "no answer within 4 s" in page
     assert "regions were lost or came back" in page
     assert not (tmp_path / "back" / "unmet.parquet").exists()
@@ -236,9 +237,9 @@ def test_a_later_solve_starts_warm_from_it(short: Solution, folder: Path) -> Non
 
 
 def test_the_shortage_is_described_by_slot_and_gateway(short: Solution) -> None:
-    lines = describe_shortages(short.scenario.without(short.out), out=short.out)
+    lines = describe_infeasibility(short.scenario.without(short.out), out=short.out)
     assert any("(out)" in line and "MW short" in line for line in lines)
-    assert describe_shortages(short.problem) == []
+    assert describe_infeasibility(short.problem) == []
 
 
 def test_the_audit_of_the_whole_fleet_finds_what_is_missing(short: Solution) -> None:

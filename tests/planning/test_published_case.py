@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eglb.coordinator.market.equity import EquityShape
+from eglb.foundation.equity_shape import EquityShape
 from eglb.planning.solve import solve
 from eglb.scenarios.catalog import load
 

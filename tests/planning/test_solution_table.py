@@ -10,8 +10,10 @@ import pytest
 from rich.console import Console
 
 from eglb.cli.progress import RoundsShown
-from eglb.planning.solution import RoundRecord, Solution, plain
-from eglb.planning.solution_table import amount, as_text, bar, byte_count
+from eglb.foundation.console import as_text
+from eglb.foundation.numbers import amount, bar, byte_count, plain
+from eglb.planning.progress import RoundRecord
+from eglb.planning.solution import Solution
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])

@@ -22,7 +22,10 @@ from eglb.scenarios.scenario import Scenario
 from eglb.scenarios.synthetic import generate, parse_name
 from eglb.sims.baselines import policy_row
 from eglb.sims.comparison.comparison import compare
+from eglb.sims.comparison.storage import write_comparison
 from eglb.sims.replay.simulation import simulate
+from eglb.sims.replay.storage import write_simulation
+from eglb.sims.sweep.storage import write_sweep
 from eglb.sims.sweep.sweep import sweep
 
 MEGABYTES = 3
@@ -57,12 +60,13 @@ def folders(fleet: Scenario, solution: Solution, tmp_path_factory: pytest.TempPa
     swept = sweep(fleet, factors=(0.0, 0.5, 1.0, 4.0), gap=1e-3)
     for name, write, what in (
         ("solve", results_folder.write_solution, solution),
-        ("compare", results_folder.write_comparison, compared),
-        ("simulate", results_folder.write_simulation, simulated),
-        ("sweep", results_folder.write_sweep, swept),
+        ("compare", write_comparison, compared),
+        ("simulate", write_simulation, simulated),
+        ("sweep", write_sweep, swept),
     ):
         (place / name).mkdir()
         write(what, place / name)  # type: ignore[operator]
+        report.write(place / name)
     return {folder.name: folder for folder in place.iterdir()}
 
 
@@ -180,7 +184,7 @@ def test_a_large_fleet_stays_small_and_says_what_it_leaves_out(tmp_path: Path) -
     fleet = generate(parse_name("synthetic:1000x24", seed=0))
     found = solve(fleet, "admm", gap=0.05, address="inprocess")
     results_folder.write_solution(found, tmp_path)
-    page = (tmp_path / "report.html").read_text("utf-8")
+    page = report.write(tmp_path).read_text("utf-8")
     text = Markup(page).text
     assert len(page.encode()) < 1_300_000
     assert "The 300 largest of 1,000 regions" in text and "20 largest of 1,000 regions" in text

@@ -38,6 +38,7 @@ def found() -> Coordination:
 def folder(found: Coordination, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("jobs")
     write_coordination(found, place)
+    report.write(place, scenario=found.plan.problem)
     return place
 
 

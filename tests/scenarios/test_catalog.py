@@ -18,8 +18,6 @@ from eglb.scenarios.geography import great_circle_km
 from eglb.scenarios.scenario import Scenario
 from eglb.scenarios.synthetic import SyntheticSpec, parse_name
 
-Array = np.ndarray
-
 needs_data = pytest.mark.skipif("EGLB_DATA" not in os.environ, reason="EGLB_DATA is not set")
 
 

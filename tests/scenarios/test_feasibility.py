@@ -11,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InfeasibleError
 from eglb.scenarios.catalog import load
-from eglb.scenarios.feasibility import balanced_load, find_shortages, reach_matrix, require_feasible
+from eglb.scenarios.feasibility import balanced_load, find_shortages, reach_matrix, require_served
 from eglb.scenarios.scenario import Scenario
-
-Array = np.ndarray
 
 
 def fleet(reach: Array, demand: Array, capacity: Array) -> Scenario:
@@ -151,7 +150,7 @@ def test_messages_name_slots_gateways_regions_and_are_cut() -> None:
     reach = np.ones((1, 9), dtype=bool)
     scenario = fleet(reach, np.ones((9, 20)), np.full((1, 20), 4.0))
     with pytest.raises(InfeasibleError) as caught:
-        require_feasible(scenario)
+        require_served(scenario)
     problems = caught.value.problems
     assert len(problems) == 6
     assert problems[1] == (

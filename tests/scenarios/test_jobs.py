@@ -14,8 +14,6 @@ from eglb.planning.central.central import solve_central
 from eglb.scenarios.jobs import build_jobs, fit_work, job_problems
 from eglb.scenarios.scenario import Scenario
 
-Array = np.ndarray
-
 
 @pytest.mark.parametrize("gains", [False, True])
 @pytest.mark.parametrize("seed", range(40))

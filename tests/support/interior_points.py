@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eglb.coordinator.market.market import Market
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ import numpy as np
 from scipy.optimize import linprog
 from support.small_fleets import draw_scenario
 
+from eglb.foundation.arrays import Array
 from eglb.scenarios.jobs import Jobs, build_jobs
 from eglb.scenarios.scenario import Scenario
-
-Array = np.ndarray
 
 
 def draw_scenario_with_jobs(seed: int, gains: bool = False) -> Scenario:

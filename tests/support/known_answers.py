@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from eglb.coordinator.market.equity import EquityShape
+from eglb.foundation.arrays import Array
+from eglb.foundation.equity_shape import EquityShape
 from eglb.scenarios.scenario import FootprintKind, Scenario
-
-Array = np.ndarray
 
 
 class KnownAnswer(NamedTuple):

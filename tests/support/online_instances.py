@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.scenarios.scenario import FootprintKind, Scenario
-
-Array = np.ndarray
 
 
 def draw_hours(seed: int, slots: int, negative: bool = False, start: str = "2024-01-29T00:00:00") -> Scenario:

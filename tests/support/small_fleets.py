@@ -7,9 +7,8 @@ from scipy.optimize import linprog
 
 from eglb.agents.region import Region
 from eglb.coordinator.market.market import Market
+from eglb.foundation.arrays import Array
 from eglb.scenarios.scenario import FootprintKind, Scenario
-
-Array = np.ndarray
 
 
 def _draw_reach(random: np.random.Generator, regions: int, gateways: int) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from eglb.coordinator.fleet import ray_transport
-from eglb.planning.solution import RoundRecord
+from eglb.planning.progress import RoundRecord
 from eglb.planning.solve import solve
 from eglb.scenarios.catalog import load
 from eglb.scenarios.scenario import Scenario

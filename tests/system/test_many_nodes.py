@@ -18,7 +18,7 @@ from eglb.coordinator.fleet.fleet import group_regions
 from eglb.coordinator.fleet.ray_transport import RayActors
 from eglb.coordinator.fleet.transport import Wait
 from eglb.planning.partition import partition
-from eglb.planning.solution import RoundRecord
+from eglb.planning.progress import RoundRecord
 from eglb.planning.solve import solve
 from eglb.scenarios.catalog import load
 from eglb.scenarios.scenario import Scenario

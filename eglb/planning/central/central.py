@@ -20,17 +20,18 @@ from typing import Any
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InfeasibleError
 from eglb.planning.audit import lower_bound, region_load, violations
 from eglb.planning.central.flow_repair import repair_flow
-from eglb.planning.central.linear_model import LinearModel, build_model
+from eglb.planning.central.linear_model import LinearModel, build_model, to_highs
+from eglb.planning.feasibility import require_feasible
 from eglb.planning.gateway_merging import Pairs, merge_gateways, separate_gateways
-from eglb.scenarios.feasibility import TOLERANCE, require_feasible
-from eglb.scenarios.highs import open_highs, to_highs
+from eglb.scenarios.feasibility import TOLERANCE
+from eglb.scenarios.highs import open_highs
 from eglb.scenarios.jobs import fit_work
 from eglb.scenarios.scenario import Scenario
 
-Array = np.ndarray
 Row = tuple[Array, Array]
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
+from eglb.foundation.arrays import Array
 from eglb.planning.gateway_merging import Pairs
 from eglb.scenarios.highs import open_highs
-
-Array = np.ndarray
 
 SPREAD_PASSES = 30
 

@@ -22,15 +22,19 @@ Jobs add z_mi(t) >= 0 in the slots of their windows, which count as load, and th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
 
+from eglb.foundation.arrays import Array
 from eglb.planning.gateway_merging import Pairs, merge_gateways
 from eglb.scenarios.jobs import Jobs
 from eglb.scenarios.scenario import Scenario
 
-Array = np.ndarray
+if TYPE_CHECKING:
+    import highspy
+
 
 FORMS = ("flow", "load")
 
@@ -319,3 +323,17 @@ def _work_columns(scenario: Scenario, jobs: Jobs, first_column: int, first_row: 
 
 def _unit(size: float) -> float:
     return size if size > 0.0 else 1.0
+
+
+def to_highs(model: LinearModel) -> highspy.HighsLp:
+    """A linear model as HiGHS takes it."""
+    import highspy
+
+    program = highspy.HighsLp()
+    program.num_row_, program.num_col_ = model.matrix.shape
+    program.col_cost_, program.col_lower_, program.col_upper_ = model.cost, model.lower, model.upper
+    program.row_lower_, program.row_upper_ = model.row_lower, model.row_upper
+    program.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    program.a_matrix_.start_, program.a_matrix_.index_ = model.matrix.indptr, model.matrix.indices
+    program.a_matrix_.value_ = model.matrix.data
+    return program

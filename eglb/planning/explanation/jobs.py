@@ -20,22 +20,21 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from eglb.foundation.arrays import Array
+from eglb.foundation.console import REGION_ROWS
 from eglb.foundation.errors import InputError
-from eglb.planning.explanation.explanation import Explanation
+from eglb.foundation.numbers import amount, plain
 from eglb.planning.explanation.prices import energy_price
-from eglb.planning.explanation.tables import sentences
+from eglb.planning.explanation.words import sentences
 from eglb.planning.job_totals import at_once, moved_in_space, moved_in_time, origins
-from eglb.planning.solution import plain
-from eglb.planning.solution_table import REGION_ROWS, amount
 from eglb.scenarios.jobs import Jobs
 from eglb.scenarios.lookup import find_name
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
+    from eglb.planning.explanation.explanation import Explanation
     from eglb.scenarios.scenario import Scenario
-
-Array = np.ndarray
 
 # A power counts as one from this share of the job's most on, and as its most from this one on.
 RUNS, FULL = 1e-4, 0.999
@@ -245,7 +244,7 @@ class JobExplanation:
         power, hours = self.work.sum(axis=0), s.slot_hours
         runs = float((power > RUNS * jobs.max_mw[m]).sum()) * hours
         full = float((power > FULL * jobs.max_mw[m]).sum()) * hours
-        window = f"{_minute(jobs.release[m])} to {_minute(jobs.deadline[m])} UTC"
+        window = f"{minute(jobs.release[m])} to {minute(jobs.deadline[m])} UTC"
         least = f", at least {amount(jobs.min_mw[m], 'MW')}" if jobs.min_mw[m] > 0.0 else ""
         home = f", at home in {s.regions[jobs.home[m]]}" if jobs.home[m] >= 0 else ""
         waited, moved = self.savings()
@@ -277,26 +276,30 @@ class JobExplanation:
 
     def _tables(self) -> Iterator[RenderableType]:
         rows, spans = self.regions(), self.spans()
-        table = _ruled("Region", "MWh", "share", "hours", "price", "reduced cost, least", "cheapest at")
+        table = ruled("Region", "MWh", "share", "hours", "price", "reduced cost, least", "cheapest at")
         for row in rows[:REGION_ROWS]:
             table.add_row(
                 row.region,
                 amount(row.work_mwh, like=rows[0].work_mwh),
                 f"{row.share:.1%}",
                 f"{row.hours:g}",
-                "-" if row.price is None else _price(row.price),
-                _price(row.reduced_cost),
-                _minute(np.datetime64(row.cheapest_utc[:-1])),
+                "-" if row.price is None else price_cell(row.price),
+                price_cell(row.reduced_cost),
+                minute(np.datetime64(row.cheapest_utc[:-1])),
                 style="" if row.work_mwh > 0.0 else "dim",
             )
         yield table
-        table = _ruled("When, UTC", "MWh", "price", "reduced cost", "where")
+        table = ruled("When, UTC", "MWh", "price", "reduced cost", "where")
         largest = max((span.work_mwh for span in spans), default=0.0)
         for span in spans[:SPANS_SHOWN]:
             names = ", ".join(span.regions[:3])
             more = f" and {len(span.regions) - 3} more" if len(span.regions) > 3 else ""
-            when = f"{_minute(np.datetime64(span.from_utc[:-1]))} to {span.to_utc[5:16].replace('T', ' ')}"
-            cells = [amount(span.work_mwh, like=largest), _price(span.price), _price(span.reduced_cost)]
+            when = f"{minute(np.datetime64(span.from_utc[:-1]))} to {span.to_utc[5:16].replace('T', ' ')}"
+            cells = [
+                amount(span.work_mwh, like=largest),
+                price_cell(span.price),
+                price_cell(span.reduced_cost),
+            ]
             table.add_row(when, *cells, names + more)
         yield Padding(table, (1, 0, 0, 0))
         cut = f"{len(spans) - SPANS_SHOWN} more spans. " if len(spans) > SPANS_SHOWN else ""
@@ -317,26 +320,11 @@ def explain_job(explanation: Explanation, name: str) -> JobExplanation:
     return JobExplanation(explanation, find_name("job", name, explanation.scenario.jobs.names))
 
 
-def said_of_jobs(explanation: Explanation) -> list[tuple[str, str]]:
-    """What all jobs pay, in a sentence; nothing without jobs."""
-    e = explanation
-    if (jobs := e.scenario.jobs) is None or e.work_price is None:
-        return []
-    price = energy_price(e.scenario, jobs, e.work_price) / e.scenario.slot_hours
-    mean = float(price @ jobs.energy_mwh) / float(jobs.energy_mwh.sum())
-    dearest, cheapest = int(price.argmax()), int(price.argmin())
-    said = (
-        f"{len(jobs):,} of them pay {amount(mean)} USD/MWh on average, from {amount(price[cheapest])} "
-        f"({jobs.names[cheapest]}) to {amount(price[dearest])} ({jobs.names[dearest]}); --job NAME says why"
-    )
-    return [("Jobs", said)]
-
-
 def _against(extra: float) -> str:
     return f"{amount(abs(extra))} USD/MWh {'dearer' if extra >= 0.0 else 'cheaper'}"
 
 
-def _ruled(first: str, *others: str) -> Table:
+def ruled(first: str, *others: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column(first, no_wrap=True)
     for head in others:
@@ -344,9 +332,9 @@ def _ruled(first: str, *others: str) -> Table:
     return table
 
 
-def _price(value: float) -> str:
+def price_cell(value: float) -> str:
     return f"{value + 0.0:,.2f}" if abs(value) >= 0.005 else "0.00"
 
 
-def _minute(time: np.datetime64) -> str:
+def minute(time: np.datetime64) -> str:
     return str(time.astype("datetime64[m]")).replace("T", " ")

@@ -10,11 +10,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.planning.audit import worth_of_work
 from eglb.scenarios.jobs import Jobs
 from eglb.scenarios.scenario import Scenario
-
-Array = np.ndarray
 
 # Passes after which capacity and demand prices are taken as they are; a few suffice.
 PASSES = 50

@@ -7,16 +7,17 @@ parts add up as they do in every slot.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
-from eglb.planning.explanation.explanation import SERVES, Explanation
-from eglb.planning.solution import plain
+from eglb.foundation.numbers import plain
 from eglb.scenarios.lookup import find_name, find_slot
 
-Array = np.ndarray
+if TYPE_CHECKING:
+    from eglb.planning.explanation.explanation import Explanation
 
 BEST_HOURS = 3
 BEST_REGIONS = 3
@@ -349,3 +350,7 @@ def _reasons(row: RegionRow, kept_out: bool, paid: float) -> tuple[str, ...]:
         parts = {"energy": row.energy, **row.surcharge}
         binds.append("dear " + ("energy" if row.energy > paid else max(parts, key=parts.__getitem__)))
     return tuple(binds)
+
+
+# A region counts as serving a gateway from this share of its demand on.
+SERVES = 1e-3

@@ -6,19 +6,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
+from eglb.foundation.console import REGION_ROWS
+from eglb.foundation.numbers import amount, small
+from eglb.planning.explanation.prices import energy_price
 from eglb.planning.explanation.rows import RegionRow, Selection, best_hours, gateway_rows, region_rows
-from eglb.planning.solution_table import REGION_ROWS, amount, small
+from eglb.planning.explanation.words import minute, price_cell, ruled, sentences
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
     from eglb.planning.explanation.explanation import Explanation
+
 
 # Regions named in one sentence.
 NAMES_SHOWN = 8
@@ -72,7 +74,7 @@ def _said(e: Explanation, chosen: Selection, regions: list[RegionRow]) -> list[t
     lines.append(("Capacity", _said_of_capacity(e, chosen, regions)))
     lines.append(("Reach", _said_of_reach(e, chosen)))
     if chosen.hour is None and e.scenario.jobs is not None:
-        from eglb.planning.explanation.jobs import said_of_jobs
+        pass
 
         lines += said_of_jobs(e)
     if chosen.hour is None:
@@ -152,7 +154,7 @@ def _said_of_region(e: Explanation, chosen: Selection, row: RegionRow) -> list[t
     worth = f"one MW more would save {amount(row.capacity_worth)} USD {horizon}"
     best = best_hours(e, chosen.region or 0, chosen.slots)
     if best and chosen.hour is None:
-        worth += "; most at " + ", ".join(f"{_minute(time)} ({amount(usd)})" for time, usd in best)
+        worth += "; most at " + ", ".join(f"{minute(time)} ({amount(usd)})" for time, usd in best)
     lines = [("Load", load), ("Price", f"{_sum(row)} USD/MWh"), ("Capacity", worth)]
     return [*lines, ("Bound by", ", ".join(row.binds) or "its price alone")]
 
@@ -193,24 +195,6 @@ def _sum(row: RegionRow) -> str:
     return f"{amount(row.full_price)} = {' + '.join(shown)}"
 
 
-def _minute(time: str) -> str:
-    return time[:16].replace("T", " ")
-
-
-def sentences(lines: list[tuple[str, str]]) -> Table:
-    """(about, sentence) below each other."""
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for about, said in lines:
-        table.add_row(about, Text(said))
-    return table
-
-
-def _ruled() -> Table:
-    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-
-
 def _region_table(
     e: Explanation, chosen: Selection, regions: list[RegionRow], width: int
 ) -> Iterator[RenderableType]:
@@ -222,9 +206,9 @@ def _region_table(
     rows = []
     for row in shown:
         prices = [row.energy, *row.surcharge.values(), row.capacity, row.full_price]
-        rows.append([row.region, f"{row.share:.1%}", *map(_price, prices)])
+        rows.append([row.region, f"{row.share:.1%}", *map(price_cell, prices)])
         if gateway:
-            rows[-1] += [_price(row.demand_price or 0.0), _price(row.reduced_cost or 0.0)]
+            rows[-1] += [price_cell(row.demand_price or 0.0), price_cell(row.reduced_cost or 0.0)]
         else:
             rows[-1].append(f"{row.full_hours:g}" if whole else f"{row.use:.0%}")
     # What there is room for beside: what binds each region, and before it what one MW more is worth.
@@ -234,7 +218,7 @@ def _region_table(
     bound = not gateway and room >= NARROWEST
     if bound and room - _column_width(worths) >= 2 * NARROWEST:
         columns.append(tuple(worths))
-    table = _ruled()
+    table = ruled()
     for n, column in enumerate(columns):
         table.add_column(column[0], justify="right" if n else "left", no_wrap=True)
     if bound:
@@ -264,7 +248,7 @@ def _gateway_table(e: Explanation, chosen: Selection) -> Iterator[RenderableType
     rows = gateway_rows(e, chosen)
     shown = sorted(rows, key=lambda row: -row.demand_mwh)[:REGION_ROWS]
     here = None if chosen.region is None else e.scenario.regions[chosen.region]
-    table = _ruled()
+    table = ruled()
     table.add_column("\nGateway", no_wrap=True)
     table.add_column("demand\nMWh", justify="right", no_wrap=True)
     table.add_column("demand\nprice", justify="right", no_wrap=True)
@@ -276,14 +260,16 @@ def _gateway_table(e: Explanation, chosen: Selection) -> Iterator[RenderableType
     table.add_column("\nnext best", no_wrap=True)
     table.add_column("dearer\nby", justify="right", no_wrap=True)
     for row in shown:
-        cells = [row.gateway, amount(row.demand_mwh), _price(row.demand_price)]
+        cells = [row.gateway, amount(row.demand_mwh), price_cell(row.demand_price)]
         if here is None:
             names = [f"{name} {share:.0%}" for name, share in row.served_by.items()]
             rest = len(names) - NAMES_IN_CELL
             cells.append(", ".join(names[:NAMES_IN_CELL]) + (f" and {rest} more" if rest > 0 else ""))
         else:
-            cells += [f"{row.served_by.get(here, 0.0):.1%}", _price(row.reduced_cost or 0.0)]
-        cells += ["-", "-"] if row.next_best is None else [row.next_best, _price(row.next_best_extra or 0.0)]
+            cells += [f"{row.served_by.get(here, 0.0):.1%}", price_cell(row.reduced_cost or 0.0)]
+        cells += (
+            ["-", "-"] if row.next_best is None else [row.next_best, price_cell(row.next_best_extra or 0.0)]
+        )
         table.add_row(*cells)
     yield Padding(table, (0 if here else 1, 0, 0, 0))
     more = f"{len(rows) - len(shown)} more gateways. " if len(rows) > len(shown) else ""
@@ -292,6 +278,16 @@ def _gateway_table(e: Explanation, chosen: Selection) -> Iterator[RenderableType
     yield Text(f"{more}Prices in USD per MWh of IT energy.", style="dim")
 
 
-def _price(value: float) -> str:
-    """USD per MWh to the cent, with no sign on nothing."""
-    return f"{value + 0.0:,.2f}" if abs(value) >= 0.005 else "0.00"
+def said_of_jobs(explanation: Explanation) -> list[tuple[str, str]]:
+    """What all jobs pay, in a sentence; nothing without jobs."""
+    e = explanation
+    if (jobs := e.scenario.jobs) is None or e.work_price is None:
+        return []
+    price = energy_price(e.scenario, jobs, e.work_price) / e.scenario.slot_hours
+    mean = float(price @ jobs.energy_mwh) / float(jobs.energy_mwh.sum())
+    dearest, cheapest = int(price.argmax()), int(price.argmin())
+    said = (
+        f"{len(jobs):,} of them pay {amount(mean)} USD/MWh on average, from {amount(price[cheapest])} "
+        f"({jobs.names[cheapest]}) to {amount(price[dearest])} ({jobs.names[dearest]}); --job NAME says why"
+    )
+    return [("Jobs", said)]

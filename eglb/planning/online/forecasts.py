@@ -12,11 +12,10 @@ from importlib import import_module
 import numpy as np
 
 from eglb.agents.forecasting import Corrected, Forecaster, NoForecast, NoisyOutlook, Outlook, Persistence
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
 from eglb.foundation.specs import build
 from eglb.scenarios.scenario import Scenario
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True)

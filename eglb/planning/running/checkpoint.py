@@ -24,9 +24,9 @@ import numpy as np
 from eglb.coordinator.durability.journal import Journal, JournalError, is_held, last_record
 from eglb.coordinator.durability.resumption import Kept, go_on, keep, pack, unpack
 from eglb.foundation.errors import InputError
-from eglb.planning.solution import RoundRecord
-from eglb.planning.solution_table import duration, small
-from eglb.planning.storage.folder import staged_folder
+from eglb.foundation.numbers import duration, small
+from eglb.foundation.staging import staged_folder
+from eglb.planning.progress import RoundRecord
 from eglb.scenarios.folder import reading
 from eglb.scenarios.folder.writing import save
 from eglb.scenarios.scenario import Scenario

@@ -11,10 +11,10 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from eglb.coordinator.fleet.membership import Event
+from eglb.foundation.numbers import byte_count, dollars, duration, plain, small
+from eglb.planning.lost_regions import last_of_each, missing
 from eglb.planning.running.checkpoint import Glimpse, glimpse
-from eglb.planning.running.membership_orders import Order, last_of_each, missing, waiting_orders
-from eglb.planning.solution import plain
-from eglb.planning.solution_table import byte_count, dollars, duration, small
+from eglb.planning.running.membership_orders import Order, waiting_orders
 
 _EVENTS_SHOWN = 10
 

@@ -25,33 +25,23 @@ A plan that some regions had no part in is of the scenario without them and with
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
-from eglb.planning.solution import Solution, plain
+from eglb.foundation.staging import write_json, write_rows, writing
+from eglb.planning.solution import Solution
 from eglb.planning.storage.job_tables import read_unmet, write_job_tables
 from eglb.planning.storage.parquet_columns import name_column, time_column
 from eglb.scenarios.scenario import Scenario
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from eglb.sims.comparison.comparison import Comparison
-    from eglb.sims.replay.simulation import Simulation
-    from eglb.sims.reproduction.reproduction import Reproduction
-    from eglb.sims.robustness.robustness import Robustness
-    from eglb.sims.sweep.sweep import Sweep
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,172 +59,26 @@ class StoredRun:
     rounds: tuple[dict[str, Any], ...]
 
 
-@contextmanager
-def staged_folder(target: Path) -> Iterator[Path]:
-    """An empty folder to write into; it becomes `target` when the block ends well, else it vanishes.
-
-    It stands beside `target`, so that the last step is one rename on one file system. Entering it before any
-    work starts is what refuses a target that cannot be written.
-
-    Raises
-    ------
-    InputError : `target` exists and is not an empty folder, or cannot be created or filled.
-    """
-    final = Path(target).resolve()
-    _refuse_used(target, final)
-    try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{final.name}.partial-", dir=final.parent))
-    except OSError as error:
-        raise InputError(f"{target}: cannot be created: {error.strerror}") from None
-    try:
-        yield staging
-        _refuse_used(target, final)
-        with _writing(target):
-            # mkdtemp makes folders private; results are as readable as the user's other new folders.
-            staging.chmod(0o777 & ~_umask())
-            os.replace(staging, final)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _refuse_used(target: Path, final: Path) -> None:
-    try:
-        if final.is_dir() and any(final.iterdir()):
-            what = "exists and is not empty"
-        elif final.is_dir():
-            what = "is a mount point, which no rename can replace" if final.is_mount() else ""
-        else:
-            what = "exists and is not a folder" if os.path.lexists(final) else ""
-    except OSError as error:
-        what = f"cannot be read: {error.strerror}"
-    if what:
-        raise InputError(f"{target}: {what}; name a new folder")
-
-
-@contextmanager
-def _writing(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def write_solution(solution: Solution, folder: Path, further: Mapping[str, Any] | None = None) -> None:
     """Fill `folder` with a solution: run.json, with what is `further` known, plan.parquet, prices.parquet and
     rounds.jsonl.
     """
     scenario = solution.scenario
-    told = {**solution.to_dict(), "equity_price": _equity_price(solution), **(further or {})}
-    with _writing(folder):
-        _write_json(folder / "run.json", told)
-        _write_tables(solution, folder)
-        _write_rounds(folder / "rounds.jsonl", [asdict(record) for record in solution.trace])
-        _write_scenario(scenario, folder)
-        _write_report(solution.problem, folder)
+    told = {**solution.to_dict(), "equity_price": equity_price_by_region(solution), **(further or {})}
+    with writing(folder):
+        write_json(folder / "run.json", told)
+        write_tables(solution, folder)
+        write_rows(folder / "rounds.jsonl", [asdict(record) for record in solution.trace])
+        write_scenario(scenario, folder)
 
 
-def write_comparison(comparison: Comparison, folder: Path) -> None:
-    """Fill `folder` with a comparison: run.json, all solvers' rounds, the cheapest plan, the picture."""
-    from eglb.foundation.plots import draw_convergence
-
-    rounds = [
-        {"solver": run.algorithm, **asdict(record)} for run in comparison.solvers for record in run.trace
-    ]
-    best = min(comparison.solvers, key=lambda run: (len(run.out), run.audit.objective))
-    with _writing(folder):
-        _write_json(
-            folder / "run.json", {**comparison.to_dict(), "plan_by": best.algorithm, **best.membership()}
-        )
-        _write_tables(best, folder)
-        _write_rounds(folder / "rounds.jsonl", rounds)
-        draw_convergence(comparison, folder)
-        _write_scenario(comparison.scenario, folder)
-        _write_report(best.problem, folder)
-
-
-def write_simulation(simulation: Simulation, folder: Path) -> None:
-    """Fill `folder` with a simulation: run.json, plan.parquet, rounds.jsonl, the picture."""
-    from eglb.sims.replay.plots import draw_course
-
-    with _writing(folder):
-        _write_json(folder / "run.json", simulation.to_dict())
-        _write_plan(simulation.scenario, simulation.route, folder)
-        write_job_tables(simulation.problem, folder, simulation.work)
-        _write_rounds(folder / "rounds.jsonl", [asdict(record) for record in simulation.trace])
-        draw_course(simulation, folder)
-        _write_scenario(simulation.scenario, folder)
-        _write_report(simulation.problem, folder)
-
-
-def write_service(
-    scenario: Scenario, found: dict[str, Any], served: list[dict[str, Any]], folder: Path
-) -> None:
-    """Fill `folder` with what a service did: run.json, a row for every slot in rounds.jsonl, the scenario."""
-    with _writing(folder):
-        _write_json(folder / "run.json", found)
-        _write_rounds(folder / "rounds.jsonl", served)
-        _write_scenario(scenario, folder)
-
-
-def write_robustness(found: Robustness, folder: Path) -> None:
-    """Fill `folder` with a robustness study: run.json, rows.jsonl, the picture."""
-    from eglb.sims.robustness.plots import draw_robustness
-    from eglb.sims.robustness.robustness import row_dict
-
-    with _writing(folder):
-        _write_json(folder / "run.json", found.to_dict())
-        _write_rounds(folder / "rows.jsonl", [row_dict(row) for row in found.rows])
-        gaps = {row.condition: row.gap_to_offline for row in found.rows}
-        draw_robustness(f"{found.scenario.name}: online policies", gaps, folder)
-
-
-def write_sweep(sweep: Sweep, folder: Path) -> None:
-    """Fill `folder` with a sweep: run.json, all points' rounds, the plan at the own weights, the picture."""
-    from eglb.sims.sweep.plots import draw_sweep
-
-    kept = sweep.kept.solution
-    rounds = [
-        {"weight_factor": point.factor, **asdict(record)}
-        for point in sweep.points
-        for record in point.solution.trace
-    ]
-    with _writing(folder):
-        _write_json(
-            folder / "run.json", {**sweep.to_dict(), "equity_price": _equity_price(kept), **kept.membership()}
-        )
-        _write_tables(kept, folder)
-        _write_rounds(folder / "rounds.jsonl", rounds)
-        draw_sweep(sweep, folder)
-        _write_scenario(sweep.scenario, folder)
-        _write_report(kept.problem, folder)
-
-
-def write_reproduction(found: Reproduction, folder: Path) -> None:
-    """Fill `folder` with a reproduction: run.json, the agents' equitable plan, the picture of the weights."""
-    from eglb.sims.sweep.plots import draw_sweep
-
-    with _writing(folder):
-        _write_json(folder / "run.json", {**found.to_dict(), "equity_price": _equity_price(found.plan)})
-        _write_tables(found.plan, folder)
-        _write_rounds(folder / "rounds.jsonl", [asdict(record) for record in found.plan.trace])
-        draw_sweep(found.sensitivity, folder)
-        _write_scenario(found.plan.scenario, folder)
-
-
-def _write_scenario(scenario: Scenario, folder: Path) -> None:
+def write_scenario(scenario: Scenario, folder: Path) -> None:
     from eglb.scenarios.folder.writing import save
 
     save(scenario, folder / "scenario", suffix=".parquet")
 
 
-def _equity_price(solution: Solution) -> dict[str, dict[str, float]]:
+def equity_price_by_region(solution: Solution) -> dict[str, dict[str, float]]:
     """By kind and region, USD per unit."""
     scenario = solution.scenario
     return {
@@ -243,24 +87,7 @@ def _equity_price(solution: Solution) -> dict[str, dict[str, float]]:
     }
 
 
-def _write_report(scenario: Scenario, folder: Path) -> None:
-    from eglb.report import write
-
-    write(folder, scenario=scenario)
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    """One indented JSON object; numbers that are not finite become null."""
-    path.write_text(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
-
-
-def _write_rounds(path: Path, rows: list[dict[str, Any]]) -> None:
-    """One JSON object per line; numbers that are not finite become null."""
-    lines = [json.dumps(plain(row), ensure_ascii=False, allow_nan=False) for row in rows]
-    path.write_text("".join(line + "\n" for line in lines), "utf-8")
-
-
-def _write_plan(scenario: Scenario, route: Array, folder: Path) -> None:
+def write_plan(scenario: Scenario, route: Array, folder: Path) -> None:
     """plan.parquet, in time order."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -277,13 +104,13 @@ def _write_plan(scenario: Scenario, route: Array, folder: Path) -> None:
     pq.write_table(plan, folder / "plan.parquet")
 
 
-def _write_tables(solution: Solution, folder: Path) -> None:
+def write_tables(solution: Solution, folder: Path) -> None:
     """plan.parquet and the prices, in time order."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     scenario = solution.scenario
-    _write_plan(scenario, solution.route, folder)
+    write_plan(scenario, solution.route, folder)
     gateways, slots = solution.demand_price.shape
     prices = pa.table(
         {

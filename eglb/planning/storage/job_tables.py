@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
 from eglb.planning.storage.parquet_columns import name_column, positions, slot_positions, time_column
 from eglb.scenarios.scenario import Scenario
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-Array = np.ndarray
 
 
 def write_job_tables(

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.scenarios.scenario import Scenario
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-Array = np.ndarray
 
 
 def time_column(scenario: Scenario, slots: Array) -> pa.Array:

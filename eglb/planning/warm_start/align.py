@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
 from eglb.planning.solution import Solution
 from eglb.planning.storage.job_tables import read_work, read_work_price
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from eglb.coordinator.algorithms.algorithm import WarmStart
     from eglb.planning.partition import Partition
     from eglb.planning.storage.folder import StoredRun
-
-Array = np.ndarray
 
 _DAY = np.timedelta64(1, "D") // np.timedelta64(1, "s")
 _PLAN = ("time_utc", "gateway", "region", "mw")

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.scenarios.jobs import fit_work
 from eglb.scenarios.scenario import Scenario
 
 if TYPE_CHECKING:
     from eglb.planning.partition import Partition
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

@@ -256,3 +256,6 @@ def with_needs(sets: Iterable[DataSet]) -> tuple[DataSet, ...]:
             out.setdefault(need.name, need)
         out.setdefault(each.name, each)
     return tuple(out.values())
+
+
+CARBON_FOLDER = "sim_what_ifs/prediction_error/data_output/added_error"

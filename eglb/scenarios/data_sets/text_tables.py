@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
 from eglb.scenarios.estimation.facts import WEATHER, FactsReader, Hourly, Regions
 from eglb.scenarios.folder.tables import SUFFIXES
@@ -19,8 +20,6 @@ from eglb.scenarios.physics import cooling, electricity
 from eglb.scenarios.physics.countries import WRI_WATER
 from eglb.scenarios.physics.figure import Estimate, Figure
 from eglb.scenarios.physics.weather import wet_bulb_c
-
-Array = np.ndarray
 
 WATER_FACTORS = {"macknick": electricity.MACKNICK_WATER, "ren": electricity.AUTHORS_WATER, "wri": WRI_WATER}
 CARBON_FACTORS = {"ipcc": electricity.IPCC_CARBON, "ren": electricity.AUTHORS_CARBON}

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.scenarios.folder.settings import read_settings
 from eglb.scenarios.folder.tables import Findings, Table, locate_table, open_table, suggest
 from eglb.scenarios.physics.cooling import CYCLES
 from eglb.scenarios.physics.electricity import FUEL_NAMES, FUELS
-
-Array = np.ndarray
 
 COOLING = ("tower", "dry", "constant")
 WEATHER = ("temp_c", "rh_pct")

@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.scenarios.folder.tables import Findings, Table, suggest
 from eglb.scenarios.jobs import Jobs, build_jobs, job_problems
-
-Array = np.ndarray
 
 REQUIRED = ("job", "release_utc", "deadline_utc", "max_mw")
 ENERGY = ("energy_mwh", "gpu_hours")

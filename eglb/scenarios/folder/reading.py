@@ -7,13 +7,14 @@ and optionally ``reach``, ``capacity`` and ``jobs``, each ``.csv``, ``.csv.gz`` 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
-from eglb.scenarios.feasibility import require_feasible
+from eglb.scenarios.feasibility import require_served
 from eglb.scenarios.folder.jobs import REQUIRED as JOB_NEEDS
 from eglb.scenarios.folder.jobs import JobsReader
 from eglb.scenarios.folder.settings import KNOWN_UNIT, RANGE_ENDS, Settings, read_settings
@@ -29,8 +30,6 @@ from eglb.scenarios.folder.tables import (
 from eglb.scenarios.jobs import Jobs
 from eglb.scenarios.region_weights import READY, ready_weight, what_is_lacking
 from eglb.scenarios.scenario import FootprintKind, Scenario
-
-Array = np.ndarray
 
 FACTS = ("water_stress", "people_m")
 """Columns of regions.csv that region weights can be made of; a cell may be empty."""
@@ -60,7 +59,7 @@ def read(folder: Path) -> Scenario:
     problems = findings.messages()
     if problems or scenario is None:
         raise InputError(f"{folder / problem}" for problem in problems)
-    require_feasible(replace(scenario, jobs=None))
+    require_served(scenario)
     return scenario
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eglb.coordinator.market.equity import EquityShape
+from eglb.foundation.equity_shape import EquityShape
 from eglb.scenarios.folder.demand_units import DemandUnit, read_demand_unit
 from eglb.scenarios.folder.spreadsheets import CsvHabits
 from eglb.scenarios.folder.tables import SUFFIXES, Findings, suggest

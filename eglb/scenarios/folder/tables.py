@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.scenarios.folder.spreadsheets import (
     NOTHING_SAID,
     CsvHabits,
@@ -25,8 +26,6 @@ from eglb.scenarios.folder.spreadsheets import (
     read_date,
     write_numbers_plainly,
 )
-
-Array = np.ndarray
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 SHOWN_PER_KIND = 5

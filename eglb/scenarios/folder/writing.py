@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
-from eglb.planning.storage.folder import staged_folder
+from eglb.foundation.staging import staged_folder
 from eglb.scenarios.folder.jobs import job_columns
 from eglb.scenarios.folder.tables import SUFFIXES
 from eglb.scenarios.scenario import FootprintKind, Scenario
-
-Array = np.ndarray
 
 HEADING = """\
 # A fleet to plan. Edit it, then: `eglb scenario check .` and `eglb solve .`

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.scenarios.physics.figure import Estimate, Figure
-
-Array = np.ndarray
 
 CYCLES = 6.0
 """Cycles of concentration of the eGLB authors' tower: water drawn over water blown down."""

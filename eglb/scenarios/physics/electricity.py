@@ -11,9 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.scenarios.physics.figure import Estimate, Figure
-
-Array = np.ndarray
 
 FUELS = (
     "coal",

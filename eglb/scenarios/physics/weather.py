@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 PRESSURE_MATTERS_ABOVE_M = 500.0
 _HALVINGS = 40

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.scenarios.geography import great_circle_km
 from eglb.scenarios.physics.figure import Estimate
 from eglb.scenarios.worlds.files import columns
-
-Array = np.ndarray
 
 CLOUD_REGIONS = "regions/cloud_regions.csv"
 SOURCE = (

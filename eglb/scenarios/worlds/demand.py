@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from eglb.agents.forecasting import keyed_random
-from eglb.coordinator.market.market import Market
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
+from eglb.foundation.random_numbers import keyed_random
+from eglb.foundation.transport_repair import most_served
 from eglb.scenarios.worlds.files import columns
 from eglb.scenarios.worlds.population import people_nearest
 from eglb.scenarios.worlds.world import Choice, World
-
-Array = np.ndarray
 
 TRACES = ("m-small", "m-mid", "m-large", "bloom")
 SPLITS = ("population", "dirichlet")
@@ -95,8 +94,5 @@ def servable(demand: Array, allowed: Array, capacity_mw: float) -> Array:
     """`demand` (J, T) less what the regions `allowed` (N, J), at 95 % of their capacity, cannot take."""
     if allowed.all():
         return demand
-    gateway, region = np.nonzero(allowed.T)
-    market = Market(demand.T, len(allowed), gateway, region, np.ones(1))
     limit = np.full((demand.shape[1], len(allowed)), FULLEST * capacity_mw)
-    _, unmet = market.repair(market.spread(), limit)
-    return np.ascontiguousarray(np.maximum(demand - unmet.T, 0.0))
+    return np.ascontiguousarray(most_served(np.ascontiguousarray(demand.T), allowed, limit).T)

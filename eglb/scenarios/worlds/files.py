@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
 from eglb.scenarios.folder.tables import Findings, open_table, suggest
-
-Array = np.ndarray
 
 HOURS = 8760
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
 from eglb.scenarios.geography import distances_km
 from eglb.scenarios.physics.figure import Estimate
@@ -15,8 +16,6 @@ from eglb.scenarios.worlds.files import require
 from eglb.scenarios.worlds.naming import parse_name
 from eglb.scenarios.worlds.reach import allowed_pairs
 from eglb.scenarios.worlds.world import World
-
-Array = np.ndarray
 
 # Per region, since the worst region's total is about one N-th of all: equity then counts about as much in
 # small fleets as in large ones.

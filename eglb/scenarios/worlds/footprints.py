@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
+from eglb.foundation.arrays import Array
 from eglb.scenarios.physics.electricity import (
     FUEL_NAMES,
     IPCC_CARBON,
@@ -16,8 +15,6 @@ from eglb.scenarios.physics.electricity import (
 )
 from eglb.scenarios.physics.figure import Estimate, Figure
 from eglb.scenarios.worlds.files import columns, find_rows
-
-Array = np.ndarray
 
 FUEL_MIX = "zones123/zones_fuel_mix_2022.csv"
 FUEL_MIX_SOURCE = "fuel mix 2022: electricitymaps-contrib @b354f28a, AGPL-3.0"

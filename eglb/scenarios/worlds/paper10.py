@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
 from eglb.scenarios.folder.tables import Findings, open_table
 from eglb.scenarios.scenario import FootprintKind, Scenario
 from eglb.scenarios.worlds.files import require
-
-Array = np.ndarray
 
 # In the order of the published reach mask. Coordinates are public sites of data centers there, for
 # maps and distances; no cost depends on them.

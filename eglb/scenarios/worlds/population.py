@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.scenarios.geography import great_circle_km
 from eglb.scenarios.worlds.files import columns, find_rows
-
-Array = np.ndarray
 
 BY_TIME_ZONE, CITIES = "demand/urban_population_by_timezone.csv", "demand/cities_top1000.csv"
 FILES = (BY_TIME_ZONE, CITIES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 REACHES = ("all", "near")
 NEAR_RTT_MS, NEAR_REGIONS = 150.0, 4

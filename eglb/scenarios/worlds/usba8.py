@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
 from eglb.scenarios.geography import distances_km
 from eglb.scenarios.physics.electricity import FUEL_NAMES
@@ -14,8 +15,6 @@ from eglb.scenarios.worlds import cloud_regions, year2022
 from eglb.scenarios.worlds.files import HOURS, large_columns
 from eglb.scenarios.worlds.reach import FIT, fitted_rtt_ms
 from eglb.scenarios.worlds.world import Ground, World
-
-Array = np.ndarray
 
 MIX = "us_ba_2022/us_ba_fuelmix_2022.csv.gz"
 FUELS = ("WND", "SUN", "WAT", "OIL", "NG", "COL", "NUC", "OTH")

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.scenarios.physics.figure import Estimate
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

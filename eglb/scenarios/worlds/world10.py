@@ -12,6 +12,7 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.scenarios.geography import great_circle_km
 from eglb.scenarios.physics.cooling import tower_range
 from eglb.scenarios.physics.electricity import IPCC_CARBON, MACKNICK_WATER, carbon_intensity, water_intensity
@@ -19,8 +20,6 @@ from eglb.scenarios.physics.figure import Estimate
 from eglb.scenarios.physics.weather import saturation_hpa, wet_bulb_c
 from eglb.scenarios.scenario import FootprintKind, Scenario
 from eglb.scenarios.worlds.reach import fitted_rtt_ms
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True)

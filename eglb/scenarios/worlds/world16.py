@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
 from eglb.scenarios.geography import distances_km, modelled_rtt_ms
 from eglb.scenarios.physics.cooling import tower_range
@@ -21,8 +22,6 @@ from eglb.scenarios.worlds.cloud_regions import CLOUD_REGIONS, nearest_stress
 from eglb.scenarios.worlds.files import columns, find_rows
 from eglb.scenarios.worlds.population import utc_offset_h
 from eglb.scenarios.worlds.world import Ground, World
-
-Array = np.ndarray
 
 # The first N of them make a fleet of N; continents alternate. GB, whose prices begin on 2022-01-21, is last.
 ZONES = (

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.scenarios.geography import great_circle_km
 from eglb.scenarios.physics.cooling import scaled_to_mean, tower_wue
 from eglb.scenarios.physics.electricity import IPCC_CARBON, carbon_intensity
@@ -19,8 +20,6 @@ from eglb.scenarios.worlds.files import HOURS, columns, find_rows, year
 from eglb.scenarios.worlds.fleet import spread_out
 from eglb.scenarios.worlds.population import utc_offset_h
 from eglb.scenarios.worlds.world import Ground
-
-Array = np.ndarray
 
 FIRST, END = np.datetime64("2022-01-01T00", "h"), np.datetime64("2023-01-01T00", "h")
 ZONES, CARBON = "zones123/zones.csv", "zones123/carbon_2022_lca_g_kwh.csv.gz"

@@ -20,11 +20,11 @@ from eglb.coordinator.fleet.fleet import Fleet, FleetError, group_regions, seat
 from eglb.coordinator.fleet.transport import Arrival, InProcess, Wait
 from eglb.coordinator.market.market import Market
 from eglb.coordinator.run import Outcome, run
+from eglb.foundation.arrays import Array
 from eglb.planning.audit import audit
 from eglb.planning.partition import partition
 from eglb.scenarios.scenario import Scenario
 
-Array = np.ndarray
 Draw = Callable[[int], Scenario]
 
 ALGORITHMS: dict[str, type[Algorithm]] = {

@@ -13,14 +13,13 @@ from support.job_mixes import draw_scenario_with_jobs, jobs_of, optimum_with_job
 import eglb
 from eglb.coordinator.algorithms import newton
 from eglb.coordinator.interior import clearing
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InfeasibleError
 from eglb.planning.partition import partition
 from eglb.planning.solution import Solution
 from eglb.scenarios.job_mix import with_jobs
 from eglb.scenarios.jobs import build_jobs
 from eglb.scenarios.scenario import Scenario
-
-Array = np.ndarray
 
 GAPS = {"admm": 1e-4, "dual": 1e-4, "newton": 1e-4, "crossover": 1e-4, "subgradient": 1e-2}
 

@@ -9,9 +9,9 @@ from scipy.optimize import linprog, minimize
 from eglb.coordinator.algorithms.algorithm import Incumbent
 from eglb.coordinator.algorithms.level_bundle import nearest_in_level_set
 from eglb.coordinator.algorithms.primal_recovery import Mixture, PricedPlan
-from eglb.coordinator.market.equity import Equity, EquityShape, NormOfAll
-
-Array = np.ndarray
+from eglb.coordinator.market.equity import Equity, NormOfAll
+from eglb.foundation.arrays import Array
+from eglb.foundation.equity_shape import EquityShape
 
 SCALES = [1e-6, 1.0, 1e9]
 

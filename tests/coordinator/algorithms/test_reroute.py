@@ -20,8 +20,7 @@ from eglb.coordinator.fleet.fleet import Fleet, group_regions, seat
 from eglb.coordinator.fleet.transport import InProcess
 from eglb.coordinator.market.market import Market
 from eglb.coordinator.run import Run
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 METHODS: dict[str, Method] = {"admm": Admm, "dual": LevelBundle, "subgradient": Subgradient}
 

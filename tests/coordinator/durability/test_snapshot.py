@@ -23,10 +23,10 @@ from eglb.coordinator.algorithms.crossover import Relay
 from eglb.coordinator.algorithms.newton import Newton
 from eglb.coordinator.algorithms.primal_recovery import PricedPlan
 from eglb.coordinator.durability.snapshot import freeze, thaw
-from eglb.coordinator.market.equity import EquityShape
 from eglb.coordinator.market.market import Market
+from eglb.foundation.arrays import Array
+from eglb.foundation.equity_shape import EquityShape
 
-Array = np.ndarray
 Draw = Callable[..., tuple[Region, Market]]
 
 

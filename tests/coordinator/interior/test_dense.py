@@ -11,8 +11,8 @@ from support.interior_points import Point, draw_point
 from eglb.agents.region import Region
 from eglb.coordinator.interior.dense import expand_slots, reduce_slots, solve_border
 from eglb.coordinator.market.market import Market
+from eglb.foundation.arrays import Array
 
-Array = np.ndarray
 Draw = Callable[..., tuple[Region, Market]]
 
 PROXIMAL = 1e-7  # what the method adds to the diagonals of routes and demand prices

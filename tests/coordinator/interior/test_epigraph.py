@@ -13,9 +13,9 @@ from eglb.coordinator.interior.epigraph import (
     near_levels,
     start_levels,
 )
-from eglb.coordinator.market.equity import EquityShape, price_set
-
-Array = np.ndarray
+from eglb.coordinator.market.equity import price_set
+from eglb.foundation.arrays import Array
+from eglb.foundation.equity_shape import EquityShape
 
 N, TAU = 5, 0.01
 SHAPES = ["max", "worst:2", "worst:4", "lq:2", "lq:4", "lq:8"]

@@ -11,8 +11,7 @@ from eglb.coordinator.interior.dense import DenseSlots
 from eglb.coordinator.interior.sparse import LANES, SparseSlots
 from eglb.coordinator.interior.sparse_ldl import factorise, plan_elimination, substitute
 from eglb.coordinator.market.market import Market
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 
 def draw_sparse_market(seed: int, slots: int, kinds: int, gateways: int = 30, regions: int = 20) -> Market:

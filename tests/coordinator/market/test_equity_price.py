@@ -10,15 +10,14 @@ from scipy.optimize import brentq
 
 from eglb.coordinator.market.equity import (
     Equity,
-    EquityShape,
     NormOfAll,
     PriceSet,
     price_set,
     project_capped_simplex,
     project_simplex,
 )
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
+from eglb.foundation.equity_shape import EquityShape
 
 SCALES = [1e-6, 1.0, 1e9]
 SHAPES = ["max", "worst:1", "worst:2", "worst:3", "worst:9", "lq:2", "lq:4", "lq:8"]

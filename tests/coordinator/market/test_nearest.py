@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize
 
 from eglb.coordinator.market.market import Market
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 SCALES = [1e-6, 1.0, 1e9]
 

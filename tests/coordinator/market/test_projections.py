@@ -17,9 +17,9 @@ from support.small_fleets import small_market
 
 from eglb.agents import kernels, proximal
 from eglb.agents.region import Region
-from eglb.coordinator.market.equity import EquityShape, price_set
-
-Array = np.ndarray
+from eglb.coordinator.market.equity import price_set
+from eglb.foundation.arrays import Array
+from eglb.foundation.equity_shape import EquityShape
 
 SHAPES = ["max", "worst:2", "worst:3", "worst:9", "lq:2", "lq:4", "lq:8"]
 seeds = st.integers(0, 10**6)

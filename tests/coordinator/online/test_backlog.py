@@ -14,12 +14,11 @@ from support.job_mixes import draw_scenario_with_jobs, jobs_of
 from eglb.agents.bidding import Quantity
 from eglb.coordinator.online.backlog import Backlog
 from eglb.coordinator.online.slot import Hour
+from eglb.foundation.arrays import Array
 from eglb.planning.partition import Partition, partition
 from eglb.scenarios.catalog import load
 from eglb.scenarios.jobs import build_jobs
 from eglb.scenarios.scenario import Scenario
-
-Array = np.ndarray
 
 
 def open_slot(backlog: Backlog, parts: Partition, now: int, demand: Array | None = None) -> None:

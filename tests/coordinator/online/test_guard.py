@@ -9,11 +9,10 @@ import pytest
 from support.online_instances import draw_hours, objective_so_far
 
 from eglb.agents.forecasting import Forecaster, Outlook, Past
+from eglb.foundation.arrays import Array
 from eglb.planning.online.forecasts import Forecast, parse_forecast
 from eglb.scenarios.scenario import Scenario
 from eglb.sims.replay.simulation import Simulation, simulate
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True)

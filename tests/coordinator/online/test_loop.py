@@ -12,9 +12,8 @@ from eglb.agents.forecasting import NoForecast
 from eglb.coordinator.fleet.transport import Arrival, InProcess, Wait
 from eglb.coordinator.market.market import Market
 from eglb.coordinator.online.slot import Books, DemandSeries, Hour, rest_of_period
+from eglb.foundation.arrays import Array
 from eglb.sims.replay.simulation import simulate
-
-Array = np.ndarray
 
 
 @pytest.mark.parametrize("policy", ["soft", "mpc", "guard", "eg"])

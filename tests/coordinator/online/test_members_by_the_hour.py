@@ -17,13 +17,13 @@ from eglb.coordinator.market.market import Market
 from eglb.coordinator.online.loop import decide_with_whoever_is_there, drive
 from eglb.coordinator.online.running_certificate import RunningCertificate
 from eglb.coordinator.online.slot import DemandSeries, Hour
+from eglb.foundation.arrays import Array
 from eglb.planning.online.forecasts import parse_forecast
+from eglb.planning.online.policies import parse_policy
 from eglb.planning.partition import partition
 from eglb.sims.replay.estimate_errors import EstimateError
 from eglb.sims.replay.series import timelines
-from eglb.sims.replay.simulation import parse_policy
 
-Array = np.ndarray
 SEED, SLOT = 0, 6
 
 

@@ -11,11 +11,11 @@ import pytest
 from support.online_instances import draw_hours, scramble_after
 
 from eglb.coordinator.online.policies import POLICIES
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
+from eglb.planning.online.policies import parse_policy, policy_parameters
 from eglb.scenarios.scenario import Scenario
-from eglb.sims.replay.simulation import Simulation, parse_policy, policy_parameters, simulate
-
-Array = np.ndarray
+from eglb.sims.replay.simulation import Simulation, simulate
 
 
 def run(scenario: Scenario, policy: str, **others: object) -> Simulation:

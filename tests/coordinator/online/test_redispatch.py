@@ -10,8 +10,7 @@ from scipy.optimize import linprog
 
 from eglb.coordinator.market.market import Market
 from eglb.coordinator.online.redispatch import Dispatch
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 
 def draw(seed: int) -> tuple[Market, Array, np.random.Generator]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from eglb.foundation.arrays import Array
 from eglb.live.jobs.packing import gather
-
-Array = np.ndarray
 
 
 def spread(random: np.random.Generator, jobs: int, regions: int) -> list[Array]:

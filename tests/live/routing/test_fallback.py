@@ -7,10 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eglb.coordinator.market.market import Market
+from eglb.foundation.arrays import Array
 from eglb.live.routing.fallback import Projection, Routed
 from eglb.live.routing.weights import WeightTable
-
-Array = np.ndarray
 
 
 def fleet(random: np.random.Generator) -> tuple[Projection, Array, Array]:

@@ -14,12 +14,11 @@ from hypothesis import strategies as st
 from support.known_answers import TINY, KnownAnswer, build_backwards, infeasible, make_kind, make_scenario
 
 from eglb.foundation.errors import InfeasibleError
-from eglb.planning.audit import audit, lower_bound, region_load, violations
+from eglb.planning.audit import Audit, audit, lower_bound, region_load, violations
 from eglb.planning.central import central, flow_repair
 from eglb.planning.central.central import METHODS, solve_central, solve_cheapest, solve_cheapest_pairs
 from eglb.planning.central.flow_repair import repair_flow
 from eglb.planning.gateway_merging import merge_gateways
-from eglb.planning.solution import Audit
 from eglb.scenarios.catalog import load
 from eglb.scenarios.scenario import Scenario
 

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from support.known_answers import TINY, KnownAnswer, build_backwards, make_scenario
 
-from eglb.coordinator.market.equity import EquityShape
+from eglb.foundation.arrays import Array
+from eglb.foundation.equity_shape import EquityShape
 from eglb.foundation.errors import InputError
 from eglb.planning.audit import audit, lower_bound, plan_objective, region_load
 from eglb.planning.central.central import solve_central
-from eglb.planning.explanation.explanation import Explanation, explain, explain_plan
+from eglb.planning.explanation.explain import explain
+from eglb.planning.explanation.explanation import Explanation, explain_plan
 from eglb.planning.explanation.prices import knapsack_price
 from eglb.planning.explanation.rows import gateway_rows, pair_rows, region_rows, select
 from eglb.planning.solve import solve
 from eglb.scenarios.catalog import load
 from eglb.scenarios.lookup import find_slot
 from eglb.scenarios.scenario import Scenario
-
-Array = np.ndarray
 
 
 def money(s: Scenario, objective: float) -> float:

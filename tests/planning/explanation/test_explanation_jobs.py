@@ -13,13 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 from support.job_mixes import draw_scenario_with_jobs, jobs_of, optimum_with_jobs
 
+from eglb.foundation.console import as_text
 from eglb.foundation.errors import InputError
 from eglb.planning.audit import lower_bound
 from eglb.planning.central.central import solve_central
-from eglb.planning.explanation.explanation import Explanation, explain, explain_plan
+from eglb.planning.explanation.explain import explain
+from eglb.planning.explanation.explanation import Explanation, explain_plan
 from eglb.planning.explanation.jobs import JobExplanation, explain_job
 from eglb.planning.explanation.prices import energy_price
-from eglb.planning.solution_table import as_text
 from eglb.planning.solve import solve
 from eglb.planning.storage.folder import write_solution
 from eglb.scenarios.catalog import load

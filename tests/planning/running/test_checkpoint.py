@@ -19,8 +19,8 @@ from support.known_answers import build_backwards
 from eglb.coordinator.algorithms.algorithm import Incumbent, Traffic
 from eglb.coordinator.durability.resumption import Kept, pack
 from eglb.foundation.errors import InputError
+from eglb.planning.progress import RoundRecord
 from eglb.planning.running.checkpoint import SolveOptions, fingerprint_of, open_checkpoint, resume_checkpoint
-from eglb.planning.solution import RoundRecord
 from eglb.scenarios.catalog import load
 from eglb.scenarios.scenario import Scenario
 

@@ -13,6 +13,8 @@ import eglb
 from eglb.coordinator.fleet.faults import Faults
 from eglb.coordinator.fleet.membership import Event, Membership
 from eglb.foundation.errors import InputError
+from eglb.planning.lost_regions import member_lines
+from eglb.planning.progress import RoundRecord
 from eglb.planning.running.membership_orders import (
     FolderOrders,
     Order,
@@ -20,10 +22,8 @@ from eglb.planning.running.membership_orders import (
     Overseer,
     carry_out,
     leave_order,
-    member_lines,
     waiting_orders,
 )
-from eglb.planning.solution import RoundRecord
 from eglb.planning.solve import solve
 from eglb.scenarios.catalog import load
 from eglb.scenarios.scenario import Scenario

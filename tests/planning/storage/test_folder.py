@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from eglb.foundation.errors import InputError
+from eglb.foundation.staging import staged_folder
 from eglb.planning.audit import audit
 from eglb.planning.solution import Solution
 from eglb.planning.storage import folder as results_folder
 
 
 def write(solution: Solution, target: Path) -> None:
-    with results_folder.staged_folder(target) as folder:
+    with staged_folder(target) as folder:
         results_folder.write_solution(solution, folder)
 
 
@@ -73,7 +74,7 @@ def test_only_pairs_that_carry_load_are_rows(solution: Solution, tmp_path: Path)
 
 
 def test_a_folder_that_fails_half_way_is_absent(solution: Solution, tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), results_folder.staged_folder(tmp_path / "out") as folder:
+    with pytest.raises(KeyboardInterrupt), staged_folder(tmp_path / "out") as folder:
         results_folder.write_solution(solution, folder)
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
@@ -90,7 +91,6 @@ def test_an_empty_folder_is_filled_and_its_parents_are_made(solution: Solution, 
             "plan.parquet",
             "prices.parquet",
             "rounds.jsonl",
-            "report.html",
             "scenario",
         }
         assert folder.stat().st_mode & 0o777 == 0o777 & ~_umask()
@@ -121,20 +121,20 @@ def test_a_target_in_use_is_refused_before_any_work(make, says: str, tmp_path: P
     target = tmp_path / "out"
     make(target)
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(InputError, match=says), results_folder.staged_folder(target):
+    with pytest.raises(InputError, match=says), staged_folder(target):
         pytest.fail("work was started")
     assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize("target", ["/proc/out", "/dev/null/out", "/"])
 def test_a_target_that_cannot_be_written_is_refused_before_any_work(target: str) -> None:
-    with pytest.raises(InputError, match=target), results_folder.staged_folder(Path(target)):
+    with pytest.raises(InputError, match=target), staged_folder(Path(target)):
         pytest.fail("work was started")
 
 
 def test_a_target_filled_meanwhile_is_left_alone(solution: Solution, tmp_path: Path) -> None:
     target = tmp_path / "out"
-    with pytest.raises(InputError, match="not empty"), results_folder.staged_folder(target) as folder:
+    with pytest.raises(InputError, match="not empty"), staged_folder(target) as folder:
         results_folder.write_solution(solution, folder)
         target.mkdir()
         (target / "theirs").write_text("kept")

@@ -13,10 +13,11 @@ import pytest
 
 from eglb.coordinator.algorithms.algorithm import WarmStart
 from eglb.foundation.errors import InputError
+from eglb.foundation.staging import staged_folder
 from eglb.planning.partition import partition
 from eglb.planning.solution import Solution
 from eglb.planning.solve import ALGORITHMS, solve
-from eglb.planning.storage.folder import staged_folder, write_solution
+from eglb.planning.storage.folder import write_solution
 from eglb.planning.warm_start.align import align, find_source
 from eglb.scenarios.catalog import load
 from eglb.scenarios.scenario import Scenario

@@ -27,8 +27,6 @@ from eglb.scenarios.data_sets.builders import world16 as world16_set
 from eglb.scenarios.data_sets.sets import AZURE, CLUSTER, DCRL, MAPS, MOONCAKE, PAPER, POTENTIAL, SERVEGEN
 from eglb.scenarios.data_sets.text_tables import Sources, quoted, write_rows
 
-Array = np.ndarray
-
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Sources:

@@ -8,11 +8,10 @@ import scipy.sparse as sp
 from scipy.optimize import linprog
 
 import eglb
+from eglb.foundation.arrays import Array
 from eglb.scenarios.feasibility import find_shortages
 from eglb.scenarios.scenario import Scenario
 from eglb.scenarios.worlds.world10 import FUEL_MIX_PERCENT, FUELS, SITES, signals
-
-Array = np.ndarray
 
 # Medians of Macknick et al. 2012 in L/kWh, as in the data notes; reservoirs are not counted.
 EWIF = {"coal": 2.6, "gas": 0.776, "oil": 1.32, "nuclear": 2.544, "biomass": 2.093, "geothermal": 0.057}

@@ -14,10 +14,11 @@ from scipy.optimize import linprog
 from support.job_mixes import draw_scenario_with_jobs, jobs_of
 
 import eglb as api
+from eglb import report
+from eglb.foundation.console import as_text
 from eglb.foundation.errors import InputError
 from eglb.planning.audit import region_load
 from eglb.planning.job_totals import at_once, measure_jobs, moved_in_space, moved_in_time, origins
-from eglb.planning.solution_table import as_text
 from eglb.planning.solve import solve
 from eglb.scenarios.catalog import load
 from eglb.scenarios.folder.writing import example
@@ -25,14 +26,12 @@ from eglb.scenarios.jobs import build_jobs
 from eglb.scenarios.scenario import Scenario
 from eglb.sims.baselines import policy_names, policy_row
 from eglb.sims.co_scheduling.co_scheduling import (
-    IN_TURN,
-    TOGETHER,
-    WAYS,
     Coordination,
     after_inference,
     coordinate,
     write_coordination,
 )
+from eglb.sims.co_scheduling.ways import IN_TURN, TOGETHER, WAYS
 
 Run = Callable[..., Any]
 GAP = 1e-4
@@ -189,9 +188,9 @@ def test_the_folder_holds_the_plan_and_the_ways(found: Coordination, tmp_path: P
     run = json.loads((tmp_path / "run.json").read_text())
     assert [row["name"] for row in run["schedulings"]] == list(WAYS)
     assert run["jobs"]["count"] == len(jobs_of(found.scenario)) and run["jobs"]["unserved_mwh"] == 0.0
-    for name in ("coordination.svg", "coordination.png", "jobs.parquet", "job_prices.parquet", "report.html"):
+    for name in ("coordination.svg", "coordination.png", "jobs.parquet", "job_prices.parquet"):
         assert (tmp_path / name).stat().st_size > 1000
-    page = (tmp_path / "report.html").read_text()
+    page = report.write(tmp_path).read_text()
     assert "Training and inference, apart and together" in page and IN_TURN in page
 
 

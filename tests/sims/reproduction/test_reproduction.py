@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from eglb.cli import cli
+from eglb.foundation.console import as_text
 from eglb.foundation.errors import InputError
-from eglb.planning.solution_table import as_text
 from eglb.planning.storage import folder as results_folder
 from eglb.sims.reproduction import reproduction
 from eglb.sims.reproduction.published import FIGURES, FULL, PARTIAL, SOURCES, PublishedFigure

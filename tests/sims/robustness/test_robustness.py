@@ -10,8 +10,9 @@ import pytest
 from support.online_instances import draw_hours, objective_so_far
 
 from eglb.sims.replay.simulation import simulate
+from eglb.sims.robustness.conditions import GROUPS, conditions
 from eglb.sims.robustness.plots import draw_robustness
-from eglb.sims.robustness.robustness import GROUPS, Robustness, conditions, row_dict, so_far, study
+from eglb.sims.robustness.robustness import Robustness, row_dict, so_far, study
 from eglb.sims.robustness.tables import blocks
 
 

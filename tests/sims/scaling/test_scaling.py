@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import eglb
+from eglb.foundation.console import as_text
 from eglb.foundation.errors import InputError
 from eglb.foundation.row_log import RowLog
-from eglb.planning.solution_table import as_text
 from eglb.scenarios.synthetic import SyntheticSpec
 from eglb.sims.scaling import run, scaling
 from eglb.sims.scaling.folder import open_rows, write_scaling

@@ -11,10 +11,11 @@ import pytest
 from support.known_answers import make_kind, make_scenario
 
 import eglb
+from eglb.foundation.console import as_text
 from eglb.foundation.errors import InputError
-from eglb.planning.solution_table import as_text
 from eglb.scenarios.scenario import Scenario
-from eglb.sims.sweep.sweep import IMPROVEMENT, Sweep, SweepPoint, sweep
+from eglb.sims.sweep.sweep import Sweep, SweepPoint, sweep
+from eglb.sims.sweep.tables import IMPROVEMENT
 
 
 @pytest.fixture(scope="module")

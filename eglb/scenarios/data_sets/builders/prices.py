@@ -16,10 +16,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.scenarios.data_sets.sets import CLUSTER
 from eglb.scenarios.data_sets.text_tables import Sources, shortest, write_rows
-
-Array = np.ndarray
 
 FIRST, YEARS = np.datetime64("2020-01-01T00", "h"), range(2020, 2025)
 HOURS = 35_064  # of the file, to the end of 2023; what comes after fills its last gaps

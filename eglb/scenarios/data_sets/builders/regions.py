@@ -147,8 +147,8 @@ def _facts(sources: Sources, name: str) -> dict[tuple[str, str], str]:
 
 
 def _zones_with_carbon(sources: Sources) -> set[str]:
-    from eglb.scenarios.data_sets.builders.zones import CARBON_FOLDER
     from eglb.scenarios.data_sets.manifest import sources as listed
+    from eglb.scenarios.data_sets.sets import CARBON_FOLDER
 
     return {Path(s.path).stem for s in listed() if s.path.startswith(CARBON_FOLDER)}
 

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.scenarios.data_sets.sets import SERVEGEN
 from eglb.scenarios.data_sets.text_tables import Sources, shortest, write_rows
-
-Array = np.ndarray
 
 # Model -> its folder, and which of its token counts is the input.
 MODELS = {

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.scenarios.data_sets.builders.weather_stations import STATIONS, Station
 from eglb.scenarios.data_sets.sets import DCRL, EPW
 from eglb.scenarios.data_sets.text_tables import Sources, shortest, write_rows, write_wide
 from eglb.scenarios.geography import great_circle_km
 from eglb.scenarios.physics.weather import stull_wet_bulb_c
-
-Array = np.ndarray
 
 HEADING_LINES = 8
 TEMP, HUMIDITY = 6, 8

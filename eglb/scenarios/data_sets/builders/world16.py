@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.scenarios.data_sets.builders.prices import FIRST as PRICES_FIRST
 from eglb.scenarios.data_sets.builders.prices import usd_per_mwh
 from eglb.scenarios.data_sets.sets import CLUSTER
 from eglb.scenarios.data_sets.text_tables import Sources, clock, shortest, write_rows, write_wide
 from eglb.scenarios.physics.weather import stull_wet_bulb_c
-
-Array = np.ndarray
 
 FIRST = np.datetime64("2021-01-01T00", "h")
 HOURS, FACTS_HOURS = 26_280, 35_040  # of the series; of the means, into 2024

@@ -8,17 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.scenarios.data_sets.builders.fuelmix import zone_configs
 from eglb.scenarios.data_sets.builders.prices import FIRST as PRICES_FIRST
 from eglb.scenarios.data_sets.builders.regions import CENTERS
 from eglb.scenarios.data_sets.builders.world16 import ZONES as WEATHER_ZONES
-from eglb.scenarios.data_sets.sets import MAPS, POTENTIAL
+from eglb.scenarios.data_sets.sets import CARBON_FOLDER, MAPS, POTENTIAL
 from eglb.scenarios.data_sets.text_tables import Sources, clock, shortest, write_rows, write_wide
 
-Array = np.ndarray
-
 FIRST, HOURS = "2022-01-01T00", 8760
-CARBON_FOLDER = "sim_what_ifs/prediction_error/data_output/added_error"
 # Of the 123, the zone that the configuration of zones no longer has.
 GONE = {"DK-BHM": ["Bornholm", "DK", "Denmark", "Europe", "55.13", "14.91", "Europe/Copenhagen"]}
 PRICE_OF_ANOTHER = {"LU": "DE"}
