@@ -80,7 +80,7 @@ _HOMES = {
     "Sweep": "eglb.sims.sweep.sweep",
     "compare": "eglb.sims.comparison.comparison",
     "coordinate": "eglb.sims.co_scheduling.co_scheduling",
-    "explain": "eglb.planning.explanation.explanation",
+    "explain": "eglb.planning.explanation.explain",
     "load": "eglb.scenarios.catalog",
     "reproduce": "eglb.sims.reproduction.reproduction",
     "resume": "eglb.planning.solve",
