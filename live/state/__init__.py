@@ -2,7 +2,7 @@
 
 __all__ = [
     "clock",
-    "job_desk",
+    "job_requests",
     "metrics",
     "service_state",
 ]
