@@ -22,6 +22,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from eglb.agents.forecasting import Forecaster
+    from eglb.coordinator.hourly import Policy
+    from eglb.sims.audit import audit
     from eglb.sims.catalog import load
     from eglb.sims.comparison import Comparison, compare
     from eglb.sims.coordination import Coordination, coordinate
@@ -42,9 +45,11 @@ __all__ = [
     "Comparison",
     "Coordination",
     "Explanation",
+    "Forecaster",
     "InfeasibleError",
     "InputError",
     "Orders",
+    "Policy",
     "Reproduction",
     "Scaling",
     "Scenario",
@@ -52,6 +57,7 @@ __all__ = [
     "Solution",
     "Sweep",
     "__version__",
+    "audit",
     "compare",
     "coordinate",
     "explain",
@@ -68,15 +74,18 @@ _HOMES = {
     "Comparison": "eglb.sims.comparison",
     "Coordination": "eglb.sims.coordination",
     "Explanation": "eglb.sims.explanation",
+    "Forecaster": "eglb.agents.forecasting",
     "InfeasibleError": "eglb.sims.problems",
     "InputError": "eglb.sims.problems",
     "Orders": "eglb.sims.members",
+    "Policy": "eglb.coordinator.hourly",
     "Reproduction": "eglb.sims.reproduction",
     "Scaling": "eglb.sims.scaling",
     "Scenario": "eglb.sims.scenario",
     "Simulation": "eglb.sims.simulation",
     "Solution": "eglb.sims.solution",
     "Sweep": "eglb.sims.sweep",
+    "audit": "eglb.sims.audit",
     "compare": "eglb.sims.comparison",
     "coordinate": "eglb.sims.coordination",
     "explain": "eglb.sims.explanation",
