@@ -49,7 +49,7 @@ def main() -> None:
     assert gaps["perfect"] < gaps["none"]
     print("the truth helps")
 
-    # On the command line the same class is `eglb simulate NAME --forecast own_forecaster.DaysBlended:fade=0.3`.
+    # On the command line: `eglb simulate NAME --forecast own_forecaster.DaysBlended:fade=0.3`.
 
 
 if __name__ == "__main__":
