@@ -28,9 +28,12 @@ Visit = Callable[..., AbstractContextManager[Page]]
 expect.set_options(timeout=10_000)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def visit() -> Iterator[Visit]:
-    """Opens pages, see `visiting`. One browser a module: while it is there, the thread has an event loop."""
+    """Opens pages, see `visiting`, in a browser of the test's own.
+
+    Not longer: while Playwright runs, the thread has an event loop, and nothing else can run one there.
+    """
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("chromium is not installed: make test-tools")

@@ -208,23 +208,25 @@ def test_folders_that_are_none_are_refused(folders: dict[str, Path], tmp_path: P
         report.write(folders["solve"], tmp_path / "none" / "report.html")
 
 
-@pytest.mark.parametrize(
-    ("command", "width", "scheme"),
-    [("compare", 1280, "light"), ("solve", 390, "dark"), ("simulate", 390, "light"), ("sweep", 1280, "dark")],
-)
 def test_it_opens_without_a_network_in_light_dark_wide_and_narrow(
-    folders: dict[str, Path], visit: Visit, command: str, width: int, scheme: str
+    folders: dict[str, Path], visit: Visit
 ) -> None:
-    with visit(folders[command] / "report.html", width, scheme) as page:
-        figures = page.locator("[data-figure]")
-        assert page.evaluate("window.reportDrawn") == figures.count()
-        for figure in figures.all():
-            assert figure.locator("svg path[d]:not([d=''])").count() >= 3
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        drawings = page.locator("svg").evaluate_all("all => all.map(each => each.outerHTML).join()")
-        assert not re.search("NaN|undefined", drawings)
-        background = page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
-        assert (background == "rgb(15, 18, 22)") == (scheme == "dark")
+    for command, width, scheme in (
+        ("compare", 1280, "light"),
+        ("solve", 390, "dark"),
+        ("simulate", 390, "light"),
+        ("sweep", 1280, "dark"),
+    ):
+        with visit(folders[command] / "report.html", width, scheme) as page:
+            figures = page.locator("[data-figure]")
+            assert page.evaluate("window.reportDrawn") == figures.count()
+            for figure in figures.all():
+                assert figure.locator("svg path[d]:not([d=''])").count() >= 3
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            drawings = page.locator("svg").evaluate_all("all => all.map(each => each.outerHTML).join()")
+            assert not re.search("NaN|undefined", drawings)
+            background = page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
+            assert (background == "rgb(15, 18, 22)") == (scheme == "dark")
 
 
 def test_pointer_finger_and_keyboard_reach_the_figures(folders: dict[str, Path], visit: Visit) -> None:

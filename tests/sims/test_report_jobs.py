@@ -110,20 +110,15 @@ def test_a_folder_without_its_work_is_refused(found: Coordination, tmp_path: Pat
         report.build(tmp_path)
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_it_opens_wide_and_narrow_in_light_and_dark(
-    folder: Path, visit: Visit, width: int, scheme: str
-) -> None:
-    with visit(folder / "report.html", width, scheme) as page:
-        assert page.evaluate("window.reportDrawn") >= 8
-        for figure in ("jobs-regions", "jobs-gantt", "coordination"):
-            assert page.locator(f"#figure-{figure} svg path[d]:not([d=''])").count() > 10
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        drawings = page.locator("svg").evaluate_all("all => all.map(each => each.outerHTML).join()")
-        assert not re.search("NaN|undefined", drawings)
-
-
-def test_the_pointer_reads_the_bars_of_jobs(folder: Path, visit: Visit) -> None:
+def test_it_opens_wide_and_narrow_in_light_and_dark(folder: Path, visit: Visit) -> None:
+    for width, scheme in ((1280, "light"), (390, "dark")):
+        with visit(folder / "report.html", width, scheme) as page:
+            assert page.evaluate("window.reportDrawn") >= 8
+            for figure in ("jobs-regions", "jobs-gantt", "coordination"):
+                assert page.locator(f"#figure-{figure} svg path[d]:not([d=''])").count() > 10
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            drawings = page.locator("svg").evaluate_all("all => all.map(each => each.outerHTML).join()")
+            assert not re.search("NaN|undefined", drawings)
     with visit(folder / "report.html", 1280) as page:
         page.evaluate("window.reportDrawn")
         page.locator("#figure-jobs-gantt .mark-rect path").last.hover()
