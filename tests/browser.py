@@ -25,7 +25,7 @@ FLAGS = (
 )
 Visit = Callable[..., AbstractContextManager[Page]]
 
-expect.set_options(timeout=10_000)
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture
