@@ -32,6 +32,8 @@ from eglb.cli.simulate import simulate_command
 from eglb.cli.solve import solve_command
 from eglb.cli.sweep import sweep_command
 
+__all__ = ["EXIT_CLUSTER", "EXIT_INFEASIBLE", "EXIT_INPUT", "EXIT_INTERRUPTED", "EXIT_LIMIT", "cli", "main"]
+
 # The codes of the `eglb` command, as README lists them; 0 is done.
 EXIT_INPUT, EXIT_INFEASIBLE, EXIT_LIMIT, EXIT_CLUSTER, EXIT_INTERRUPTED = 2, 3, 4, 5, 130
 
@@ -93,13 +95,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _explain(given: list[str], error: Exception) -> int:
-    from eglb.sims.problems import InfeasibleError, InputError
+    from eglb.foundation.errors import InfeasibleError, InputError
 
     if isinstance(error, InputError):
         return _report(given, "wrong_input", error.problems, EXIT_INPUT)
     if isinstance(error, InfeasibleError):
         return _report(given, "infeasible", error.problems, EXIT_INFEASIBLE)
-    from eglb.coordinator.fleet import FleetError
+    from eglb.coordinator.fleet.fleet import FleetError
 
     if isinstance(error, FleetError):
         return _report(given, "cluster_failed", [str(error)], EXIT_CLUSTER)
