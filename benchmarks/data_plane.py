@@ -228,7 +228,7 @@ def main() -> None:
             print("".join(f"{key} {value}  " for key, value in row.items()).rstrip(), flush=True)
     print(f"from table to routing by it in s; distances over {requests} requests")
     if not rows:
-        print("no proxy is installed: `make data-plane` says what can be had")
+        print("no proxy is installed: `make test-tools` says what can be had")
         print("nothing was measured")
     elif options.out is not None:
         write(options.out, rows, " ".join(["python", *sys.argv]))

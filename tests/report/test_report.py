@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.browser import CHROMIUM, browser
+from playwright.sync_api import expect
+from support.browser import Visit
 
 from eglb import report
 from eglb.foundation.errors import InputError
@@ -212,79 +213,42 @@ def test_folders_that_are_none_are_refused(folders: dict[str, Path], tmp_path: P
         report.write(folders["solve"], tmp_path / "none" / "report.html")
 
 
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium to open the report in")
+def test_it_opens_without_a_network_in_light_dark_wide_and_narrow(
+    folders: dict[str, Path], visit: Visit
+) -> None:
+    for command, width, scheme in (
+        ("compare", 1280, "light"),
+        ("solve", 390, "dark"),
+        ("simulate", 390, "light"),
+        ("sweep", 1280, "dark"),
+    ):
+        with visit(folders[command] / "report.html", width, scheme) as page:
+            figures = page.locator("[data-figure]")
+            assert page.evaluate("window.reportDrawn") == figures.count()
+            for figure in figures.all():
+                assert figure.locator("svg path[d]:not([d=''])").count() >= 3
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            drawings = page.locator("svg").evaluate_all("all => all.map(each => each.outerHTML).join()")
+            assert not re.search("NaN|undefined", drawings)
+            background = page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
+            assert (background == "rgb(15, 18, 22)") == (scheme == "dark")
 
 
-@needs_chromium
-def test_it_opens_without_a_network_in_light_dark_wide_and_narrow(folders: dict[str, Path]) -> None:
-    with browser() as page:
-        for command, width, scheme in (
-            ("compare", 1280, "light"),
-            ("solve", 390, "dark"),
-            ("simulate", 390, "light"),
-            ("sweep", 1280, "dark"),
-        ):
-            page.look(width, scheme, mobile=width < 500)
-            page.open(folders[command] / "report.html")
-            assert page.value("window.reportDrawn") == page.value(
-                "document.querySelectorAll('[data-figure]').length"
-            )
-            marks = page.value(
-                "[...document.querySelectorAll('[data-figure]')]"
-                ".map(place => place.querySelectorAll('svg path[d]:not([d=\"\"])').length)"
-            )
-            assert min(marks) >= 3, marks
-            assert page.value("document.documentElement.scrollWidth") <= width
-            assert not page.value(
-                "[...document.querySelectorAll('svg')].some(s => /NaN|undefined/.test(s.outerHTML))"
-            )
-            colours = page.value("getComputedStyle(document.body).backgroundColor")
-            assert (colours == "rgb(15, 18, 22)") == (scheme == "dark")
-            assert page.complaints == []
-
-
-@needs_chromium
-def test_pointer_finger_and_keyboard_reach_the_figures(folders: dict[str, Path]) -> None:
-    shown = "document.querySelector('#vg-tooltip-element.visible')?.innerText ?? ''"
-    bar = "document.querySelector('#figure-footprint-0 .mark-rect path')"
-
-    def spot(what: str) -> tuple[float, float]:
-        page.value(f"{what}.scrollIntoView({{block: 'center'}})")
-        x, y = page.value(f"(b => [b.x + b.width / 4, b.y + b.height / 2])({what}.getBoundingClientRect())")
-        return x, y
-
-    with browser() as page:
-        page.look(1280, "light")
-        page.open(folders["solve"] / "report.html")
-        page.value("window.reportDrawn")
-        x, y = spot(bar)
-        page.ask("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
-        assert "this plan" in page.value(shown)
+def test_pointer_finger_and_keyboard_reach_the_figures(folders: dict[str, Path], visit: Visit) -> None:
+    report_of_solve = folders["solve"] / "report.html"
+    shown, bar = "#vg-tooltip-element.visible", "#figure-footprint-0 .mark-rect path"
+    with visit(report_of_solve, 1280) as page:
+        page.evaluate("window.reportDrawn")
+        page.locator(bar).first.hover()
+        expect(page.locator(shown)).to_contain_text("this plan")
         # The radio buttons answer to the arrow keys, the circles to the radio buttons.
-        sizes = (
-            "[...document.querySelectorAll('#figure-map .circles path')].map(p => p.getAttribute('d')).join()"
-        )
-        before = page.value(sizes)
-        page.value("document.querySelector('input[name=\"map.shown\"]').focus()")
-        for kind in ("rawKeyDown", "keyUp"):
-            page.ask(
-                "Input.dispatchKeyEvent",
-                type=kind,
-                key="ArrowRight",
-                code="ArrowRight",
-                windowsVirtualKeyCode=39,
-            )
-        page.value("new Promise(done => setTimeout(done, 200))")
-        assert page.value(sizes) != before
-
-        page.look(390, "light", mobile=True)
-        page.ask("Emulation.setTouchEmulationEnabled", enabled=True)
-        page.open(folders["solve"] / "report.html")
-        page.value("window.reportDrawn")
-        assert page.value(shown) == ""
-        x, y = spot(bar)
-        page.ask("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
-        page.ask("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
-        page.value("new Promise(done => setTimeout(done, 400))")
-        assert "this plan" in page.value(shown)
-        assert page.complaints == []
+        outline = page.locator("#figure-map .circles path").first
+        before = outline.get_attribute("d")
+        assert before
+        page.locator("input[name='map.shown']").first.press("ArrowRight")
+        expect(outline).not_to_have_attribute("d", before)
+    with visit(report_of_solve, 390) as page:
+        page.evaluate("window.reportDrawn")
+        expect(page.locator(shown)).to_have_count(0)
+        page.locator(bar).first.tap()
+        expect(page.locator(shown)).to_contain_text("this plan")

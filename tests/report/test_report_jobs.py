@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from support.browser import CHROMIUM, browser
+from playwright.sync_api import expect
+from support.browser import Visit
 from support.job_mixes import jobs_of
 
 from eglb import report
@@ -111,30 +112,21 @@ def test_a_folder_without_its_work_is_refused(found: Coordination, tmp_path: Pat
         report.build(tmp_path)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium to open the report in")
-def test_it_opens_wide_and_narrow_in_light_and_dark(folder: Path) -> None:
-    with browser() as page:
-        for width, scheme in ((1280, "light"), (390, "dark")):
-            page.look(width, scheme, mobile=width < 500)
-            page.open(folder / "report.html")
-            assert page.value("window.reportDrawn") >= 8
+def test_it_opens_wide_and_narrow_in_light_and_dark(folder: Path, visit: Visit) -> None:
+    for width, scheme in ((1280, "light"), (390, "dark")):
+        with visit(folder / "report.html", width, scheme) as page:
+            assert page.evaluate("window.reportDrawn") >= 8
             for figure in ("jobs-regions", "jobs-gantt", "coordination"):
-                marks = f"document.querySelectorAll('#figure-{figure} svg path[d]:not([d=\"\"])').length"
-                assert page.value(marks) > 10
-            assert page.value("document.documentElement.scrollWidth") <= width
-            assert not page.value(
-                "[...document.querySelectorAll('svg')].some(s => /NaN|undefined/.test(s.outerHTML))"
-            )
-            assert page.complaints == []
-        page.look(1280, "light")
-        page.open(folder / "report.html")
-        page.value("window.reportDrawn")
-        bar = "[...document.querySelectorAll('#figure-jobs-gantt .mark-rect path')].at(-1)"
-        page.value(f"{bar}.scrollIntoView({{block: 'center'}})")
-        x, y = page.value(f"(b => [b.x + b.width / 2, b.y + b.height / 2])({bar}.getBoundingClientRect())")
-        page.ask("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
-        shown = page.value("document.querySelector('#vg-tooltip-element.visible')?.innerText ?? ''")
-        assert "MW of work" in shown and NASTY in shown
+                assert page.locator(f"#figure-{figure} svg path[d]:not([d=''])").count() > 10
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            drawings = page.locator("svg").evaluate_all("all => all.map(each => each.outerHTML).join()")
+            assert not re.search("NaN|undefined", drawings)
+    with visit(folder / "report.html", 1280) as page:
+        page.evaluate("window.reportDrawn")
+        page.locator("#figure-jobs-gantt .mark-rect path").last.hover()
+        shown = page.locator("#vg-tooltip-element.visible")
+        expect(shown).to_contain_text("MW of work")
+        expect(shown).to_contain_text(NASTY)
 
 
 def test_what_a_folder_with_jobs_holds_is_documented(folder: Path) -> None:

@@ -32,7 +32,7 @@ _PATIENCE_S = 10.0
 
 
 def find(proxy: str) -> str | None:
-    """Where a proxy is: on the path, or where `make data-plane` puts Envoy."""
+    """Where a proxy is: on the path, or where `make test-tools` puts Envoy."""
     return shutil.which(proxy) or shutil.which(HOUSE / "build" / "envoy" / "envoy" / "_bin" / proxy)
 
 

@@ -63,7 +63,7 @@ CHECKS = {
 def test_the_proxy_itself_finds_nothing_wrong_with_its_starting_configuration(proxy: str) -> None:
     binary, (options, file) = find(proxy), CHECKS[proxy]
     if binary is None:
-        pytest.skip(f"{proxy} is not installed: make data-plane")
+        pytest.skip(f"{proxy} is not installed: make test-tools")
     with short_folder() as folder:
         write_starting_files(read_data_planes(whole(folder), WORLD.gateways, WORLD.regions))
         command = [binary, *options, str(folder / file)]

@@ -14,7 +14,7 @@ REGIONS = ["north", "south", "east-1", "west"]
 PLANS = {"london": [0.4, 0.3, 0.2, 0.1], "new york": [0.0, 0.0, 1.0, 0.0]}
 WITHOUT_NORTH = {name: [0.0, *row[1:]] for name, row in PLANS.items()}
 
-pytestmark = pytest.mark.skipif(find("envoy") is None, reason="envoy is not installed: make data-plane")
+pytestmark = pytest.mark.skipif(find("envoy") is None, reason="envoy is not installed: make test-tools")
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ CONNECTIONS = 8
 EVEN = {"london": [1.0] * 6, "new york": [1.0] * 6}
 WITHOUT_NORTH = {name: [0.0, *row[1:]] for name, row in PLANS.items()}
 
-here = pytest.mark.skipif(find("haproxy") is None, reason="haproxy is not installed: make data-plane")
+here = pytest.mark.skipif(find("haproxy") is None, reason="haproxy is not installed: make test-tools")
 
 
 @pytest.fixture(scope="module")

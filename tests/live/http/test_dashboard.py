@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from support.browser import CHROMIUM, Page, browser
+from playwright.sync_api import Page, expect
+from support.browser import Visit
 from support.service_states import HTTP, world10_desk, world10_table
 
 import eglb
@@ -45,8 +46,6 @@ factor = 1.5
 at = 0
 """
 
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium to open the dashboard in")
-
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
@@ -69,27 +68,26 @@ def served(service: Service, listen: str = "127.0.0.1:0") -> Iterator[str]:
 
 
 def text(page: Page, selector: str) -> str:
-    return str(page.value(f"document.querySelector('{selector}').innerText"))
+    return page.locator(selector).inner_text()
 
 
-def until(page: Page, condition: str) -> None:
-    """Wait for it in the page, ten seconds at most."""
-    page.value(
-        "new Promise((done, failed) => { const start = Date.now(); (function look() {"
-        f" if ({condition}) done(); else if (Date.now() - start > 10000) failed(new Error('never'));"
-        " else setTimeout(look, 40); })(); })"
+def expect_link(page: Page, how: str) -> None:
+    expect(page.locator("#link")).to_have_attribute("data-link", how)
+
+
+def expect_whole(page: Page) -> None:
+    """Nothing is wider than the window, and no number is missing."""
+    assert page.viewport_size is not None
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+    assert not re.search(
+        "NaN|undefined|Infinity|null", page.locator("body").evaluate("body => body.outerHTML")
     )
-
-
-def linked(page: Page, how: str) -> None:
-    until(page, f"document.getElementById('link').dataset.link === '{how}'")
 
 
 def rows(page: Page, table: str) -> list[list[str]]:
     """Cells of a table."""
-    found: list[list[str]] = page.value(
-        f"[...document.querySelectorAll('#{table} tbody tr')].map(row => "
-        "[...row.cells].map(cell => cell.innerText.trim()))"
+    found: list[list[str]] = page.locator(f"#{table} tbody tr").evaluate_all(
+        "rows => rows.map(row => [...row.cells].map(cell => cell.innerText.trim()))"
     )
     return found
 
@@ -99,120 +97,101 @@ def by_name(page: Page, table: str) -> dict[str, list[str]]:
     return {first: others for first, *others in rows(page, table)}
 
 
-@needs_chromium
-def test_all_that_the_service_says_is_shown_wide_and_narrow(ran: Service) -> None:
-    with served(ran) as url, browser(url) as page:
+def test_all_that_the_service_says_is_shown_wide_and_narrow(ran: Service, visit: Visit) -> None:
+    with served(ran) as url:
         for gateway in ("gw-tokyo", "gw-berlin"):
             HTTP.get(f"{url}/v1/route?gateway={gateway}").raise_for_status()
         state = HTTP.get(f"{url}/v1/state").json()
         for width, height, scheme in ((1440, 900, "light"), (390, 844, "dark")):
-            page.look(width, scheme, height, mobile=width < 500)
-            page.open(url)
-            linked(page, "live")
-            assert page.value("document.documentElement.scrollWidth") <= width
-            background = page.value("getComputedStyle(document.body).backgroundColor")
-            assert (background == "rgb(15, 18, 22)") == (scheme == "dark")
-            assert not page.value("/NaN|undefined|Infinity|null/.test(document.body.outerHTML)")
-            assert page.complaints == []
+            with visit(url, width, scheme, height) as page:
+                expect_link(page, "live")
+                expect_whole(page)
+                background = page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
+                assert (background == "rgb(15, 18, 22)") == (scheme == "dark")
 
-            tiles = text(page, "#tiles")
-            assert "plan" in tiles
-            assert "9 of 10" in tiles
-            assert "29 of 30" in tiles
-            assert f"{100 * state['certificate']['gap']:.2f} %" in tiles
-            for kind, found in state["footprints"].items():
-                part = found["worst"] / found["baseline_worst"] - 1.0
-                said = f"{100 * abs(part):.1f} % {'above' if part > 0 else 'below'} the baseline"
-                assert f"Worst {kind} so far" in tiles
-                assert said in tiles
-                assert said in text(page, "#lines")
+                tiles = text(page, "#tiles")
+                assert "plan" in tiles
+                assert "9 of 10" in tiles
+                assert "29 of 30" in tiles
+                assert f"{100 * state['certificate']['gap']:.2f} %" in tiles
+                for kind, found in state["footprints"].items():
+                    part = found["worst"] / found["baseline_worst"] - 1.0
+                    said = f"{100 * abs(part):.1f} % {'above' if part > 0 else 'below'} the baseline"
+                    assert f"Worst {kind} so far" in tiles
+                    assert said in tiles
+                    assert said in text(page, "#lines")
 
-            regions = by_name(page, "regions")
-            assert list(regions) == [each["name"] for each in state["regions"]]
-            assert regions["frankfurt"][:2] == ["✕ down", "0.0 %"]
-            assert regions["virginia"][7] == "0.67 ▲"
-            assert regions["tokyo"][7] == "1.00"
-            signals = by_name(page, "signals")
-            assert signals["tokyo"][5].startswith("▲ ")
-            assert signals["sydney"][5].startswith("✓ ")
-            assert "frankfurt is out: rehearsed loss" in text(page, "#alerts")
-            assert [each[1] for each in rows(page, "decisions")] == ["gw-berlin", "gw-tokyo"]
-            assert len(rows(page, "solves")) == 8
+                regions = by_name(page, "regions")
+                assert list(regions) == [each["name"] for each in state["regions"]]
+                assert regions["frankfurt"][:2] == ["✕ down", "0.0 %"]
+                assert regions["virginia"][7] == "0.67 ▲"
+                assert regions["tokyo"][7] == "1.00"
+                signals = by_name(page, "signals")
+                assert signals["tokyo"][5].startswith("▲ ")
+                assert signals["sydney"][5].startswith("✓ ")
+                assert "frankfurt is out: rehearsed loss" in text(page, "#alerts")
+                assert [each[1] for each in rows(page, "decisions")] == ["gw-berlin", "gw-tokyo"]
+                assert len(rows(page, "solves")) == 8
 
-            drawn = page.value(
-                "['.land', '.flow', '.room', '.gateway', '.cross[d^=M]', '.line[d]', '#solve-bars rect']"
-                ".map(each => document.querySelectorAll(each).length)"
-            )
-            far = {(f["gateway"], f["region"]) for f in state["flows"]}
-            assert drawn[0] == 1
-            assert 0 < drawn[1] <= len(far)
-            assert drawn[2:4] == [len(regions) + 3, len(state["gateways"]) + 1]  # the legend has some
-            assert drawn[4:] == [2, 2 * len(state["footprints"]) + 1, SERVED]
+                # Legends have some, too.
+                expect(page.locator(".land")).to_have_count(1)
+                far = {(f["gateway"], f["region"]) for f in state["flows"]}
+                assert 0 < page.locator(".flow").count() <= len(far)
+                expect(page.locator(".room")).to_have_count(len(regions) + 3)
+                expect(page.locator(".gateway")).to_have_count(len(state["gateways"]) + 1)
+                expect(page.locator(".cross[d^=M]")).to_have_count(2)
+                expect(page.locator(".line[d]")).to_have_count(2 * len(state["footprints"]) + 1)
+                expect(page.locator("#solve-bars rect")).to_have_count(SERVED)
 
 
-@needs_chromium
-def test_keys_and_pointer_read_the_map_and_the_lines(ran: Service) -> None:
-    def press(key: str) -> None:
-        for kind in ("rawKeyDown", "keyUp"):
-            page.ask("Input.dispatchKeyEvent", type=kind, key=key, code=key)
+def test_keys_and_pointer_read_the_map_and_the_lines(ran: Service, visit: Visit) -> None:
+    with served(ran) as url, visit(url) as page:
+        expect_link(page, "live")
+        chart, readout = page.locator("#map"), page.locator("#map-readout")
+        chart.press("ArrowRight")
+        expect(readout).to_have_text(re.compile(r"^virginia: up, "))
+        expect(page.locator("#spoken")).to_have_text(re.compile(r"^virginia: up, "))
+        chart.press("Escape")
+        expect(readout).to_contain_text("9 of 10 regions up")
+        # The cross of a region that is down lies over it.
+        chart.locator(".room.down").first.hover(force=True)
+        expect(readout).to_have_text(re.compile("^frankfurt: down, rehearsed loss"))
 
-    with served(ran) as url, browser(url) as page:
-        page.look(1440, "light")
-        page.open(url)
-        linked(page, "live")
-        page.value("document.getElementById('map').focus()")
-        press("ArrowRight")
-        assert text(page, "#map-readout").startswith("virginia: up, ")
-        assert text(page, "#spoken").startswith("virginia: up, ")
-        press("Escape")
-        assert "9 of 10 regions up" in text(page, "#map-readout")
-        x, y = page.value(
-            "(box => [box.x + box.width / 2, box.y + box.height / 2])"
-            "([...document.querySelectorAll('#map .room.down')][0].getBoundingClientRect())"
+        line = page.locator("#lines .draw").first
+        readout = page.locator("#lines .readout").first
+        line.focus()
+        expect(readout).to_have_text(re.compile("^2023-07-03 08:00: "))
+        line.press("Home")
+        expect(readout).to_have_text(re.compile("^2023-07-03 00:00: "))
+
+
+def test_it_says_that_the_service_is_gone_and_comes_back_with_it(ran: Service, visit: Visit) -> None:
+    def places(page: Page) -> list[float]:
+        return page.locator("section").evaluate_all(
+            "all => all.map(each => each.getBoundingClientRect().top)"
         )
-        page.ask("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
-        assert text(page, "#map-readout").startswith("frankfurt: down, rehearsed loss")
 
-        page.value("document.querySelector('#lines .draw').focus()")
-        latest = text(page, "#lines .readout")
-        press("Home")
-        assert text(page, "#lines .readout").startswith("2023-07-03 00:00: ")
-        assert latest.startswith("2023-07-03 08:00: ")
-        assert page.complaints == []
-
-
-@needs_chromium
-def test_it_says_that_the_service_is_gone_and_comes_back_with_it(ran: Service) -> None:
-    places = "[...document.querySelectorAll('section')].map(each => each.getBoundingClientRect().top)"
     with served(ran) as url:
         listen = url.removeprefix("http://")
-    with browser(url) as page:
-        page.look(390, "light", 844, mobile=True)
-        with served(ran, listen):
-            page.open(url)
-            linked(page, "live")
-            before = page.value(places)
-        linked(page, "gone")
-        assert "no answer since" in text(page, "#link")
-        assert page.value(places) == before
-        with served(ran, listen):
-            linked(page, "live")
-        assert page.value(places) == before
-        assert {each.rpartition("net::")[2] for each in page.complaints} <= {
-            "ERR_CONNECTION_REFUSED",
-            "ERR_CONNECTION_RESET",
-            "ERR_EMPTY_RESPONSE",
-        }
+    gone = "net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE)$"
+    with ExitStack() as first:
+        first.enter_context(served(ran, listen))
+        with visit(url, 390, height=844, excused=gone) as page:
+            expect_link(page, "live")
+            before = places(page)
+            first.close()
+            expect_link(page, "gone")
+            expect(page.locator("#link")).to_contain_text("no answer since")
+            assert places(page) == before
+            with served(ran, listen):
+                expect_link(page, "live")
+            assert places(page) == before
 
 
-@needs_chromium
-def test_a_service_that_has_only_begun_is_shown_too() -> None:
+def test_a_service_that_has_only_begun_is_shown_too(visit: Visit) -> None:
     app = make_app(world10_desk(), hosts=names_of("127.0.0.1"))
-    with serving(app, "127.0.0.1", 0) as url, browser(url) as page:
-        page.look(390, "light", 844, mobile=True)
-        page.open(url)
-        linked(page, "live")
-        said = text(page, "main")
+    with serving(app, "127.0.0.1", 0) as url, visit(url, 390, height=844) as page:
+        expect_link(page, "live")
         for empty in (
             "No meters yet",
             "No signals have been read yet",
@@ -221,10 +200,9 @@ def test_a_service_that_has_only_begun_is_shown_too() -> None:
             "no request has asked for a route yet",
             "no slot has been planned yet",
         ):
-            assert empty in said
-        assert page.value("document.documentElement.scrollWidth") <= 390
-        assert page.value("[...document.querySelectorAll('.of-jobs')].every(each => each.offsetHeight === 0)")
-        assert page.complaints == []
+            expect(page.get_by_text(empty).first).to_be_visible()
+        expect_whole(page)
+        expect(page.locator(".of-jobs:visible")).to_have_count(0)
 
 
 @pytest.fixture(scope="module")
@@ -255,19 +233,16 @@ def with_jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceState
     store.close()
 
 
-@needs_chromium
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_jobs_are_shown_where_there_are_any(with_jobs: ServiceState, width: int, scheme: str) -> None:
+def test_jobs_are_shown_where_there_are_any(
+    with_jobs: ServiceState, visit: Visit, width: int, scheme: str
+) -> None:
     app = make_app(with_jobs, hosts=names_of("127.0.0.1"))
-    with serving(app, "127.0.0.1", 0) as url, browser(url) as page:
+    with serving(app, "127.0.0.1", 0) as url, visit(url, width, scheme) as page:
         state = HTTP.get(f"{url}/v1/state").json()
-        page.look(width, scheme, 900, mobile=width < 500)
-        page.open(url)
-        linked(page, "live")
-        until(page, "document.querySelectorAll('#jobs tbody tr').length === 3")
-        assert page.value("document.documentElement.scrollWidth") <= width
-        assert not page.value("/NaN|undefined|Infinity|null/.test(document.body.outerHTML)")
-        assert page.complaints == []
+        expect_link(page, "live")
+        expect(page.locator("#jobs tbody tr")).to_have_count(3)
+        expect_whole(page)
         assert text(page, "#jobs-note") == "1 submitted, 2 admitted, 1 refused, 1 done."
         shown = by_name(page, "jobs")
         assert list(shown) == ["tight", "slow", "fresh"]
@@ -276,19 +251,21 @@ def test_jobs_are_shown_where_there_are_any(with_jobs: ServiceState, width: int,
         assert shown["fresh"][5] == "submitted"
         tokyo = next(each for each in state["regions"] if each["name"] == "tokyo")
         assert by_name(page, "regions")["tokyo"][2] == f"{tokyo['load_mw']:.2f} + 5.000"
-        row = "[...document.querySelectorAll('#regions tbody tr')].find(row => /^tokyo/.test(row.innerText))"
-        parts = page.value(
-            f"(bar => ['--part', '--both'].map(each => Number(bar.style.getPropertyValue(each))))"
-            f"(({row}).cells[3].lastChild)"
+        bar = page.locator("#regions tbody tr").filter(has_text=re.compile("^tokyo")).locator("td").nth(2)
+        parts, colours = bar.evaluate(
+            "cell => [['--part', '--both'].map(each => Number(cell.lastChild.style.getPropertyValue(each))),"
+            " getComputedStyle(cell.lastChild).backgroundImage]"
         )
         assert parts == pytest.approx(
             [mw / tokyo["capacity_mw"] for mw in (tokyo["load_mw"], tokyo["load_mw"] + 5.0)], abs=1e-4
         )
-        colours = page.value(f"getComputedStyle(({row}).cells[3].lastChild).backgroundImage")
         assert len(set(re.findall(r"rgb\([^)]*\)", colours))) == 3
-        drawn = "[...document.querySelectorAll('#map .work')].map(each => Number(each.getAttribute('r')))"
-        assert sum(radius > 0 for radius in page.value(drawn)) == 1
-        assert page.value("[...document.querySelectorAll('.of-jobs')].every(each => each.offsetHeight > 0)")
+        radii = page.locator("#map .work").evaluate_all(
+            "all => all.map(each => Number(each.getAttribute('r')))"
+        )
+        assert sum(radius > 0 for radius in radii) == 1
+        for part in page.locator(".of-jobs").all():
+            expect(part).to_be_visible()
 
 
 def test_nothing_in_it_is_inline_or_from_elsewhere(ran: Service) -> None:
