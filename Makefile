@@ -66,7 +66,7 @@ $(VENV)/.locked: requirements.lock
 $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 	$(PIP) install --no-cache-dir --no-deps --no-build-isolation -e .
 	@# Compiles the numeric kernels, for a minute; later imports find them compiled.
-	$(BIN)/python -c 'import eglb.agents.kernels, eglb.coordinator.newton, eglb.live.draws'
+	$(BIN)/python -c 'import eglb.agents.kernels, eglb.coordinator.algorithms.newton, eglb.live.routing.balancing'
 	@touch $@
 
 # From an environment in which `pip install -e .[dev]` was run: writes down what is there.

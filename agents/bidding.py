@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from eglb.agents.codec import Message, per_region
 from eglb.agents.region import Array, Memory, Region, Request
-from eglb.agents.wire import Message, per_region
 
 
 @dataclass(frozen=True, eq=False)

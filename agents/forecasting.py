@@ -4,12 +4,13 @@ demand.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
+
+from eglb.foundation.random_numbers import keyed_random
 
 Array = np.ndarray
 
@@ -150,12 +151,6 @@ class NoisyOutlook(Forecaster):
             random = keyed_random(self.seed, past.quantity, name, str(start))
             told[row] *= np.exp(self.sd * autoregressive(random, told.shape[1], 0.9))
         return told
-
-
-def keyed_random(seed: int, *key: str) -> np.random.Generator:
-    """Random numbers that depend on the seed and the key alone, on every machine."""
-    digest = hashlib.blake2b("\0".join((str(seed), *key)).encode(), digest_size=16).digest()
-    return np.random.default_rng(int.from_bytes(digest, "little"))
 
 
 def autoregressive(random: np.random.Generator, length: int, memory: float) -> Array:

@@ -6,9 +6,9 @@ import resource
 from dataclasses import dataclass
 
 from eglb.agents import barrier, bidding, proximal, timeline, valuation
+from eglb.agents.codec import Fault, Message, decode, encode
 from eglb.agents.region import Holding, Memory, MemoryLost, Region, Request
-from eglb.agents.validity import find_problem
-from eglb.agents.wire import Fault, Message, decode, encode
+from eglb.agents.validation import find_problem
 
 REQUEST_MODULES = (barrier, bidding, proximal, timeline, valuation)
 """Importing these makes their messages known to the codec."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from eglb.agents.compilation import (
+from eglb.agents.region import Array, Region
+from eglb.foundation.compilation import (
     compiled,
     given_cube,
     given_indices,
@@ -21,7 +22,6 @@ from eglb.agents.compilation import (
     single_matrix,
     vector,
 )
-from eglb.agents.region import Array, Region
 
 _NEWTON_STEPS = 60
 _HALVINGS = 30

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eglb.agents.codec import Message, per_region
 from eglb.agents.region import Array, Memory, Region, Request
-from eglb.agents.wire import Message, per_region
 
 _NEWTON_STEPS = 60
 _HALVINGS = 30

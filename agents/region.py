@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from eglb.agents.wire import Message
+from eglb.agents.codec import Message
 
 Array = np.ndarray
 

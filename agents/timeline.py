@@ -13,9 +13,9 @@ import numpy as np
 
 from eglb.agents.bidding import Quantity
 from eglb.agents.calibration import Calibration
+from eglb.agents.codec import per_region, shared
 from eglb.agents.forecasting import Forecaster, Past
 from eglb.agents.region import Array, Holding, Memory, Region, Request
-from eglb.agents.wire import per_region, shared
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eglb.agents.codec import Message, per_edge, per_gateway, per_region, shared
 from eglb.agents.region import Array, Memory, MemoryLost, Region, Request
-from eglb.agents.wire import Message, per_edge, per_gateway, per_region, shared
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,7 @@ from typing import Any
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
-from eglb.sims.central import METHODS
+from eglb.planning.central.central import METHODS
 
 INSTANCES = (
     "paper10",
@@ -54,10 +54,10 @@ ENOUGH_S = 20.0
 
 def measure(instance: str, method: str, repeat: int, limit: float) -> dict[str, Any]:
     """One row, in this process."""
-    from eglb.sims.audit import audit
-    from eglb.sims.catalog import load
-    from eglb.sims.central import solve_central
-    from eglb.sims.linear_model import merge_gateways
+    from eglb.planning.audit import audit
+    from eglb.planning.central.central import solve_central
+    from eglb.planning.central.linear_model import merge_gateways
+    from eglb.scenarios.catalog import load
 
     scenario = load(instance)
     runs, cpu = [], []

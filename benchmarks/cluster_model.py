@@ -24,9 +24,9 @@ from typing import Any
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
+from eglb.scenarios.synthetic import SyntheticSpec
 from eglb.sims.cluster_model import Costs, Layout, Sample, fit, measure_round
-from eglb.sims.scaling_run import machine
-from eglb.sims.synthetic import SyntheticSpec
+from eglb.sims.scaling.run import machine
 
 # Regions, slots, reach, hosts, whether they are Ray actors.
 Size = tuple[int, int, int, int, bool]
@@ -183,7 +183,7 @@ def write(
 
 def draw(far: list[dict[str, Any]], hardware: str, folder: Path) -> None:
     """Seconds a round against regions, one line for each number of workers."""
-    from eglb.sims.plots import STYLES, keep_home_clean
+    from eglb.foundation.plots import STYLES, keep_home_clean
 
     keep_home_clean()
     import matplotlib

@@ -3,10 +3,10 @@
     EGLB_DATA=... python benchmarks/coordination.py [--week NAME]... [--out FOLDER]
 
 `eglb compare --jobs` on weeks of four seasons of world16 and one of gcp33, with 10, 20 and 40 % of the energy
-as jobs that may wait up to 6, 24 and 72 h (`eglb.sims.job_mix`, seed 0). Apart, eGLB plans inference as if
-there were no jobs; training then takes the capacity that is left cheapest-first, carbon-first (both exactly),
-or by eGLB with inference fixed, `eGLB in turn`. Together, eGLB plans both at once (`admm`). Every plan of
-eGLB is asked for a certified gap of 1e-5; figures are recomputed from plan and scenario.
+as jobs that may wait up to 6, 24 and 72 h (`eglb.scenarios.job_mix`, seed 0). Apart, eGLB plans inference as
+if there were no jobs; training then takes the capacity that is left cheapest-first, carbon-first (both
+exactly), or by eGLB with inference fixed, `eGLB in turn`. Together, eGLB plans both at once (`admm`). Every
+plan of eGLB is asked for a certified gap of 1e-5; figures are recomputed from plan and scenario.
 
 Saved: (apart - together) / apart, of the objective: energy cost plus equity. Where that is at most the
 largest certified gap of the three plans of eGLB, coordination buys nothing. Worst: the region with the
@@ -31,9 +31,10 @@ from typing import Any
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
-from eglb.sims.catalog import load
-from eglb.sims.coordination import IN_TURN, TOGETHER, WAYS, WITHOUT_EQUITY, Coordination, coordinate
-from eglb.sims.plots import STYLES, keep_home_clean
+from eglb.foundation.plots import STYLES, keep_home_clean
+from eglb.scenarios.catalog import load
+from eglb.sims.co_scheduling.co_scheduling import Coordination, coordinate
+from eglb.sims.co_scheduling.ways import IN_TURN, TOGETHER, WAYS, WITHOUT_EQUITY
 
 GAP = 1e-5
 STARTS = ("2023-01-02", "2023-04-03", "2023-07-03", "2023-10-02")

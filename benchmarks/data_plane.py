@@ -36,10 +36,10 @@ import numpy as np
 
 import eglb
 from eglb.live.data_plane.plane import Applied
-from eglb.live.weights import WeightTable
+from eglb.live.routing.weights import WeightTable
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
-from proxies import Front, deviation, find, flowing, in_front, send, table
+from support.proxies import Front, deviation, find, flowing, in_front, send, table
 
 PROXIES = ("haproxy", "nginx", "envoy")
 GATEWAY = "gw-london"

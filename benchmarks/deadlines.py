@@ -30,12 +30,11 @@ import numpy as np
 
 import eglb
 from eglb.agents.forecasting import Forecaster, Past
-from eglb.sims.forecasts import Forecast, parse_forecast
-from eglb.sims.jobs import Jobs, build_jobs
-from eglb.sims.scenario import Scenario
-from eglb.sims.simulation import Simulation, simulate
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
+from eglb.planning.online.forecasts import Forecast, parse_forecast
+from eglb.scenarios.jobs import Jobs, build_jobs
+from eglb.scenarios.scenario import Scenario
+from eglb.sims.replay.simulation import Simulation, simulate
 
 SLOTS, SLOT_HOURS = 12, 4.0
 POLICIES = {"cost": 0.55, "eg": 0.2, "sum": 0.2, "soft:steps=4": 0.04, "mpc:gap=1e-2,rounds=4": 0.01}

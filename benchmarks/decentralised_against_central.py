@@ -25,9 +25,9 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
 import eglb
-from eglb.sims.audit import audit
-from eglb.sims.central import METHODS, solve_central
-from eglb.sims.scenario import Scenario
+from eglb.planning.audit import audit
+from eglb.planning.central.central import METHODS, solve_central
+from eglb.scenarios.scenario import Scenario
 
 RIVALS = ("simplex", "simplex-flow", "interior", "interior-flow", "interior-presolved")
 RUNS = (("newton", 1e-4), ("newton", 1e-6), ("dual", 1e-4), ("dual", 1e-6), ("admm", 1e-4))

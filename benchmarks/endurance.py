@@ -43,9 +43,9 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
 import eglb
-from eglb.sims.faults import Faults
-from eglb.sims.members import Orders
-from eglb.sims.solution import RoundRecord
+from eglb.coordinator.fleet.faults import Faults
+from eglb.planning.progress import RoundRecord
+from eglb.planning.running.membership_orders import Orders
 
 PLACES, ALGORITHMS = ("inprocess", "local"), ("admm", "dual", "subgradient")
 FAULTS = "drop=0.1,late=0.1:5,duplicate=0.05,corrupt=0.02,garble=0.01,crash=0.002"

@@ -3,11 +3,11 @@
     EGLB_DATA=... python benchmarks/jobs.py [--algorithm NAME]... [--out benchmarks/results]
 
 Weeks of four seasons of world16 and one of gcp33, with 10, 20 and 40 % of the energy as jobs that may wait up
-to 6, 24 and 72 h (`eglb.sims.job_mix`). A row: one algorithm on one of them, in process, beside the central
-solver on the same instance and beside the same algorithm on the week without jobs. Asked is a certified gap
-of 1e-4, of `subgradient` 1e-2; the gap told is recomputed from the raw scenario. Rows go to the file as they
-come, and rows of other weeks and algorithms that it holds are kept, so a long run can be done in pieces.
-`--smoke` is one mix on a small synthetic fleet: seconds long, no data needed.
+to 6, 24 and 72 h (`eglb.scenarios.job_mix`). A row: one algorithm on one of them, in process, beside the
+central solver on the same instance and beside the same algorithm on the week without jobs. Asked is a
+certified gap of 1e-4, of `subgradient` 1e-2; the gap told is recomputed from the raw scenario. Rows go to the
+file as they come, and rows of other weeks and algorithms that it holds are kept, so a long run can be done in
+pieces. `--smoke` is one mix on a small synthetic fleet: seconds long, no data needed.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
 import eglb
-from eglb.sims.job_mix import with_jobs
-from eglb.sims.scenario import Scenario
+from eglb.scenarios.job_mix import with_jobs
+from eglb.scenarios.scenario import Scenario
 
 ALGORITHMS = ("admm", "dual", "newton", "crossover", "subgradient")
 GAP, GAP_SUBGRADIENT = 1e-4, 1e-2

@@ -2,12 +2,12 @@
 
     EGLB_DATA=... python benchmarks/jobs_online.py [--instance NAME]... [--out benchmarks/results]
 
-Of each instance 20 % of the energy may wait for 24 hours (`eglb.sims.job_mix`); jobs become known at their
-release. A row is one run of a policy with a forecast of prices and footprints: `gap` is its objective above
-the certified lower bound of the best plan that knows all hours and the same admitted jobs, `gap, rigid` that
-of the same policy and forecast where nothing can wait. `saved` is how much less it costs than the latter,
-where all jobs were admitted, and `saved offline` what the best plans save. `forced` slots had to run more
-than the policy wanted. `--smoke` is one small fleet: seconds long, no data needed.
+Of each instance 20 % of the energy may wait for 24 hours (`eglb.scenarios.job_mix`); jobs become known at
+their release. A row is one run of a policy with a forecast of prices and footprints: `gap` is its objective
+above the certified lower bound of the best plan that knows all hours and the same admitted jobs, `gap, rigid`
+that of the same policy and forecast where nothing can wait. `saved` is how much less it costs than the
+latter, where all jobs were admitted, and `saved offline` what the best plans save. `forced` slots had to run
+more than the policy wanted. `--smoke` is one small fleet: seconds long, no data needed.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
 import eglb
-from eglb.sims.job_mix import with_jobs
-from eglb.sims.simulation import offline_bound, simulate
+from eglb.scenarios.job_mix import with_jobs
+from eglb.sims.replay.simulation import offline_bound, simulate
 
 INSTANCES = ("world16@2023-07-03/7d", "world10")
 SHARE, HOURS = 0.2, 24.0

@@ -26,7 +26,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from eglb.sims.checkpoint import resume_checkpoint
+from eglb.planning.running.checkpoint import resume_checkpoint
 
 FLEET = "synthetic:30x168"
 GAPS = {"admm": 5e-5, "dual": 5e-5, "newton": 1e-8}

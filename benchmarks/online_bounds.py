@@ -24,11 +24,10 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 
 import eglb
-from eglb.sims.audit import plan_objective
-from eglb.sims.scenario import Scenario
-from eglb.sims.simulation import offline_bound, simulate
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
+from eglb.planning.audit import plan_objective
+from eglb.scenarios.scenario import Scenario
+from eglb.sims.replay.simulation import offline_bound, simulate
 
 INSTANCES = (
     "paper10",

@@ -41,14 +41,14 @@ import ray
 from ray.cluster_utils import Cluster
 
 import eglb
-from eglb.coordinator.admm import Admm
-from eglb.coordinator.dual import LevelBundle
-from eglb.coordinator.newton import Newton
-from eglb.coordinator.relay import Relay
-from eglb.coordinator.reroute import Method
+from eglb.coordinator.algorithms.admm import Admm
+from eglb.coordinator.algorithms.crossover import Relay
+from eglb.coordinator.algorithms.level_bundle import LevelBundle
+from eglb.coordinator.algorithms.newton import Newton
+from eglb.coordinator.algorithms.reroute import Method
 from eglb.coordinator.run import Run
-from eglb.sims.launching import launch
-from eglb.sims.partition import partition
+from eglb.planning.launch import launch
+from eglb.planning.partition import partition
 
 DEADLINE_S = 1.0
 FIRST_STRIKE, MOMENTS = 4, 7

@@ -45,14 +45,14 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 
 import eglb
-from eglb.live.job_store import STATES, JobStore
-from eglb.live.rehearsal import Rehearsal
+from eglb.live.loop.rehearsal import Rehearsal
+from eglb.live.routing.weights import WeightTable
 from eglb.live.service import Wanted, open_service
-from eglb.live.store import NOTE, Store
-from eglb.live.weights import WeightTable
-from eglb.sims.catalog import load_history
-from eglb.sims.scenario import Scenario
-from eglb.sims.simulation import simulate
+from eglb.live.storage.job_store import STATES, JobStore
+from eglb.live.storage.store import NOTE, Store
+from eglb.scenarios.catalog import load_history
+from eglb.scenarios.scenario import Scenario
+from eglb.sims.replay.simulation import simulate
 
 SPEED, SPEED_WITH_JOBS = 3600.0, 1200.0
 HISTORY_SLOTS = 28 * 24

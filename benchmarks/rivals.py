@@ -95,8 +95,8 @@ COLUMNS = (
 
 def measure(instance: str, seed: int, solver: str, setting: float, limit: float) -> dict[str, Any]:
     """One row, in this process."""
-    from eglb.sims.audit import audit
-    from eglb.sims.catalog import load
+    from eglb.planning.audit import audit
+    from eglb.scenarios.catalog import load
 
     began = time.perf_counter()
     rival, scenario = SOLVERS[solver], load(instance, seed=seed)
@@ -137,8 +137,8 @@ def _points(scenario: Any, rival: Rival, setting: float, limit: float) -> Iterat
     """Every point of a rival as (seconds, iterations, status, route, demand price, equity price)."""
     import numpy as np
 
-    from eglb.sims.flow_repair import repair_flow
-    from eglb.sims.linear_model import build_model
+    from eglb.planning.central.flow_repair import repair_flow
+    from eglb.planning.central.linear_model import build_model
 
     adapter = import_module(f"rivals_adapters.{rival.adapter}")
     model = build_model(scenario, form=rival.form)

@@ -30,11 +30,12 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 
 import eglb
-from eglb.sims.catalog import load_history
-from eglb.sims.robustness import GROUPS, Condition, conditions, row_dict, study
-from eglb.sims.robustness_plots import draw_robustness
-from eglb.sims.robustness_tables import blocks
-from eglb.sims.row_log import RowLog
+from eglb.foundation.row_log import RowLog
+from eglb.scenarios.catalog import load_history
+from eglb.sims.robustness.conditions import GROUPS, Condition, conditions
+from eglb.sims.robustness.plots import draw_robustness
+from eglb.sims.robustness.robustness import row_dict, study
+from eglb.sims.robustness.tables import blocks
 
 HISTORY_SLOTS = 4 * 168
 CUTS = {

@@ -34,8 +34,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 
 import eglb
-from eglb.live.router import Router
-from eglb.live.weights import WeightTable
+from eglb.live.routing.router import Router
+from eglb.live.routing.weights import WeightTable
 
 SIZES = ((10, 10), (33, 33), (1000, 100))
 SERVERS = ("bare", "route", "route+session", "route, the long way")
@@ -104,8 +104,8 @@ def serve(which: str) -> None:
     from fastapi import FastAPI
     from fastapi.responses import Response
 
-    from eglb.live.api import make_app
-    from eglb.live.server import serving
+    from eglb.live.http.api import make_app
+    from eglb.live.http.server import serving
 
     app: Any
     if which == "bare":
@@ -122,7 +122,7 @@ def serve(which: str) -> None:
 
 
 def a_desk() -> Any:
-    from eglb.live.desk import Desk
+    from eglb.live.state.service_state import Desk
 
     fleet = eglb.load("world10")
     return Desk(fleet, a_router(fleet.gateways, fleet.regions), Now())

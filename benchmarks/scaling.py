@@ -25,10 +25,10 @@ from typing import Any
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
-from eglb.sims.scaling import run_cases
-from eglb.sims.scaling_run import Case
-from eglb.sims.synthetic import SyntheticSpec
-from eglb.sims.tables import as_text
+from eglb.foundation.console import as_text
+from eglb.scenarios.synthetic import SyntheticSpec
+from eglb.sims.scaling.run import Case
+from eglb.sims.scaling.scaling import run_cases
 
 ALGORITHMS = ("admm", "newton", "central")
 SEEDS = (0, 1, 2)

@@ -38,9 +38,9 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
 import eglb
-from eglb.coordinator import relay
-from eglb.coordinator.algorithm import Broadcast, Finished, Round
-from eglb.sims.faults import Faults
+from eglb.coordinator.algorithms import crossover
+from eglb.coordinator.algorithms.algorithm import Broadcast, Finished, Round
+from eglb.coordinator.fleet.faults import Faults
 
 INSTANCES = ("paper10-partial", "world10", "synthetic:50x48")
 ALGORITHMS = ("admm", "dual", "newton", "crossover", "subgradient")
@@ -97,7 +97,7 @@ class Row:
     without: str
 
 
-class NotedRelay(relay.Relay):
+class NotedRelay(crossover.Relay):
     """The relay, and how often it handed over."""
 
     hand_overs = 0
@@ -111,7 +111,7 @@ class NotedRelay(relay.Relay):
 
 def measure(name: str, fleet: eglb.Scenario, algorithm: str, condition: Condition, seed: int) -> Row:
     gap, before = GAPS.get(algorithm, GAP), NotedRelay.hand_overs
-    with mock.patch.object(relay, "Relay", NotedRelay):
+    with mock.patch.object(crossover, "Relay", NotedRelay):
         found = eglb.solve(
             fleet,
             algorithm,

@@ -22,7 +22,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
 import eglb
-from eglb.sims.solution import Solution
+from eglb.planning.solution import Solution
 
 GAP = 1e-4
 MOST_ROUNDS = 3000

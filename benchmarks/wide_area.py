@@ -5,8 +5,8 @@
 Every agent stands in its region, the coordinator where its slowest round trip is the shortest. Round trips
 are those measured between cloud regions; lines carry 100 Mbit/s at a region and 1 Gbit/s at the coordinator.
 Rounds, bytes and gaps are those of real runs in one process; seconds are expected from them
-(`eglb.coordinator.network`), without the time to compute. Also expected: with the coordinator at the worst
-place, and with lines of 10 and 1 Mbit/s at the regions. Variants change one thing of what is shipped:
+(`eglb.coordinator.fleet.network`), without the time to compute. Also expected: with the coordinator at the
+worst place, and with lines of 10 and 1 Mbit/s at the regions. Variants change one thing of what is shipped:
 
     double            all messages in double precision
     delta             (simulated) centers and loads as 16-bit differences to what the other side had before
@@ -37,21 +37,21 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 
 import eglb
+from eglb.agents.codec import Message, decode, encode
 from eglb.agents.proximal import Proposal, ProximalStep
-from eglb.agents.wire import Message, decode, encode
-from eglb.coordinator import admm, dual, newton
-from eglb.coordinator.algorithm import Broadcast, Part, Round
-from eglb.coordinator.fleet import Fleet, group_regions, seat
-from eglb.coordinator.network import Network
+from eglb.coordinator.algorithms import admm, level_bundle, newton
+from eglb.coordinator.algorithms.algorithm import Broadcast, Part, Round
+from eglb.coordinator.fleet.fleet import Fleet, group_regions, seat
+from eglb.coordinator.fleet.network import Network
+from eglb.coordinator.fleet.transport import Arrival, InProcess, Line, Transport, Wait
 from eglb.coordinator.run import run
-from eglb.coordinator.transport import Arrival, InProcess, Line, Transport, Wait
-from eglb.sims.catalog import data_directory
-from eglb.sims.partition import partition
-from eglb.sims.scenario import Scenario
-from eglb.sims.wide_area import lay_network, measured_places
+from eglb.planning.partition import partition
+from eglb.planning.wide_area import lay_network, measured_places
+from eglb.scenarios.catalog import data_directory
+from eglb.scenarios.scenario import Scenario
 from eglb.sims.wide_area_plots import Variant, draw_wide_area
 
-METHODS = {"admm": admm.Admm, "newton": newton.Newton, "dual": dual.LevelBundle}
+METHODS = {"admm": admm.Admm, "newton": newton.Newton, "dual": level_bundle.LevelBundle}
 SECONDS = ("seconds", "seconds_worst_place", "seconds_10_mbit_s", "seconds_1_mbit_s")
 GAPS = (1e-3, 1e-4, 1e-6)
 MAX_ROUNDS, LIMIT_S = 600, 60.0

@@ -10,10 +10,10 @@ from enum import Enum
 
 import numpy as np
 
-from eglb.coordinator.algorithm import Algorithm, Broadcast, Finished, Incumbent
-from eglb.coordinator.fleet import Fleet, FleetError
-from eglb.coordinator.market import Market
-from eglb.coordinator.reroute import Method, Reroute
+from eglb.coordinator.algorithms.algorithm import Algorithm, Broadcast, Finished, Incumbent
+from eglb.coordinator.algorithms.reroute import Method, Reroute
+from eglb.coordinator.fleet.fleet import Fleet, FleetError
+from eglb.coordinator.market.market import Market
 
 Array = np.ndarray
 

@@ -22,19 +22,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from eglb.sims.catalog import load
-    from eglb.sims.comparison import Comparison, compare
-    from eglb.sims.coordination import Coordination, coordinate
-    from eglb.sims.explanation import Explanation, explain
-    from eglb.sims.members import Orders
-    from eglb.sims.problems import InfeasibleError, InputError
-    from eglb.sims.reproduction import Reproduction, reproduce
-    from eglb.sims.scaling import Scaling, scale
-    from eglb.sims.scenario import Scenario
-    from eglb.sims.simulation import Simulation, simulate
-    from eglb.sims.solution import Solution
-    from eglb.sims.solving import resume, solve
-    from eglb.sims.sweep import Sweep, sweep
+    from eglb.foundation.errors import InfeasibleError, InputError
+    from eglb.planning.explanation.explain import explain
+    from eglb.planning.explanation.explanation import Explanation
+    from eglb.planning.running.membership_orders import Orders
+    from eglb.planning.solution import Solution
+    from eglb.planning.solve import resume, solve
+    from eglb.scenarios.catalog import load
+    from eglb.scenarios.scenario import Scenario
+    from eglb.sims.co_scheduling.co_scheduling import Coordination, coordinate
+    from eglb.sims.comparison.comparison import Comparison, compare
+    from eglb.sims.replay.simulation import Simulation, simulate
+    from eglb.sims.reproduction.reproduction import Reproduction, reproduce
+    from eglb.sims.scaling.scaling import Scaling, scale
+    from eglb.sims.sweep.sweep import Sweep, sweep
 
 __version__ = "0.1.0"
 
@@ -65,28 +66,28 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Comparison": "eglb.sims.comparison",
-    "Coordination": "eglb.sims.coordination",
-    "Explanation": "eglb.sims.explanation",
-    "InfeasibleError": "eglb.sims.problems",
-    "InputError": "eglb.sims.problems",
-    "Orders": "eglb.sims.members",
-    "Reproduction": "eglb.sims.reproduction",
-    "Scaling": "eglb.sims.scaling",
-    "Scenario": "eglb.sims.scenario",
-    "Simulation": "eglb.sims.simulation",
-    "Solution": "eglb.sims.solution",
-    "Sweep": "eglb.sims.sweep",
-    "compare": "eglb.sims.comparison",
-    "coordinate": "eglb.sims.coordination",
-    "explain": "eglb.sims.explanation",
-    "load": "eglb.sims.catalog",
-    "reproduce": "eglb.sims.reproduction",
-    "resume": "eglb.sims.solving",
-    "scale": "eglb.sims.scaling",
-    "simulate": "eglb.sims.simulation",
-    "solve": "eglb.sims.solving",
-    "sweep": "eglb.sims.sweep",
+    "Comparison": "eglb.sims.comparison.comparison",
+    "Coordination": "eglb.sims.co_scheduling.co_scheduling",
+    "Explanation": "eglb.planning.explanation.explanation",
+    "InfeasibleError": "eglb.foundation.errors",
+    "InputError": "eglb.foundation.errors",
+    "Orders": "eglb.planning.running.membership_orders",
+    "Reproduction": "eglb.sims.reproduction.reproduction",
+    "Scaling": "eglb.sims.scaling.scaling",
+    "Scenario": "eglb.scenarios.scenario",
+    "Simulation": "eglb.sims.replay.simulation",
+    "Solution": "eglb.planning.solution",
+    "Sweep": "eglb.sims.sweep.sweep",
+    "compare": "eglb.sims.comparison.comparison",
+    "coordinate": "eglb.sims.co_scheduling.co_scheduling",
+    "explain": "eglb.planning.explanation.explanation",
+    "load": "eglb.scenarios.catalog",
+    "reproduce": "eglb.sims.reproduction.reproduction",
+    "resume": "eglb.planning.solve",
+    "scale": "eglb.sims.scaling.scaling",
+    "simulate": "eglb.sims.replay.simulation",
+    "solve": "eglb.planning.solve",
+    "sweep": "eglb.sims.sweep.sweep",
 }
 
 

@@ -13,32 +13,31 @@ from typing import Any
 
 import numpy as np
 
-from eglb.live.bookkeeping import Bookkeeper
-from eglb.live.briefing import Briefing
-from eglb.live.clock import Clock
-from eglb.live.controller import Controller
-from eglb.live.desk import Desk
-from eglb.live.job_store import Job
-from eglb.live.known import Forecasts, Outlooks, Served
-from eglb.live.monitor import Thresholds
-from eglb.live.periods import Periods
-from eglb.live.planner import Planner
-from eglb.live.projection import Projection
-from eglb.live.rehearsal import Rehearsal, read_events
-from eglb.live.router import Router
-from eglb.live.series import Series
+from eglb.foundation.errors import InputError
+from eglb.foundation.numbers import plain
+from eglb.live.accounting.alerts import Thresholds
+from eglb.live.accounting.periods import Periods
+from eglb.live.accounting.series import Series
+from eglb.live.accounting.settlement import Bookkeeper
+from eglb.live.jobs.workload import Workload, jobs_of
+from eglb.live.loop.controller import Controller
+from eglb.live.loop.planner import Planner
+from eglb.live.loop.records import Forecasts, Outlooks, Served
+from eglb.live.loop.rehearsal import Rehearsal, read_events
+from eglb.live.loop.slot_inputs import Briefing
+from eglb.live.routing.fallback import Projection
+from eglb.live.routing.router import Router
 from eglb.live.signals import open_signals
-from eglb.live.store import NOTE, Store
-from eglb.live.workload import Workload, jobs_of
-from eglb.sims.audit import energy_cost, footprint_totals, plan_objective
-from eglb.sims.forecasts import Forecast, parse_forecast
-from eglb.sims.launching import launch, place_problems
-from eglb.sims.partition import Partition, partition
-from eglb.sims.problems import InputError
-from eglb.sims.replay import declared_demand
-from eglb.sims.scenario import Scenario
-from eglb.sims.simulation import parse_policy
-from eglb.sims.solution import plain
+from eglb.live.state.clock import Clock
+from eglb.live.state.service_state import Desk
+from eglb.live.storage.job_store import Job
+from eglb.live.storage.store import NOTE, Store
+from eglb.planning.audit import energy_cost, footprint_totals, plan_objective
+from eglb.planning.launch import launch, place_problems
+from eglb.planning.online.forecasts import Forecast, parse_forecast
+from eglb.planning.online.policies import parse_policy
+from eglb.planning.partition import Partition, declared_demand, partition
+from eglb.scenarios.scenario import Scenario
 
 Array = np.ndarray
 
@@ -56,7 +55,7 @@ class Wanted:
     Parameters
     ----------
     policy, forecast, period : as for `eglb.simulate`. demand_forecast : of the slot that begins, see
-        `eglb.sims.forecasts.FORECASTS`.
+        `eglb.planning.online.forecasts.FORECASTS`.
     address, regions_per_actor, deadline : as for `eglb.solve`.
     recorded : demand and meters are those that the scenario recorded; else they are posted.
     start : of the clock, UTC; None is the scenario's first slot, or where meters are posted the present.

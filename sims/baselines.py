@@ -12,14 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
+from eglb.foundation.arrays import Array
+from eglb.planning.audit import FootprintTotals, energy_cost, footprint_totals, plan_objective, region_load
+from eglb.planning.central.central import solve_central, solve_cheapest, solve_cheapest_pairs
+from eglb.planning.solution import Solution
+from eglb.scenarios.scenario import FootprintKind, Scenario
 
-from eglb.sims.audit import energy_cost, footprint_totals, plan_objective, region_load
-from eglb.sims.central import solve_central, solve_cheapest, solve_cheapest_pairs
-from eglb.sims.scenario import FootprintKind, Scenario
-from eglb.sims.solution import FootprintTotals, Solution
-
-Array = np.ndarray
 Route = tuple[Array, Array | None]
 """(E, T) MW on the pairs, and with jobs (P, T) MW on theirs."""
 
@@ -112,7 +110,7 @@ def cheapest_with_jobs(scenario: Scenario) -> Solution:
     ------
     InfeasibleError : no feasible plan exists.
     """
-    from eglb.sims.solving import solve
+    from eglb.planning.solve import solve
 
     assert scenario.jobs is not None
     algorithm = "central" if scenario.jobs.moving_takes_energy else "dual"

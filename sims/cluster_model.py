@@ -30,14 +30,13 @@ from dataclasses import dataclass, fields
 import numpy as np
 from scipy.optimize import nnls
 
-from eglb.coordinator.admm import Admm
-from eglb.coordinator.algorithm import Broadcast
-from eglb.coordinator.fleet import Fleet, group_regions, seat
-from eglb.coordinator.transport import Arrival, InProcess, Line, Transport, Wait
-from eglb.sims.partition import partition
-from eglb.sims.synthetic import SyntheticSpec, generate
-
-Array = np.ndarray
+from eglb.coordinator.algorithms.admm import Admm
+from eglb.coordinator.algorithms.algorithm import Broadcast
+from eglb.coordinator.fleet.fleet import Fleet, group_regions, seat
+from eglb.coordinator.fleet.transport import Arrival, InProcess, Line, Transport, Wait
+from eglb.foundation.arrays import Array
+from eglb.planning.partition import partition
+from eglb.scenarios.synthetic import SyntheticSpec, generate
 
 CYCLE = 10
 """Rounds after which ADMM's certificates come round again: costs are means over so many."""
@@ -186,7 +185,7 @@ def measure_round(spec: SyntheticSpec, hosts: int, *, actors: bool, cycles: int 
     regions = group_regions(parts.region, -(-spec.regions // hosts))
     transport: Transport
     if actors:
-        from eglb.coordinator.ray_fleet import RayActors
+        from eglb.coordinator.fleet.ray_transport import RayActors
 
         transport = RayActors(lambda cores, memory: regions, "local")
     else:

@@ -12,11 +12,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from eglb.sims.audit import footprint_totals, plan_objective
-from eglb.sims.problems import InputError
-from eglb.sims.scenario import Scenario
-from eglb.sims.solution import FootprintTotals, Solution, plain
-from eglb.sims.tables import amount, worst_regions
+from eglb.foundation.errors import InputError
+from eglb.foundation.numbers import amount, plain
+from eglb.planning.audit import FootprintTotals, footprint_totals, plan_objective
+from eglb.planning.solution import Solution
+from eglb.planning.solution_table import worst_regions
+from eglb.scenarios.scenario import Scenario
 
 LEVELS = ("low", "central", "high")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eglb.sims.plots import STYLES, keep_home_clean
+from eglb.foundation.plots import STYLES, keep_home_clean
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def test_ray_is_imported_in_the_cluster_module_alone() -> None:
         for path in sources(floor)
         if any(name.split(".")[0] == "ray" for name in imported(path))
     }
-    assert users <= {"coordinator/ray_cluster.py"}
+    assert users <= {"coordinator/fleet/ray_cluster.py"}
 
 
 def test_no_room_without_a_noun_of_its_own() -> None:

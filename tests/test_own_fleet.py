@@ -47,7 +47,7 @@ def test_the_page_leads_from_sheets_to_a_plan(
 
     run = json.loads((tmp_path / "result" / "run.json").read_text())
     assert (run["status"], run["algorithm"]) == ("converged", "admm") and run["gap"] <= 1e-4
-    from eglb.sims.scenario_folder import read
+    from eglb.scenarios.folder.reading import read
 
     fleet = read(tmp_path / "sheet")
     assert fleet.demand[0].tolist() == [61.5, 66.0, 70.25, 72.0]

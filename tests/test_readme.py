@@ -107,7 +107,7 @@ def test_every_command_and_exit_code_is_described() -> None:
 
 
 def test_every_algorithm_is_described() -> None:
-    from eglb.sims.solving import ALGORITHMS
+    from eglb.planning.solve import ALGORITHMS
 
     assert all(f"| `{name}`" in README.read_text("utf-8") for name in ALGORITHMS)
 

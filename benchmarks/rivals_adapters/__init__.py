@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from eglb.sims.linear_model import LinearModel
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
+from eglb.planning.central.linear_model import LinearModel
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from time import perf_counter
 import numpy as np
 import scipy.sparse as sp
 
-from eglb.sims.linear_model import LinearModel
+from eglb.planning.central.linear_model import LinearModel
 from rivals_adapters import Point, conic_rows, row_dual
 
 _MANY = 10_000_000

@@ -16,7 +16,7 @@ import numpy as np
 import ray
 import scipy.sparse as sp
 
-from eglb.sims.linear_model import LinearModel
+from eglb.planning.central.linear_model import LinearModel
 from rivals_adapters import Point
 
 AT_ONCE = 5  # iterations between two points

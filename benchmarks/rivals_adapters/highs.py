@@ -8,8 +8,8 @@ from time import perf_counter
 import highspy
 import numpy as np
 
-from eglb.sims.highs import open_highs, to_highs
-from eglb.sims.linear_model import LinearModel
+from eglb.planning.central.linear_model import LinearModel, to_highs
+from eglb.scenarios.highs import open_highs
 from rivals_adapters import Point
 
 _OPTIONS = {

@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from time import perf_counter
 
-from eglb.sims.linear_model import LinearModel
+from eglb.planning.central.linear_model import LinearModel
 from rivals_adapters import Point
 
 

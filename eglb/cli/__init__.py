@@ -93,13 +93,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _explain(given: list[str], error: Exception) -> int:
-    from eglb.sims.problems import InfeasibleError, InputError
+    from eglb.foundation.errors import InfeasibleError, InputError
 
     if isinstance(error, InputError):
         return _report(given, "wrong_input", error.problems, EXIT_INPUT)
     if isinstance(error, InfeasibleError):
         return _report(given, "infeasible", error.problems, EXIT_INFEASIBLE)
-    from eglb.coordinator.fleet import FleetError
+    from eglb.coordinator.fleet.fleet import FleetError
 
     if isinstance(error, FleetError):
         return _report(given, "cluster_failed", [str(error)], EXIT_CLUSTER)

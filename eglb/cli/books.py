@@ -12,7 +12,7 @@ import click
 from eglb.cli import options, streams
 
 if TYPE_CHECKING:
-    from eglb.live.store import Store
+    from eglb.live.storage.store import Store
 
 _DATABASE = click.argument("store", metavar="STORE")
 
@@ -31,7 +31,7 @@ def books_group() -> None:
 def show_command(store: str, as_json: bool, quiet: bool) -> int:
     """Periods and regions of STORE: energy, cost and footprints, missing meters; jobs; alerts that hold."""
     with _opened(store) as books:
-        from eglb.live.books import describe
+        from eglb.live.accounting.statement import describe
 
         found = describe(books)
     if as_json:
@@ -71,7 +71,7 @@ def prune_command(store: str, before: str | None, keep: int | None, as_json: boo
     """Forget what is old in STORE, and say what went. The newest accounting period is never touched."""
     import numpy as np
 
-    from eglb.sims.problems import InputError
+    from eglb.foundation.errors import InputError
 
     if (before is None) == (keep is None):
         raise InputError("give one of --before and --keep")
@@ -80,7 +80,7 @@ def prune_command(store: str, before: str | None, keep: int | None, as_json: boo
     except ValueError:
         raise InputError(f"--before {before}: is no UTC time such as 2026-01-31T12:00") from None
     with _opened(store) as books:
-        from eglb.live.books import forget
+        from eglb.live.accounting.statement import forget
 
         found = forget(books, time, keep)
     if as_json:
@@ -95,10 +95,10 @@ def prune_command(store: str, before: str | None, keep: int | None, as_json: boo
 def _opened(url: str) -> Iterator[Store]:
     """The store, which must be there."""
     try:
-        from eglb.live.store import Store, StoreError
+        from eglb.live.storage.store import Store, StoreError
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error}: install it with pip install 'eglb[serve]'") from None
-    from eglb.sims.problems import InputError
+    from eglb.foundation.errors import InputError
 
     try:
         store = Store(url, create=False)

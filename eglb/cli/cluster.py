@@ -35,7 +35,7 @@ def check_command(
     the scenario, a head without agents, authentication, and what installs eglb. Exit code 2 if anything is
     wrong, each problem with its place in the file.
     """
-    from eglb.sims.cluster_files.checking import check_file
+    from eglb.clusters.checking import check_file
 
     with streams.stdout_kept_clean():
         found = check_file(file, options.load_weighted(scenario, data, seed))
@@ -76,8 +76,8 @@ def admit_command(checkpoint: Path, regions: tuple[str, ...], as_json: bool, qui
 def _leave(
     what: Literal["drain", "admit"], checkpoint: Path, regions: tuple[str, ...], as_json: bool, quiet: bool
 ) -> int:
-    from eglb.sims.checkpoint import glimpse
-    from eglb.sims.members import Order, leave_order
+    from eglb.planning.running.checkpoint import glimpse
+    from eglb.planning.running.membership_orders import Order, leave_order
 
     order = Order(what, regions)
     with streams.stdout_kept_clean():
@@ -96,7 +96,7 @@ def _leave(
 @options.output_options
 def status_command(checkpoint: Path, as_json: bool, quiet: bool) -> int:
     """Where the solve whose --checkpoint is DIR stood when it last kept its state, and who is out of it."""
-    from eglb.sims.run_status import status_of
+    from eglb.planning.running.status import status_of
 
     with streams.stdout_kept_clean():
         found = status_of(checkpoint)

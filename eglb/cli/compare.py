@@ -100,7 +100,7 @@ def compare_command(
     if history is not None:
         raise click.UsageError("--history is for --online.")
     from eglb.cli.progress import RoundsShown
-    from eglb.sims.comparison import compare
+    from eglb.sims.comparison.comparison import compare
 
     with streams.stdout_kept_clean(), streams.staging(out) as folder:
         fleet = options.load_weighted(scenario, data, seed, weights)
@@ -117,9 +117,10 @@ def compare_command(
                 on_round=shown.round,
             )
         if folder is not None:
-            from eglb.sims.results_folder import write_comparison
+            from eglb.sims.comparison.storage import write_comparison
 
             write_comparison(comparison, folder)
+            streams.write_report(comparison.cheapest.problem, folder)
     streams.print_result(comparison, as_json, quiet, out)
     return 0
 
@@ -137,7 +138,7 @@ def _coordinate(
 ) -> int:
     """Training and inference, apart and together."""
     from eglb.cli.progress import RoundsShown
-    from eglb.sims.coordination import coordinate, write_coordination
+    from eglb.sims.co_scheduling.co_scheduling import coordinate, write_coordination
 
     with streams.stdout_kept_clean(), streams.staging(out) as folder:
         fleet = options.load_weighted(scenario, data, seed, weights)
@@ -145,6 +146,7 @@ def _coordinate(
             found = coordinate(fleet, algorithm, **how, on_start=shown.begin, on_round=shown.round)
         if folder is not None:
             write_coordination(found, folder)
+            streams.write_report(found.plan.problem, folder)
     streams.print_result(found, as_json, quiet, out)
     return 0 if found.plan.converged else 4
 
@@ -161,7 +163,8 @@ def _study(
 ) -> int:
     """The robustness study of online policies."""
     from eglb.cli.progress import RunsShown
-    from eglb.sims.robustness import conditions, study
+    from eglb.sims.robustness.conditions import conditions
+    from eglb.sims.robustness.robustness import study
 
     with streams.stdout_kept_clean(), streams.staging(out) as folder:
         fleet = options.load_weighted(scenario, data, seed, weights)
@@ -169,7 +172,7 @@ def _study(
         with RunsShown(len(conditions()) + 1, quiet=quiet) as shown:
             found = study(fleet, history=before, on_start=shown.begin)
         if folder is not None:
-            from eglb.sims.results_folder import write_robustness
+            from eglb.sims.robustness.storage import write_robustness
 
             write_robustness(found, folder)
     streams.print_result(found, as_json, quiet, out)

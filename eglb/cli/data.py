@@ -15,7 +15,7 @@ from eglb.cli import options, streams
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from eglb.sims.data_sets.sets import DataSet
+    from eglb.scenarios.data_sets.sets import DataSet
 
 EXIT_INPUT = 2
 # Between two lines of progress where the output is not a terminal.
@@ -44,9 +44,9 @@ def data_group() -> None:
 @options.output_options
 def list_command(names: tuple[str, ...], data: Path | None, as_json: bool, quiet: bool) -> int:
     """What each data set is, whether it is there, who needs it, and what its licence asks to be said."""
-    from eglb.sims.catalog import data_directory
-    from eglb.sims.data_sets.inspection import present
-    from eglb.sims.data_sets.sets import chosen
+    from eglb.scenarios.catalog import data_directory
+    from eglb.scenarios.data_sets.inspection import present
+    from eglb.scenarios.data_sets.sets import chosen
 
     folder = data_directory(data)
     there = present(folder)
@@ -60,8 +60,8 @@ def list_command(names: tuple[str, ...], data: Path | None, as_json: bool, quiet
 
 def _described(each: DataSet, there: dict[str, bool]) -> dict[str, Any]:
     """A set as JSON has it."""
-    from eglb.sims.data_sets.fetching import source_files
-    from eglb.sims.data_sets.manifest import files
+    from eglb.scenarios.data_sets.fetching import source_files
+    from eglb.scenarios.data_sets.manifest import files
 
     listed = [file for file in files() if file.set_name == each.name]
     sources = source_files(each)
@@ -89,7 +89,7 @@ def _print_sets(folder: Path, rows: list[dict[str, Any]], names: tuple[str, ...]
     from rich.table import Table
     from rich.text import Text
 
-    from eglb.sims.tables import byte_count
+    from eglb.foundation.numbers import byte_count
 
     shown: list[RenderableType] = [Text(f"{folder}\n", style="bold")]
     colour = {"present": "green", "partly": "yellow", "absent": "red"}
@@ -137,11 +137,11 @@ def check_command(names: tuple[str, ...], data: Path | None, as_json: bool, quie
     manifest does not know are listed, and so are sets that can only be put together by hand and are not
     there. Exit code 2 if a file is missing or differs.
     """
-    from eglb.sims.catalog import data_directory
-    from eglb.sims.data_sets.inspection import inspect, unknown
-    from eglb.sims.data_sets.sets import chosen
-    from eglb.sims.problems import InputError
-    from eglb.sims.tables import byte_count
+    from eglb.foundation.errors import InputError
+    from eglb.foundation.numbers import byte_count
+    from eglb.scenarios.catalog import data_directory
+    from eglb.scenarios.data_sets.inspection import inspect, unknown
+    from eglb.scenarios.data_sets.sets import chosen
 
     began = time.monotonic()
     folder = data_directory(data)
@@ -208,10 +208,10 @@ def fetch_command(
     Every source file must have the size and SHA-256 that the project knows, and every file built from them
     what the manifest says; else nothing of that set is kept. What is there already is left alone.
     """
-    from eglb.sims.catalog import data_directory
-    from eglb.sims.data_sets.download import mirror_of
-    from eglb.sims.data_sets.fetching import fetch
-    from eglb.sims.data_sets.sets import chosen
+    from eglb.scenarios.catalog import data_directory
+    from eglb.scenarios.data_sets.download import mirror_of
+    from eglb.scenarios.data_sets.fetching import fetch
+    from eglb.scenarios.data_sets.sets import chosen
 
     folder = data_directory(data)
     wanted = chosen(names)
@@ -251,7 +251,7 @@ def _print_fetched(folder: Path, done: list[Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from eglb.sims.tables import byte_count, duration
+    from eglb.foundation.numbers import byte_count, duration
 
     table = Table.grid(padding=(0, 2, 0, 0))
     for each in done:
@@ -315,6 +315,6 @@ class FetchShown:
         self._console.print(" ".join(filter(None, (self._said, self._amount()))), soft_wrap=True)
 
     def _amount(self) -> str:
-        from eglb.sims.tables import byte_count
+        from eglb.foundation.numbers import byte_count
 
         return f"{byte_count(self._count)} of {byte_count(self._size)}" if self._size else ""

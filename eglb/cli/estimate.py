@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from eglb.agents.estimation.figure import Estimate
-    from eglb.sims.estimating import FootprintTables
+    from eglb.scenarios.estimation.estimating import FootprintTables
+    from eglb.scenarios.physics.figure import Estimate
 
 _COLUMNS = (
     ("onsite", "on site\nL/kWh IT"),
@@ -65,7 +65,7 @@ def estimate_command(
     and time_utc if it changes, or carbon_intensity.csv, with time_utc and a column for every region (g/kWh).
     The hours are those of demand.csv if it is there, else those of the weather.
     """
-    from eglb.sims.estimating import Method, estimate, write
+    from eglb.scenarios.estimation.estimating import Method, estimate, write
 
     with streams.stdout_kept_clean():
         tables = estimate(folder, Method(factors, carbon_factors, hydro))

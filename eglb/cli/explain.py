@@ -38,9 +38,9 @@ def explain_command(
 
     With --json and any option, every pair of gateway and region is listed too, slot by slot.
     """
-    from eglb.sims.explanation import explain
-    from eglb.sims.explanation_rows import as_dict, select
-    from eglb.sims.explanation_tables import ExplanationView
+    from eglb.planning.explanation.explain import explain
+    from eglb.planning.explanation.rows import as_dict, select
+    from eglb.planning.explanation.tables import ExplanationView
 
     if job is not None:
         if (region, hour, gateway) != (None, None, None):
@@ -57,8 +57,8 @@ def explain_command(
 
 
 def _explain_job(result: Path, job: str, as_json: bool, quiet: bool) -> int:
-    from eglb.sims.explanation import explain
-    from eglb.sims.explanation_jobs import explain_job
+    from eglb.planning.explanation.explain import explain
+    from eglb.planning.explanation.jobs import explain_job
 
     with streams.stdout_kept_clean():
         found = explain_job(explain(result), job)

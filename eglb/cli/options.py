@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from eglb.coordinator.equity import EquityShape
-    from eglb.sims.scenario import Scenario
+    from eglb.foundation.equity_shape import EquityShape
+    from eglb.scenarios.scenario import Scenario
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -41,7 +41,7 @@ def weight(value: str) -> tuple[str, float]:
 
 def region_weight(value: str) -> tuple[str, str]:
     """``KIND=NAME``, NAME one of the ready region weights."""
-    from eglb.sims.region_weights import READY
+    from eglb.scenarios.region_weights import READY
 
     kind, _, name = value.partition("=")
     if not kind or name not in READY:
@@ -54,7 +54,7 @@ def region_weight(value: str) -> tuple[str, str]:
 
 def equity_shape(value: str) -> EquityShape:
     """``max``, ``lq:Q`` or ``worst:M``."""
-    from eglb.coordinator.equity import EquityShape
+    from eglb.foundation.equity_shape import EquityShape
 
     try:
         return EquityShape.parse(value)
@@ -82,7 +82,7 @@ def count_or_auto(value: str) -> int | None:
 
 def algorithm(value: str) -> str:
     """One of the algorithms; the list lives with the solver, and is read only when it is needed."""
-    from eglb.sims.solving import ALGORITHMS
+    from eglb.planning.solve import ALGORITHMS
 
     if value not in ALGORITHMS:
         raise click.BadParameter(f"{value!r} is none of: {', '.join(ALGORITHMS)}.")
@@ -198,7 +198,7 @@ def history_of(
     fleet: Scenario, name: str, history: str | None, data: Path | None, seed: int | None
 ) -> Scenario | None:
     """The hours before `fleet`, which was loaded by `name`, as --history says."""
-    from eglb.sims.catalog import load, load_history
+    from eglb.scenarios.catalog import load, load_history
 
     if history is None:
         return load_history(name, round(HISTORY_HOURS / fleet.slot_hours), data=data, seed=seed)
@@ -269,9 +269,9 @@ def load_weighted(name: str, data: Path | None, seed: int | None, weights: Weigh
     InputError : from loading, a weight for a kind the scenario does not have, or a region weight that its
     facts do not give.
     """
-    from eglb.sims.catalog import load
-    from eglb.sims.problems import InputError
-    from eglb.sims.region_weights import with_region_weights
+    from eglb.foundation.errors import InputError
+    from eglb.scenarios.catalog import load
+    from eglb.scenarios.region_weights import with_region_weights
 
     scenario = load(name, data=data, seed=seed)
     if weights is None:
@@ -294,8 +294,8 @@ def window_of(scenario: Scenario, start: str | None, slots: int | None) -> Scena
     ------
     InputError : the horizon has no such slots.
     """
-    from eglb.sims.problems import InputError
-    from eglb.sims.scenario_lookup import find_slot
+    from eglb.foundation.errors import InputError
+    from eglb.scenarios.lookup import find_slot
 
     first = 0 if start is None else find_slot(scenario, start)
     left = scenario.slots - first

@@ -13,9 +13,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from eglb.sims.simulation import SlotRecord
-from eglb.sims.solution import RoundRecord
-from eglb.sims.tables import bar, byte_count, dollars, duration, small
+from eglb.foundation.numbers import bar, byte_count, dollars, duration, small
+from eglb.planning.progress import RoundRecord
+from eglb.sims.replay.simulation import SlotRecord
 
 # Between two lines where the output is not a terminal.
 LINE_SECONDS = 5.0

@@ -23,7 +23,7 @@ def report_command(folder: Path, out: Path | None, as_json: bool, quiet: bool) -
 
     One file that opens without a network: figures, tables, sources. Everything in it comes from the folder.
     """
-    from eglb.sims.report import write
+    from eglb.report import write
 
     with streams.stdout_kept_clean():
         path = write(folder, out)

@@ -34,13 +34,13 @@ def reproduce_command(data: Path | None, seed: int, out: Path | None, as_json: b
     and noisy future, other weights.
     """
     from eglb.cli.progress import RunsShown
-    from eglb.sims.reproduction import reproduce, runs
+    from eglb.sims.reproduction.reproduction import reproduce, runs
 
     with streams.stdout_kept_clean(), streams.staging(out) as folder:
         with RunsShown(runs(), quiet=quiet) as shown:
             found = reproduce(data=data, seed=seed, on_start=shown.begin)
         if folder is not None:
-            from eglb.sims.results_folder import write_reproduction
+            from eglb.sims.reproduction.storage import write_reproduction
 
             write_reproduction(found, folder)
     streams.print_result(found, as_json, quiet, out)

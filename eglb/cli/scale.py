@@ -12,8 +12,8 @@ import click
 from eglb.cli import options, streams
 
 if TYPE_CHECKING:
-    from eglb.sims.scaling import Scaling
-    from eglb.sims.scaling_run import Case, Row
+    from eglb.sims.scaling.run import Case, Row
+    from eglb.sims.scaling.scaling import Scaling
 
 Number = TypeVar("Number", int, float)
 
@@ -143,8 +143,8 @@ def scale_command(
     from rich.console import Console
 
     from eglb.cli.progress import RoundsShown
-    from eglb.sims.scaling import scale
-    from eglb.sims.scaling_folder import open_rows, write_scaling
+    from eglb.sims.scaling.folder import open_rows, write_scaling
+    from eglb.sims.scaling.scaling import scale
 
     if resume and out is None:
         raise click.UsageError("--resume goes on with an earlier run: name its folder with --out DIR.")
@@ -190,7 +190,7 @@ def scale_command(
 
 
 def _line(row: Row) -> str:
-    from eglb.sims.tables import duration, small
+    from eglb.foundation.numbers import duration, small
 
     name = f"{row['algorithm']}, {row['regions']} regions, seed {row['seed']}: "
     if row["gap"] is None:

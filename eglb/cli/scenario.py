@@ -21,7 +21,7 @@ def list_command(as_json: bool, quiet: bool) -> int:
     from rich.table import Table
     from rich.text import Text
 
-    from eglb.sims.catalog import known
+    from eglb.scenarios.catalog import known
 
     if as_json:
         rows = [{"name": name, "description": description} for name, description in known()]
@@ -41,7 +41,7 @@ def list_command(as_json: bool, quiet: bool) -> int:
 @options.output_options
 def show_command(scenario: str, data: Path | None, seed: int | None, as_json: bool, quiet: bool) -> int:
     """Sizes, levels, weights and sources of SCENARIO, and a map of its regions."""
-    from eglb.sims.scenario_description import ScenarioView, describe
+    from eglb.scenarios.description import ScenarioView, describe
 
     with streams.stdout_kept_clean():
         fleet = options.load_weighted(scenario, data, seed)
@@ -81,8 +81,8 @@ def check_command(scenario: str, data: Path | None, seed: int | None, as_json: b
     Exit code 2 if it cannot be read, each problem with file, column, row and value; 3 if some slot has no
     feasible plan, or jobs cannot all be done beside demand.
     """
-    from eglb.sims.feasibility import describe_unmet_work
-    from eglb.sims.problems import InfeasibleError
+    from eglb.foundation.errors import InfeasibleError
+    from eglb.planning.feasibility import describe_unmet_work
 
     with streams.stdout_kept_clean():
         fleet = options.load_weighted(scenario, data, seed)
@@ -129,7 +129,7 @@ def new_command(
 
     Its scenario.toml explains every key. FOLDER must not exist yet, or be empty.
     """
-    from eglb.sims.scenario_folder_writing import example, save
+    from eglb.scenarios.folder.writing import example, save
 
     with streams.stdout_kept_clean():
         fleet = example() if like is None else options.load_weighted(like, data, seed)

@@ -198,10 +198,10 @@ def serve_command(
     Ctrl-C ends it; with --store it goes on where it was.
     """
     try:
-        import eglb.live.front  # noqa: F401
+        import eglb.live.processes.supervisor  # noqa: F401
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error}: install it with pip install 'eglb[serve]'") from None
-    from eglb.sims.problems import InputError
+    from eglb.foundation.errors import InputError
 
     fleet = options.load_weighted(scenario, data, seed, weights)
     if link is None:
@@ -210,7 +210,7 @@ def serve_command(
         where = Addresses(listen, read_only_listen, weights_origin, _token(token_env))
         return answer(fleet, speed, store, where, data_plane, quiet)
     from eglb.cli.serve_coordinator import coordinate, span
-    from eglb.live.monitor import Thresholds
+    from eglb.live.accounting.alerts import Thresholds
     from eglb.live.service import Wanted
 
     recorded = meters == "recorded" or (meters is None and signals is None)
@@ -243,7 +243,7 @@ def serve_command(
 
 
 def _token(name: str | None) -> str | None:
-    from eglb.sims.problems import InputError
+    from eglb.foundation.errors import InputError
 
     found = os.environ.get(name or _TOKEN) or None
     if name is not None and found is None:

@@ -16,10 +16,10 @@ import click
 from eglb.cli import streams
 
 if TYPE_CHECKING:
-    from eglb.live.controller import Controller
-    from eglb.live.known import Served
+    from eglb.live.loop.controller import Controller
+    from eglb.live.loop.records import Served
     from eglb.live.service import Wanted
-    from eglb.sims.scenario import Scenario
+    from eglb.scenarios.scenario import Scenario
 
 _LOOK_S = 0.5
 
@@ -36,11 +36,11 @@ def coordinate(
     quiet: bool,
 ) -> int:
     """Plan until the last slot, or until it is interrupted, and say how it went."""
-    from eglb.live.link import linked
+    from eglb.foundation.errors import InputError
+    from eglb.live.processes.ipc import linked
     from eglb.live.service import open_service
-    from eglb.live.store import Store, StoreError
-    from eglb.sims.problems import InputError
-    from eglb.sims.results_folder import write_service
+    from eglb.live.storage.results import write_service
+    from eglb.live.storage.store import Store, StoreError
 
     os.set_inheritable(link, False)
     end = socket.socket(fileno=link)
@@ -75,8 +75,8 @@ def span(
     """Where the clock starts, None for where it does by itself; how many slots are served."""
     import numpy as np
 
-    from eglb.sims.problems import InputError
-    from eglb.sims.scenario_lookup import find_slot
+    from eglb.foundation.errors import InputError
+    from eglb.scenarios.lookup import find_slot
 
     if until is not None and slots is not None:
         raise InputError("--until and --slots: only one of them can be the end")
@@ -127,7 +127,7 @@ def _shown(
 ) -> Iterator[Callable[[Served], None]]:
     """Takes what is to be said of every slot."""
     from eglb.cli.progress import SlotsShown
-    from eglb.sims.simulation import SlotRecord
+    from eglb.sims.replay.simulation import SlotRecord
 
     count = slots or fleet.slots
     last = ["plan", ""]
@@ -155,8 +155,8 @@ def _shown(
 
 def _told(found: dict[str, Any]) -> Iterator[str]:
     """What was found, in words."""
-    from eglb.live.job_store import STATES
-    from eglb.sims.tables import dollars, duration
+    from eglb.foundation.numbers import dollars, duration
+    from eglb.live.storage.job_store import STATES
 
     tables = ", ".join(f"{count} by {source}" for source, count in found["tables"].items())
     yield f"{found['scenario']}  {found['policy']}  {found['slots']} slots served, tables: {tables or 'none'}"

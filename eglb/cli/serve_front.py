@@ -15,8 +15,8 @@ import click
 from eglb.cli import streams
 
 if TYPE_CHECKING:
-    from eglb.live.desk import Desk
-    from eglb.sims.scenario import Scenario
+    from eglb.live.state.service_state import Desk
+    from eglb.scenarios.scenario import Scenario
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ def answer(
     fleet: Scenario, speed: float, store: str | None, where: Addresses, data_plane: Path | None, quiet: bool
 ) -> int:
     """Answer until the coordinator, which is started by the same command, has ended; its exit code."""
-    from eglb.live.front import Front
-    from eglb.live.store import Store, StoreError
-    from eglb.sims.problems import InputError
+    from eglb.foundation.errors import InputError
+    from eglb.live.processes.supervisor import Front
+    from eglb.live.storage.store import Store, StoreError
 
     given: list[str] = click.get_current_context().obj
     own: list[str] = []
@@ -66,8 +66,8 @@ def answer(
 @contextmanager
 def _listening(desk: Desk, where: Addresses) -> Iterator[str]:
     """HTTP is answered; the URL."""
-    from eglb.live.api import make_app
-    from eglb.live.server import names_of, parse_listen, serving
+    from eglb.live.http.api import make_app
+    from eglb.live.http.server import names_of, parse_listen, serving
 
     origins = where.weights_origins
     with ExitStack() as opened:
@@ -88,8 +88,8 @@ def _proxies(desk: Desk, fleet: Scenario, path: Path | None, quiet: bool) -> Ite
         return
     from eglb.live.data_plane.keeping import Keeping, read_data_planes, routed
     from eglb.live.data_plane.plane import Applied, DataPlane
-    from eglb.live.store import Event, StoreError
-    from eglb.live.weights import WeightTable
+    from eglb.live.routing.weights import WeightTable
+    from eglb.live.storage.store import Event, StoreError
 
     def report(plane: DataPlane, table: WeightTable, applied: Applied) -> None:
         if applied.problems and desk.store is not None:

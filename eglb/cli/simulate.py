@@ -13,10 +13,11 @@ class _ListsPolicies(click.Command):
     """Help that ends with policies, forecasts and estimates, read only when somebody asks for help."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from eglb.coordinator.policies import POLICIES
-        from eglb.sims.estimates import ESTIMATES
-        from eglb.sims.forecasts import FORECAST_MEANING
-        from eglb.sims.simulation import FEEDBACK, policy_parameters
+        from eglb.coordinator.online.policies import POLICIES
+        from eglb.planning.online.forecasts import FORECAST_MEANING
+        from eglb.planning.online.policies import policy_parameters
+        from eglb.sims.replay.estimate_errors import ESTIMATES
+        from eglb.sims.replay.simulation import FEEDBACK
 
         policies = [
             (name, f"{meaning}{'; ' if policy_parameters(name) else ''}{policy_parameters(name)}")
@@ -102,7 +103,7 @@ def simulate_command(
     and are admitted if they can be done in time beside what gateways may ask for.
     """
     from eglb.cli.progress import SlotsShown
-    from eglb.sims.simulation import simulate
+    from eglb.sims.replay.simulation import simulate
 
     with streams.stdout_kept_clean(), streams.staging(out) as folder:
         fleet = options.load_weighted(scenario, data, seed, weights)
@@ -125,8 +126,9 @@ def simulate_command(
                 on_slot=shown.slot,
             )
         if folder is not None:
-            from eglb.sims.results_folder import write_simulation
+            from eglb.sims.replay.storage import write_simulation
 
             write_simulation(run, folder)
+            streams.write_report(run.problem, folder)
     streams.print_result(run, as_json, quiet, out)
     return 0

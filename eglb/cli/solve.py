@@ -12,15 +12,15 @@ from click.core import ParameterSource
 from eglb.cli import options, streams
 
 if TYPE_CHECKING:
-    from eglb.sims.scenario import Scenario
-    from eglb.sims.solution import Solution
+    from eglb.planning.solution import Solution
+    from eglb.scenarios.scenario import Scenario
 
 
 class _ListsAlgorithms(click.Command):
     """Help that ends with the algorithms, asked of the solver only when somebody reads it."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from eglb.sims.solving import ALGORITHMS
+        from eglb.planning.solve import ALGORITHMS
 
         with formatter.section("Algorithms"):
             formatter.write_dl(list(ALGORITHMS.items()))
@@ -147,8 +147,8 @@ def solve_command(
     cannot be met without them, the plan says what it leaves out (exit code 3).
     """
     from eglb.cli.progress import RoundsShown
+    from eglb.planning.solve import solve
     from eglb.sims.footprint_range import footprint_range, require_ranges
-    from eglb.sims.solving import solve
 
     if coordinator is not None and network is None:
         raise click.UsageError("--coordinator says where on a --network: give that too.")
@@ -171,12 +171,12 @@ def solve_command(
             fleet = fleet.at(footprint)
         lines = None
         if network is not None:
-            from eglb.sims.wide_area import lay_network
+            from eglb.planning.wide_area import lay_network
 
             lines = lay_network(fleet, network, coordinator=coordinator, data=data)
         wrong = None
         if faults is not None:
-            from eglb.sims.faults import Faults
+            from eglb.coordinator.fleet.faults import Faults
 
             wrong = Faults.parse(faults)
         with RoundsShown(gap, quiet=quiet) as shown:
@@ -246,8 +246,8 @@ def _changes_on_the_way(scenario: str | None) -> dict[str, Any]:
 
 def _resume(checkpoint: Path, changes: dict[str, Any], out: Path | None, as_json: bool, quiet: bool) -> int:
     from eglb.cli.progress import RoundsShown
-    from eglb.sims.checkpoint import resume_checkpoint
-    from eglb.sims.solving import solve
+    from eglb.planning.running.checkpoint import resume_checkpoint
+    from eglb.planning.solve import solve
 
     with (
         streams.stdout_kept_clean(),
@@ -271,13 +271,13 @@ def _conclude(solution: Solution, converged: bool, shown: bool) -> int:
     """The exit code: 3 if the plan leaves demand out. What that is, and who had no part, is said on stderr,
     the latter unless the table is `shown` on the same screen.
     """
-    from eglb.sims.feasibility import describe_shortages
-    from eglb.sims.members import member_lines
+    from eglb.planning.feasibility import describe_infeasibility
+    from eglb.planning.lost_regions import member_lines
 
     lines = [] if shown and sys.stdout.isatty() else member_lines(**solution.membership())
     short = solution.status == "shortfall"
     if short:
-        lines += describe_shortages(solution.scenario.without(solution.out), out=solution.out)
+        lines += describe_infeasibility(solution.scenario.without(solution.out), out=solution.out)
     for line in lines:
         streams.print_note(f"eglb: {line}")
     return 3 if short else 0 if converged else 4
@@ -285,6 +285,7 @@ def _conclude(solution: Solution, converged: bool, shown: bool) -> int:
 
 def _write(solution: Solution, folder: Path | None) -> None:
     if folder is not None:
-        from eglb.sims.results_folder import write_solution
+        from eglb.planning.storage.folder import write_solution
 
         write_solution(solution, folder)
+        streams.write_report(solution.problem, folder)

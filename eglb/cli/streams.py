@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from eglb.scenarios.scenario import Scenario
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
@@ -35,7 +37,7 @@ def staging(out: Path | None) -> AbstractContextManager[Path | None]:
     """The staged results folder of --out, or nothing; entered first, so that a bad --out costs no work."""
     if out is None:
         return nullcontext(None)
-    from eglb.sims.results_folder import staged_folder
+    from eglb.foundation.staging import staged_folder
 
     return staged_folder(out)
 
@@ -68,3 +70,12 @@ def print_result(found: Any, as_json: bool, quiet: bool, out: Path | None) -> No
 def print_note(text: str) -> None:
     """One line on stderr."""
     click.echo(text, err=True)
+
+
+def write_report(scenario: Scenario, folder: Path) -> None:
+    """report.html into a staged results folder; `scenario` is what the folder's plan is for."""
+    from eglb.foundation.staging import writing
+    from eglb.report import write
+
+    with writing(folder):
+        write(folder, scenario=scenario)

@@ -85,7 +85,7 @@ def sweep_command(
     and the plan at the scenario's own weights.
     """
     from eglb.cli.progress import RunsShown
-    from eglb.sims.sweep import sweep
+    from eglb.sims.sweep.sweep import sweep
 
     with streams.stdout_kept_clean(), streams.staging(out) as folder:
         fleet = options.load_weighted(scenario, data, seed, weights)
@@ -103,8 +103,9 @@ def sweep_command(
                 on_start=shown.begin,
             )
         if folder is not None:
-            from eglb.sims.results_folder import write_sweep
+            from eglb.sims.sweep.storage import write_sweep
 
             write_sweep(found, folder)
+            streams.write_report(found.kept.solution.problem, folder)
     streams.print_result(found, as_json, quiet, out)
     return 0 if found.converged else 4

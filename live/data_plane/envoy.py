@@ -29,7 +29,7 @@ from eglb.live.data_plane.plane import (
     write_aside,
 )
 from eglb.live.data_plane.settings import DataPlaneSettings, EnvoySettings, host_port, label
-from eglb.live.weights import WeightTable
+from eglb.live.routing.weights import WeightTable
 
 UNITS = 10_000
 _TYPES = "type.googleapis.com/envoy."

@@ -20,7 +20,7 @@ import numpy as np
 
 from eglb.live.data_plane.plane import PATIENCE_S, DataPlane, PlaneError, apportion, write_aside
 from eglb.live.data_plane.settings import DataPlaneSettings, HaProxySettings, host_port, label
-from eglb.live.weights import WeightTable
+from eglb.live.routing.weights import WeightTable
 
 Array = np.ndarray
 

@@ -15,10 +15,10 @@ from eglb.live.data_plane.haproxy import HaProxy
 from eglb.live.data_plane.nginx import Nginx
 from eglb.live.data_plane.plane import Applied, DataPlane, write_aside
 from eglb.live.data_plane.settings import DataPlaneSettings, read_settings
-from eglb.live.weights import WeightTable
+from eglb.live.routing.weights import WeightTable
 
 if TYPE_CHECKING:
-    from eglb.live.router import View
+    from eglb.live.routing.router import View
 
 Report = Callable[[DataPlane, WeightTable, Applied], None]
 

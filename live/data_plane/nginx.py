@@ -26,7 +26,7 @@ from eglb.live.data_plane.plane import (
     write_aside,
 )
 from eglb.live.data_plane.settings import DataPlaneSettings, NginxSettings, label
-from eglb.live.weights import WeightTable
+from eglb.live.routing.weights import WeightTable
 
 UNITS = 10_000
 """Percentages have two decimals."""

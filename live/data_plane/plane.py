@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eglb.live.weights import WeightTable
+from eglb.live.routing.weights import WeightTable
 
 Array = np.ndarray
 

@@ -12,8 +12,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError, ValidationInfo
 
-from eglb.sims.problems import InputError
-from eglb.sims.scenario_folder_tables import suggest
+from eglb.foundation.errors import InputError
+from eglb.scenarios.folder.tables import suggest
 
 _HOST = r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])"
 _LONGEST_SOCKET = 90

@@ -7,7 +7,6 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel
 
-from eglb.agents.estimation.electricity import FUEL_NAMES
 from eglb.live.signals.reading import Point, RefusedError
 from eglb.live.signals.source import (
     Access,
@@ -23,6 +22,7 @@ from eglb.live.signals.source import (
 )
 from eglb.live.signals.transport import Transport
 from eglb.live.signals.units import same
+from eglb.scenarios.physics.electricity import FUEL_NAMES
 
 API = "https://api.electricitymaps.com"
 _WHO = "Electricity Maps"

@@ -7,10 +7,6 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
-from eglb.agents.estimation import electricity
-from eglb.agents.estimation.cooling import CYCLES, DRY, tower_wue
-from eglb.agents.estimation.countries import WRI_WATER
-from eglb.agents.estimation.weather import wet_bulb_c
 from eglb.live.signals.electricity_maps import GridMix
 from eglb.live.signals.reading import Point, RefusedError
 from eglb.live.signals.source import (
@@ -26,7 +22,11 @@ from eglb.live.signals.source import (
     shaped,
 )
 from eglb.live.signals.transport import Transport
-from eglb.sims.estimating import CARBON_FACTORS, WATER_FACTORS
+from eglb.scenarios.estimation.estimating import CARBON_FACTORS, WATER_FACTORS
+from eglb.scenarios.physics import electricity
+from eglb.scenarios.physics.cooling import CYCLES, DRY, tower_wue
+from eglb.scenarios.physics.countries import WRI_WATER
+from eglb.scenarios.physics.weather import wet_bulb_c
 
 API = "https://api.open-meteo.com"
 _WHO = "Open-Meteo"

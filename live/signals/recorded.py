@@ -10,7 +10,7 @@ from pydantic import PrivateAttr
 from eglb.live.signals.reading import Point
 from eglb.live.signals.source import DAY_S, Place, Source
 from eglb.live.signals.transport import Transport
-from eglb.sims.scenario_folder_tables import Findings, open_table
+from eglb.scenarios.folder.tables import Findings, open_table
 
 Array = np.ndarray
 

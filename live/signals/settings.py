@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
+from eglb.foundation.errors import InputError
 from eglb.live.signals.electricity_maps import ElectricityMaps
 from eglb.live.signals.estimated import FuelMix, Weather
 from eglb.live.signals.memory import Memory
@@ -18,9 +19,8 @@ from eglb.live.signals.recorded import File, Recorded
 from eglb.live.signals.signals import Signals, Wired
 from eglb.live.signals.source import Place, Source
 from eglb.live.signals.watttime import WattTime
-from eglb.sims.problems import InputError
-from eglb.sims.scenario import Scenario
-from eglb.sims.scenario_folder_tables import suggest
+from eglb.scenarios.folder.tables import suggest
+from eglb.scenarios.scenario import Scenario
 
 AnySource = Annotated[
     ElectricityMaps | WattTime | Weather | FuelMix | PlainJson | PlainCsv | File | Recorded,

@@ -19,8 +19,7 @@ from eglb.agents.barrier import (
     fraction_to_boundary,
 )
 from eglb.agents.region import Memory, Region
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 N, K, T = 3, 2, 4
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from eglb.agents.calibration import Calibration
+from eglb.foundation.arrays import Array
 
-Array = np.ndarray
 KEPT = 1 - 1 / 336
 
 

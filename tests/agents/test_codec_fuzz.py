@@ -11,7 +11,7 @@ import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
 
-from codec_fuzz import LARGEST, MUTATIONS, fuzz, fuzz_limited
+from support.codec_fuzz import LARGEST, MUTATIONS, fuzz, fuzz_limited
 
 INPUTS = range(int(os.environ.get("EGLB_FUZZ_INPUTS", "1000")))
 FACTOR, ALLOWED = 6, 2_000_000

@@ -20,11 +20,11 @@ from eglb.agents.forecasting import (
     Past,
     Persistence,
     autoregressive,
-    keyed_random,
 )
 from eglb.agents.learned_forecast import Learned
+from eglb.foundation.arrays import Array
+from eglb.foundation.random_numbers import keyed_random
 
-Array = np.ndarray
 START = np.datetime64("2024-01-01T00:00:00", "s")
 
 
@@ -118,7 +118,7 @@ def test_learned_beats_yesterday_and_last_week_where_there_is_a_shape() -> None:
 
 
 def test_learned_on_measured_hours(data_directory: Path) -> None:
-    from eglb.sims.catalog import load
+    from eglb.scenarios.catalog import load
 
     fleet = load("world16@2023-01-01/63d,regions=3", data=data_directory)
     series = {"price": fleet.price, "footprint 0": fleet.footprints[0].intensity, "demand": fleet.demand}

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from genuine_messages import KINDS, SLOTS, ask, draw_exchange
+from support.genuine_messages import KINDS, SLOTS, ask, draw_exchange
 
-from eglb.agents import wire
+from eglb.agents import codec
+from eglb.agents.codec import Fault, Message, decode, encode
 from eglb.agents.host import RegionHost, RoundNumber
 from eglb.agents.region import Memory, Region, Request
 from eglb.agents.timeline import Look
-from eglb.agents.validity import check_replies
+from eglb.agents.validation import check_replies
 from eglb.agents.valuation import Accepted, Bound, Introduce, Offer
-from eglb.agents.wire import Fault, Message, decode, encode
 
 SEEDS = range(40)
 REFUSED = r"^(sent |not a message of this protocol)"
@@ -43,7 +43,7 @@ def test_an_honest_agent_is_never_refused(seed: int, kinds: int) -> None:
 def test_every_request_of_a_solve_is_drawn() -> None:
     known = {
         kind
-        for kind in wire._KINDS.values()
+        for kind in codec._KINDS.values()
         if issubclass(kind, Request) and kind is not Request and kind.__module__.startswith("eglb.agents.")
     }
     assert {type(request) for request in draw_exchange(0)[1]} == known

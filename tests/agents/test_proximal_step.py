@@ -14,8 +14,7 @@ from scipy.optimize import minimize
 from eglb.agents import kernels, proximal
 from eglb.agents.proximal import Proposal, ProximalStep, round_down
 from eglb.agents.region import Memory, Region
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 SCALES = [1e-6, 1.0, 1e9]
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from eglb.agents.bidding import PriceFootprints
+from eglb.agents.codec import Fault, decode, encode
 from eglb.agents.forecasting import Forecaster, NoForecast, Outlook, Past, Persistence
 from eglb.agents.host import RegionHost
 from eglb.agents.region import Region
 from eglb.agents.timeline import Look, Timeline
 from eglb.agents.valuation import Evaluate
-from eglb.agents.wire import Fault, decode, encode
+from eglb.foundation.arrays import Array
 
-Array = np.ndarray
 N, K, T = 3, 2, 60
 
 

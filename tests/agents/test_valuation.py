@@ -10,6 +10,7 @@ from scipy.optimize import linprog
 
 from eglb.agents import kernels, valuation
 from eglb.agents.bidding import Bid, OfferQuantity, PriceFootprints, Quantity
+from eglb.agents.codec import Fault, Message, decode, encode
 from eglb.agents.host import RegionHost
 from eglb.agents.region import Memory, MemoryLost, Region
 from eglb.agents.valuation import (
@@ -22,9 +23,7 @@ from eglb.agents.valuation import (
     Profile,
     Value,
 )
-from eglb.agents.wire import Fault, Message, decode, encode
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 SCALES = [1e-6, 1.0, 1e9]
 

@@ -13,19 +13,18 @@ from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
-from small_fleets import optimum
+from support.small_fleets import optimum
 
+from eglb.agents.codec import Fault, Message, decode, encode
 from eglb.agents.host import RoundNumber
-from eglb.agents.wire import Fault, Message, decode, encode
-from eglb.coordinator.algorithm import Broadcast, Round
-from eglb.coordinator.fleet import Fleet
+from eglb.coordinator.algorithms.algorithm import Broadcast, Round
+from eglb.coordinator.fleet.fleet import Fleet
+from eglb.coordinator.fleet.transport import Arrival, Line, Transport, Wait
 from eglb.coordinator.run import Run
-from eglb.coordinator.transport import Arrival, Line, Transport, Wait
-from eglb.sims.audit import lower_bound
-from eglb.sims.partition import Partition
-from eglb.sims.scenario import Scenario
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
+from eglb.planning.audit import lower_bound
+from eglb.planning.partition import Partition
+from eglb.scenarios.scenario import Scenario
 
 _MW = 1e-9
 """Of the largest demand: what any constraint may be violated by."""

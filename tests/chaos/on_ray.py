@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 from chaos.schedules import Played, Schedule, draw_schedule, play
-from system.many_nodes import ManyNodes
+from support.many_nodes import ManyNodes
 
 from eglb.agents.region import Holding
-from eglb.coordinator.ray_fleet import RayActors
-from eglb.coordinator.transport import Arrival, Line, Wait
-from eglb.sims.faults import Bounded
+from eglb.coordinator.fleet.faults import Bounded
+from eglb.coordinator.fleet.ray_transport import RayActors
+from eglb.coordinator.fleet.transport import Arrival, Line, Wait
 
 NODES = ("r0", "r1", "r2")
 """Regions that have a node of their own, as drawn scenarios call them."""

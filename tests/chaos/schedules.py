@@ -9,21 +9,21 @@ from functools import partial
 
 import numpy as np
 from chaos.model import CALL_AND_PAUSE, Broken, Carried, Genuine, HeardFleet, Model
-from small_fleets import draw_scenario
+from support.small_fleets import draw_scenario
 
 from eglb.agents.region import Holding
-from eglb.coordinator.admm import Admm
-from eglb.coordinator.dual import LevelBundle
-from eglb.coordinator.fleet import Fleet, FleetError, group_regions, seat
-from eglb.coordinator.newton import Newton
-from eglb.coordinator.relay import Relay
-from eglb.coordinator.reroute import Method
+from eglb.coordinator.algorithms.admm import Admm
+from eglb.coordinator.algorithms.crossover import Relay
+from eglb.coordinator.algorithms.level_bundle import LevelBundle
+from eglb.coordinator.algorithms.newton import Newton
+from eglb.coordinator.algorithms.reroute import Method
+from eglb.coordinator.algorithms.subgradient import Subgradient
+from eglb.coordinator.fleet.faults import Bounded, Faults, FaultyLine, Outage
+from eglb.coordinator.fleet.fleet import Fleet, FleetError, group_regions, seat
+from eglb.coordinator.fleet.transport import InProcess, Transport
 from eglb.coordinator.run import Outcome, Run
-from eglb.coordinator.subgradient import Subgradient
-from eglb.coordinator.transport import InProcess, Transport
-from eglb.sims.faults import Bounded, Faults, FaultyLine, Outage
-from eglb.sims.partition import Partition, partition
-from eglb.sims.scenario import Scenario
+from eglb.planning.partition import Partition, partition
+from eglb.scenarios.scenario import Scenario
 
 METHODS: dict[str, Method] = {
     "admm": Admm,

@@ -18,7 +18,7 @@ import pytest
 from chaos.model import Broken
 from chaos.schedules import Played, draw_schedule, play
 
-from eglb.sims.faults import DAMAGE
+from eglb.coordinator.fleet.faults import DAMAGE
 
 ONE = os.environ.get("EGLB_CHAOS_SEED")
 RUNS = int(os.environ.get("EGLB_CHAOS_RUNS", "500"))

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from chaos.model import Broken
 from chaos.on_ray import NODE_LOST, NODES, draw_struck_schedule, play_struck
-from system.many_nodes import ManyNodes, files_and_shared_blocks, many_nodes, until
+from support.many_nodes import ManyNodes, files_and_shared_blocks, many_nodes, until
 
 pytestmark = pytest.mark.cluster
 

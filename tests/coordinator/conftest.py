@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from small_fleets import draw_scenario, optimum, small_market
+from support.small_fleets import draw_scenario, optimum, small_market
 
 from eglb.agents.region import Region
-from eglb.coordinator.market import Market
-from eglb.sims.scenario import Scenario
+from eglb.coordinator.market.market import Market
+from eglb.scenarios.scenario import Scenario
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from postgres_server import PostgresServer, programs
+from support.postgres_server import PostgresServer, programs
 
-from eglb.live.store import Store
+from eglb.live.storage.store import Store
 
 
 @pytest.fixture(scope="session")

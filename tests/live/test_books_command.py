@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from postgres_server import PostgresServer
+from support.postgres_server import PostgresServer
 
-from eglb.live.books import Books, describe
-from eglb.live.job_store import Done, Job, JobStore
+from eglb.live.accounting.statement import Books, describe
 from eglb.live.service import Wanted, open_service
-from eglb.live.store import Event, Store
-from eglb.sims.catalog import load
+from eglb.live.storage.job_store import Done, Job, JobStore
+from eglb.live.storage.store import Event, Store
+from eglb.scenarios.catalog import load
 
 FLEET = "synthetic:4x24,seed=2"
 SLOTS, PERIOD = 14, 6

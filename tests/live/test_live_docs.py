@@ -16,11 +16,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from live_desks import world10_desk
+from support.live_desks import world10_desk
 
-from eglb.live import schema
-from eglb.live.api import make_app
-from eglb.live.monitor import Thresholds
+from eglb.live.accounting.alerts import Thresholds
+from eglb.live.http.api import make_app
+from eglb.live.storage import schema
 
 PAGE = Path(__file__).parents[2] / "docs" / "live.md"
 TEXT = PAGE.read_text("utf-8")

@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from eglb.live.store import Store
-from eglb.sims.catalog import load
-from eglb.sims.simulation import simulate
+from eglb.live.storage.store import Store
+from eglb.scenarios.catalog import load
+from eglb.sims.replay.simulation import simulate
 
 FLEET = "synthetic:4x24,seed=2"
 

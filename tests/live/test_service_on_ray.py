@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eglb.live.known import Served
+from eglb.live.loop.records import Served
 from eglb.live.service import Wanted, open_service
-from eglb.live.store import Store
-from eglb.sims.catalog import load
+from eglb.live.storage.store import Store
+from eglb.scenarios.catalog import load
 
 pytestmark = pytest.mark.cluster
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from known_answers import build_backwards, infeasible, make_kind, make_scenario
+from support.known_answers import build_backwards, infeasible, make_kind, make_scenario
 
-from eglb.sims.audit import footprint_totals, region_load, violations
+from eglb.foundation.errors import InfeasibleError
+from eglb.planning.audit import footprint_totals, region_load, violations
+from eglb.scenarios.catalog import load
+from eglb.scenarios.scenario import Scenario
 from eglb.sims.baselines import POLICIES, policy_names, policy_row, run_baseline
-from eglb.sims.catalog import load
-from eglb.sims.problems import InfeasibleError
-from eglb.sims.scenario import Scenario
 
 NAMES = ("GLB-Nearest", "GLB-Cost", "GLB-Carbon", "GLB-Water", "GLB-C2", "GLB-All", "eGLB-Off")
 REFERENCE_NAME = {"paper10": "full", "paper10-partial": "partial"}

@@ -7,8 +7,8 @@ from itertools import product
 
 import pytest
 
+from eglb.scenarios.synthetic import SyntheticSpec
 from eglb.sims.cluster_model import Costs, Layout, Sample, fit, measure_round
-from eglb.sims.synthetic import SyntheticSpec
 
 TRUE = Costs(
     agent_round=1e-4, agent_message=2e-5, agent_region_slot=5e-8,

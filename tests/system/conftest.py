@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from system.processes import process_tree
+from support.processes import process_tree
 
 _PATIENCE_S = 60.0
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from online_instances import draw_hours
+from support.online_instances import draw_hours
 
-from eglb.coordinator.fleet import FleetError
-from eglb.sims.catalog import load
-from eglb.sims.scenario import Scenario
-from eglb.sims.simulation import simulate
-from eglb.sims.solution import Solution
-from eglb.sims.solving import solve
+from eglb.coordinator.fleet.fleet import FleetError
+from eglb.planning.solution import Solution
+from eglb.planning.solve import solve
+from eglb.scenarios.catalog import load
+from eglb.scenarios.scenario import Scenario
+from eglb.sims.replay.simulation import simulate
 
 pytestmark = pytest.mark.cluster
 

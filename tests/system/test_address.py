@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from eglb.sims.catalog import load
-from eglb.sims.problems import InputError
-from eglb.sims.solving import solve
+from eglb.foundation.errors import InputError
+from eglb.planning.solve import solve
+from eglb.scenarios.catalog import load
 
 _SOLVE = ("solve", "synthetic:3x24", "--algorithm", "newton", "--json")
 
@@ -96,7 +96,7 @@ def test_auto_passes_over_an_address_left_behind(
 ) -> None:
     import ray
 
-    from eglb.coordinator import ray_cluster
+    from eglb.coordinator.fleet import ray_cluster
 
     stale = "127.0.0.1:9"
     monkeypatch.delenv("RAY_ADDRESS", raising=False)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from eglb.coordinator.interrupts import interrupts_held
+from eglb.coordinator.fleet.interrupts import interrupts_held
 
 # The yardstick runs for minutes where the gap is tiny: there is always something to interrupt.
 _LONG = ("solve", "synthetic:3x48", "--algorithm", "subgradient", "--gap", "1e-12")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eglb.sims.checkpoint import resume_checkpoint
+from eglb.planning.running.checkpoint import resume_checkpoint
 
 if TYPE_CHECKING:
     from conftest import Ran, Watched

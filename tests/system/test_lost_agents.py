@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eglb.coordinator import ray_fleet
-from eglb.sims.catalog import load
-from eglb.sims.scenario import Scenario
-from eglb.sims.solution import RoundRecord
-from eglb.sims.solving import solve
+from eglb.coordinator.fleet import ray_transport
+from eglb.planning.progress import RoundRecord
+from eglb.planning.solve import solve
+from eglb.scenarios.catalog import load
+from eglb.scenarios.scenario import Scenario
 
 pytestmark = pytest.mark.cluster
 
@@ -33,14 +33,14 @@ def first_agent(joined: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     """Tells the process id of the first region's agent in the solve that runs."""
     import ray
 
-    running: list[ray_fleet.RayActors] = []
-    start = ray_fleet.RayActors.__init__
+    running: list[ray_transport.RayActors] = []
+    start = ray_transport.RayActors.__init__
 
-    def remember(self: ray_fleet.RayActors, *arguments: Any) -> None:
+    def remember(self: ray_transport.RayActors, *arguments: Any) -> None:
         start(self, *arguments)
         running[:] = [self]
 
-    monkeypatch.setattr(ray_fleet.RayActors, "__init__", remember)
+    monkeypatch.setattr(ray_transport.RayActors, "__init__", remember)
 
     def process() -> int:
         actor = running[0]._cluster.actors[0]

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from system.many_nodes import ManyNodes, files_and_shared_blocks, many_nodes, pid_of, until
+from support.many_nodes import ManyNodes, files_and_shared_blocks, many_nodes, pid_of, until
 
+from eglb.agents.codec import decode, encode
 from eglb.agents.host import RoundNumber
-from eglb.agents.wire import decode, encode
-from eglb.coordinator.fleet import group_regions
-from eglb.coordinator.ray_fleet import RayActors
-from eglb.coordinator.transport import Wait
-from eglb.sims.catalog import load
-from eglb.sims.partition import partition
-from eglb.sims.scenario import Scenario
-from eglb.sims.solution import RoundRecord
-from eglb.sims.solving import solve
+from eglb.coordinator.fleet.fleet import group_regions
+from eglb.coordinator.fleet.ray_transport import RayActors
+from eglb.coordinator.fleet.transport import Wait
+from eglb.planning.partition import partition
+from eglb.planning.progress import RoundRecord
+from eglb.planning.solve import solve
+from eglb.scenarios.catalog import load
+from eglb.scenarios.scenario import Scenario
 
 pytestmark = pytest.mark.cluster
 

@@ -1,0 +1,1 @@
+"""State that outlives a process: snapshots of an algorithm, the journal of a run, going on from both."""

@@ -1,0 +1,4 @@
+"""The agents as seen by the coordinator: transport of messages, membership, faults, Ray.
+
+`ray_cluster` is the only module that imports Ray.
+"""

@@ -1,0 +1,1 @@
+"""Newton systems of the interior point method, and what they are solved with."""

@@ -1,0 +1,5 @@
+"""Who may be served where: demand, reach and jobs, and the combinatorial steps that clear them.
+
+Feasible plans, merit orders, network flows and the sets of equity prices. Nothing here knows a region's
+private figures.
+"""

@@ -1,0 +1,15 @@
+"""The weighted sum: every region's footprint at the same price, whoever is worst off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eglb.coordinator.online.slot import Exchange, Hour, Policy, follow
+
+
+@dataclass(eq=False)
+class WeightedSum(Policy):
+    """Least energy cost plus lambda / N times the total footprint, in every slot."""
+
+    def decide(self, hour: Hour) -> Exchange:
+        return (yield from follow(hour, hour.market.equity.fair_share(len(hour.footprint))))

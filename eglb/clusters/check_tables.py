@@ -1,0 +1,3 @@
+"""A checked launch file for a terminal."""
+
+from __future__ import annotations

@@ -1,0 +1,1 @@
+"""The central solver: one linear program in HiGHS, to check the decentralised algorithms against."""

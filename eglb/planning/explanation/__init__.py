@@ -1,0 +1,1 @@
+"""Why load went where it did, from the dual prices: the numbers, the tables and the words."""

@@ -1,0 +1,1 @@
+"""Forecasts and policies by name, for replay and live alike."""

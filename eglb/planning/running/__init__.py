@@ -1,0 +1,1 @@
+"""A solve while it runs: its checkpoint, its status, and orders about members."""

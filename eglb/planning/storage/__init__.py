@@ -1,0 +1,1 @@
+"""Results folders: tables, prices, rounds and numbers of a plan, written and read."""

@@ -1,0 +1,1 @@
+"""An earlier plan laid on another scenario, to start from."""

@@ -1,0 +1,1 @@
+"""Footprint tables of a scenario folder, estimated from an operator's facts."""

@@ -1,0 +1,1 @@
+"""What was served and what it cost, by the meters: settlement, statements, alerts."""

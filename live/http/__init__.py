@@ -1,0 +1,1 @@
+"""The HTTP service: ASGI application, endpoints, schemas, middleware, the dashboard."""

@@ -1,0 +1,330 @@
+"""The service over HTTP: where to send requests, why, and what meters say; see ``/openapi.json``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+from urllib.parse import unquote_plus, urlencode
+
+import numpy as np
+from fastapi import APIRouter, Body, Depends, FastAPI, Header, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from fastapi.security import HTTPBearer
+from prometheus_client import exposition
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from eglb import __version__
+from eglb.live.http import schemas as m
+from eglb.live.http.dashboard import pages
+from eglb.live.http.jobs import jobs
+from eglb.live.http.middleware import SAFE, Answer, App, Guard, Receive, Scope, Send, json_answer, problem
+from eglb.live.http.responses import Polls, Responses, errors, tagged, with_tag
+from eglb.live.jobs.intake import JobsRefused
+from eglb.live.routing.router import Decision, Router, UnknownName, Unroutable, View
+from eglb.live.state.service_state import Desk
+from eglb.live.storage.store import NoBooks, StoreError
+
+_PROBLEMS_SHOWN = 20
+_LONGEST_SESSION = 256
+_STATUS = {UnknownName: 404, Unroutable: 503, NoBooks: 503, StoreError: 503}
+
+
+def make_app(
+    desk: Desk,
+    *,
+    token: str | None = None,
+    hosts: Iterable[str] | None = None,
+    read_only: bool = False,
+    weights_origins: Sequence[str] = (),
+    most_polls: int = 64,
+) -> Guard:
+    """The ASGI application of a service.
+
+    Parameters
+    ----------
+    token : that writers must bear; None refuses all writing.
+    hosts : names the service goes by, `security.LOOPBACK` if it listens there; None allows any.
+    read_only : only what may be shown to the world: routes and weights, health without details.
+    weights_origins : of web pages that may read ``/v1/weights``, such as ``https://ops.example``, or ``*``.
+    most_polls : requests that may wait for another answer at the same time.
+    """
+    app = FastAPI(
+        title="eglb live",
+        summary="Where to send requests, so that energy is cheap and no region bears too much.",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    polls = Polls(desk, most_polls)
+    app.include_router(_routing(desk, polls))
+    app.include_router(_process(desk))
+    if not read_only:
+        app.include_router(_writing(desk))
+        app.include_router(_reading(desk))
+        app.include_router(jobs(desk, polls))
+        app.include_router(pages(desk.scenario))
+    for kind in _STATUS:
+        app.add_exception_handler(kind, _failed)
+    app.add_exception_handler(JobsRefused, _jobs_refused)
+    app.add_exception_handler(HTTPException, _http_failed)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _broken)
+    return Guard(
+        _allowing(app, weights_origins), token, hosts, QuickRoute(desk.router), let_go=desk.router.close
+    )
+
+
+class QuickRoute:
+    """Answers ``/v1/route`` without the framework where nothing is wrong; whatever is, goes the long way."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._gateway = {urlencode({"gateway": name}).encode(): name for name in router.gateways}
+        self._view: View | None = None
+        self._answers: dict[Decision, Answer] = {}
+
+    def __call__(self, scope: Scope) -> Answer | None:
+        if scope["path"] != "/v1/route":
+            return None
+        query, and_session, given = scope["query_string"].partition(b"&session=")
+        gateway = self._gateway.get(query)
+        if gateway is None:
+            return None
+        session = None
+        if and_session:
+            if not given or b"&" in given:
+                return None
+            session = unquote_plus(given.decode("latin-1"))
+            if len(session) > _LONGEST_SESSION:
+                return None
+        try:
+            decision = self._router.route(gateway, session)
+        except Unroutable:
+            return None
+        if self._view is not self._router.view:
+            self._view, self._answers = self._router.view, {}
+        answer = self._answers.get(decision)
+        if answer is None:
+            answer = self._answers[decision] = json_answer(200, decision.body)
+        return answer
+
+
+class _Bodies:
+    """The weights as they are sent, with their tag; made once for each view."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._view: View | None = None
+        self._made: dict[str | None, tuple[bytes, str]] = {}
+
+    def of(self, gateway: str | None) -> tuple[bytes, str]:
+        view = self._router.view
+        if view is None:
+            raise Unroutable("there is no table of weights yet")
+        if view is not self._view:
+            self._view, self._made = view, {}
+        made = self._made.get(gateway)
+        if made is None:
+            made = self._made[gateway] = with_tag(json.dumps(_weights(view, gateway)).encode())
+        return made
+
+
+def _weights(view: View, gateway: str | None) -> dict[str, Any]:
+    table = view.table
+    if gateway is not None and gateway not in table.gateways:
+        raise UnknownName(f"no gateway is called {gateway!a}")
+    return {
+        "version": table.version,
+        "slot_utc": f"{table.start}Z",
+        "seconds": table.seconds,
+        "source": table.source,
+        "note": table.note,
+        "down": list(view.down),
+        "gateways": {
+            name: {table.regions[i]: float(row[i]) for i in np.flatnonzero(row)}
+            for name, row in zip(table.gateways, view.share, strict=True)
+            if gateway in (None, name)
+        },
+    }
+
+
+def _routing(desk: Desk, polls: Polls) -> APIRouter:
+    api, bodies = APIRouter(tags=["routing"]), _Bodies(desk.router)
+
+    @api.get("/v1/route", responses={200: {"model": m.Route}, **errors(404, 422, 503)})
+    async def route(query: Annotated[m.RouteQuery, Query()]) -> Response:
+        """One decision: where the next request of a gateway goes, or all those of a session."""
+        decision = desk.router.route(query.gateway, query.session)
+        return Response(decision.body, media_type="application/json")
+
+    @api.get("/v1/weights", responses={**tagged(m.Weights), **errors(404, 422, 503)})
+    async def weights(
+        request: Request,
+        query: Annotated[m.WeightsQuery, Query()],
+        if_none_match: Annotated[str | None, Header(description="An ETag had before.")] = None,
+    ) -> Response:
+        """The weights in force, around regions that are down; with `wait`, those after If-None-Match."""
+
+        async def body() -> tuple[bytes, str]:
+            return bodies.of(query.gateway)
+
+        return await polls.answer(request, if_none_match, query.wait, body)
+
+    return api
+
+
+def _process(desk: Desk) -> APIRouter:
+    api = APIRouter(tags=["process"])
+
+    @api.get("/healthz", responses={200: {"model": m.Alive}, **errors()})
+    async def healthz() -> Response:
+        """The process answers."""
+        return JSONResponse({"status": "ok"})
+
+    unready: Responses = {503: {"model": m.Ready, "description": "Not at present."}}
+
+    @api.get("/readyz", responses={200: {"model": m.Ready}, **errors(), **unready})
+    async def readyz() -> Response:
+        """Requests are routed by a table that is feasible and of now."""
+        ready, problems = desk.ready()
+        return JSONResponse({"ready": ready, "problems": problems}, 200 if ready else 503)
+
+    return api
+
+
+def _writing(desk: Desk) -> APIRouter:
+    # The guard has looked at the token before; this only says so in the document.
+    api = APIRouter(tags=["meters"], dependencies=[Depends(HTTPBearer(auto_error=False))])
+    refusals = errors(400, 401, 403, 404, 408, 413, 422, 503)
+
+    @api.post("/v1/meter", responses={200: {"model": m.Metered}, **refusals, **errors(409)})
+    def meter(rows: Annotated[m.Meters, Body()]) -> Response:
+        """What was metered, one row or many; the same slot and place again replaces what was said before."""
+        plain = []
+        for row in rows if isinstance(rows, list) else [rows]:
+            slot = np.datetime64(int(row.slot.timestamp()), "s")
+            why_not = "" if row.slot.microsecond == 0 else "it is no whole second"
+            why_not = why_not or desk.no_slot(slot)
+            if why_not:
+                raise HTTPException(409, f"slot {row.slot.isoformat()}: {why_not}")
+            plain.append(row.model_dump(exclude={"slot"}) | {"slot": slot})
+        return JSONResponse({"values": desk.meter(plain)})
+
+    @api.post("/v1/health", responses={200: {"model": m.Reported}, **refusals})
+    def health(report: m.HealthReport) -> Response:
+        """A region is up, or down: then nothing is sent there from now on."""
+        changed = desk.health(report.region, report.healthy, report.why)
+        down = desk.router.down()
+        return JSONResponse(
+            {
+                "region": report.region,
+                "healthy": report.region not in down,
+                "why": down.get(report.region, ""),
+                "changed": changed,
+            }
+        )
+
+    return api
+
+
+def _reading(desk: Desk) -> APIRouter:
+    api = APIRouter(tags=["state"])
+
+    @api.get("/v1/plan", responses={200: {"model": m.Plan}, **errors(503)})
+    def plan() -> Response:
+        """The table in force, in MW."""
+        found = desk.plan()
+        if found is None:
+            raise Unroutable("there is no table of weights yet")
+        return JSONResponse(found)
+
+    @api.get("/v1/explain", responses={200: {"model": m.Explanation}, **errors(404, 422, 503)})
+    def explain(query: Annotated[m.ExplainQuery, Query()]) -> Response:
+        """Why requests go where they go, of one region or one gateway; how a job stands."""
+        named = query.model_dump(exclude_none=True)
+        if len(named) != 1:
+            raise HTTPException(404, "name a region, a gateway or a job, one of them")
+        return JSONResponse(desk.explain(**named))
+
+    @api.get("/v1/state", responses={200: {"model": m.State}, **errors()})
+    def state() -> Response:
+        """All that the dashboard shows."""
+        return JSONResponse(desk.state())
+
+    @api.get("/v1/events", responses={200: {"model": list[m.EventState]}, **errors(422, 503)})
+    def events(query: Annotated[m.EventsQuery, Query()]) -> Response:
+        """What happened, the newest first."""
+        return JSONResponse(desk.events(query.limit))
+
+    text: Responses = {
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Figures."}
+    }
+
+    @api.get("/metrics", response_class=Response, responses={**text, **errors(404)})
+    def metrics() -> Response:
+        """For Prometheus."""
+        if desk.metrics is None:
+            raise HTTPException(404, "this service keeps no books, and has no metrics")
+        return Response(
+            exposition.generate_latest(desk.metrics.registry), media_type=exposition.CONTENT_TYPE_PLAIN_0_0_4
+        )
+
+    return api
+
+
+def _allowing(app: App, origins: Sequence[str]) -> App:
+    """Lets web pages of these origins read the weights, and nothing else."""
+    if not origins:
+        return app
+    allowing = CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET"],
+        allow_headers=["If-None-Match"],
+        expose_headers=["ETag"],
+    )
+
+    async def either(scope: Scope, receive: Receive, send: Send) -> None:
+        asked = scope["type"] == "http" and scope["path"] == "/v1/weights" and scope["method"] in SAFE
+        await (allowing if asked else app)(scope, receive, send)
+
+    return either
+
+
+def _refusal(status: int, detail: str, problems: Iterable[str] = (), **headers: str) -> Response:
+    return Response(problem(detail, problems), status, headers, "application/json")
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return _refusal(_STATUS[type(error)], str(error))
+
+
+async def _jobs_refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, JobsRefused)
+    return _refusal(error.status, str(error), error.problems)
+
+
+async def _http_failed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    documented = request.app.openapi()["paths"].get(request.url.path)
+    if error.status_code == 405 and documented:  # else it names the methods of one operation alone
+        headers["allow"] = ", ".join(sorted(documented)).upper()
+    return _refusal(error.status_code, str(error.detail), **headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = [
+        f"{'.'.join(str(part)[:40] for part in each['loc'])}: {each['msg']}"
+        for each in error.errors()[:_PROBLEMS_SHOWN]
+    ]
+    return _refusal(422, "not understood", found)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    return _refusal(500, "the service failed; its log says how")

@@ -1,0 +1,1 @@
+"""Jobs in the service: intake, what is left of each, where each runs."""

@@ -1,0 +1,1 @@
+"""The live loop: every slot planned by the clock, published and settled."""

@@ -1,0 +1,1 @@
+"""Two processes: the supervisor with the HTTP service, and the coordinator that it restarts."""

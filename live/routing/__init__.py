@@ -1,0 +1,1 @@
+"""Weights of a slot, and requests routed by them."""

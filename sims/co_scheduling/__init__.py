@@ -1,0 +1,1 @@
+"""Training and inference planned apart and in one plan."""

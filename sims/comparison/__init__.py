@@ -1,0 +1,1 @@
+"""Policies and algorithms side by side, beside the central solver."""

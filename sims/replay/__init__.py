@@ -1,0 +1,1 @@
+"""A recorded fleet replayed hour by hour, with only what was known."""

@@ -1,0 +1,1 @@
+"""Printed figures of the eGLB papers, beside what public data give."""

@@ -1,0 +1,1 @@
+"""Policies against forecasts, wrong estimates and misdeclared periods."""

@@ -1,0 +1,1 @@
+"""Fleets of growing size: rounds, time, memory and bytes."""

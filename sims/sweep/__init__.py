@@ -1,0 +1,1 @@
+"""What equity costs: weights from zero upward."""
