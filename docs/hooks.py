@@ -1,6 +1,7 @@
 """Hook of mkdocs: a link to a file of the repository outside docs/ becomes the plain name of that file.
 
-The pages of docs/ are read in two places. In the repository such a link leads to the file; on the site there is no file.
+The pages of docs/ are read in two places. In the repository such a link leads to the file; on the site there
+is no file.
 """
 
 from __future__ import annotations
