@@ -172,3 +172,11 @@ def test_the_tools_of_the_pages_are_locked_apart() -> None:
             pins[canonicalize_name(name)] = version
     for need in map(Requirement, project["dependency-groups"]["docs"]):
         assert need.specifier.contains(pins[canonicalize_name(need.name)]), f"{need} is not locked"
+
+
+def test_every_public_name_has_its_place_in_the_reference() -> None:
+    import eglb
+
+    pages = sorted((HOUSE / "docs" / "reference").glob("*.md"))
+    shown = [name for page in pages for name in re.findall(r"^::: eglb\.(\w+)$", page.read_text(), re.MULTILINE)]
+    assert sorted(shown) == [name for name in eglb.__all__ if name != "__version__"]
