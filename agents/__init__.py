@@ -4,3 +4,19 @@ An agent knows its own prices, capacities and footprint intensities and nobody e
 (`wire`) and never starts a conversation. Code here is plain numpy, knows no Ray and never imports
 `coordinator` or `sims`.
 """
+
+__all__ = [
+    "barrier",
+    "bidding",
+    "calibration",
+    "codec",
+    "forecasting",
+    "host",
+    "kernels",
+    "learned_forecast",
+    "proximal",
+    "region",
+    "timeline",
+    "validation",
+    "valuation",
+]

@@ -122,10 +122,10 @@ def serve(which: str) -> None:
 
 
 def a_desk() -> Any:
-    from eglb.live.state.service_state import Desk
+    from eglb.live.state.service_state import ServiceState
 
     fleet = eglb.load("world10")
-    return Desk(fleet, a_router(fleet.gateways, fleet.regions), Now())
+    return ServiceState(fleet, a_router(fleet.gateways, fleet.regions), Now())
 
 
 @contextmanager

@@ -4,3 +4,13 @@ The coordinator knows demand and reach. What it learns of a region is what the r
 Algorithms are sans-IO state machines (`algorithm`); `fleet` carries their messages, in process or over Ray.
 Nothing here imports `sims`.
 """
+
+__all__ = [
+    "algorithms",
+    "durability",
+    "fleet",
+    "interior",
+    "market",
+    "online",
+    "run",
+]

@@ -22,7 +22,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from eglb.agents.forecasting import Forecaster
+    from eglb.coordinator.online.slot import Policy
     from eglb.foundation.errors import InfeasibleError, InputError
+    from eglb.planning.audit import audit
     from eglb.planning.explanation.explain import explain
     from eglb.planning.explanation.explanation import Explanation
     from eglb.planning.running.membership_orders import Orders
@@ -43,9 +46,11 @@ __all__ = [
     "Comparison",
     "Coordination",
     "Explanation",
+    "Forecaster",
     "InfeasibleError",
     "InputError",
     "Orders",
+    "Policy",
     "Reproduction",
     "Scaling",
     "Scenario",
@@ -53,6 +58,7 @@ __all__ = [
     "Solution",
     "Sweep",
     "__version__",
+    "audit",
     "compare",
     "coordinate",
     "explain",
@@ -69,18 +75,21 @@ _HOMES = {
     "Comparison": "eglb.sims.comparison.comparison",
     "Coordination": "eglb.sims.co_scheduling.co_scheduling",
     "Explanation": "eglb.planning.explanation.explanation",
+    "Forecaster": "eglb.agents.forecasting",
     "InfeasibleError": "eglb.foundation.errors",
     "InputError": "eglb.foundation.errors",
     "Orders": "eglb.planning.running.membership_orders",
+    "Policy": "eglb.coordinator.online.slot",
     "Reproduction": "eglb.sims.reproduction.reproduction",
     "Scaling": "eglb.sims.scaling.scaling",
     "Scenario": "eglb.scenarios.scenario",
     "Simulation": "eglb.sims.replay.simulation",
     "Solution": "eglb.planning.solution",
     "Sweep": "eglb.sims.sweep.sweep",
+    "audit": "eglb.planning.audit",
     "compare": "eglb.sims.comparison.comparison",
     "coordinate": "eglb.sims.co_scheduling.co_scheduling",
-    "explain": "eglb.planning.explanation.explanation",
+    "explain": "eglb.planning.explanation.explain",
     "load": "eglb.scenarios.catalog",
     "reproduce": "eglb.sims.reproduction.reproduction",
     "resume": "eglb.planning.solve",

@@ -1,4 +1,4 @@
-"""A service put together: agents, signals, books, routing, and the loop that runs them."""
+"""Service assembly: agents, signals, store, router, and the loop that runs them."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from typing import Any
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
 from eglb.foundation.numbers import plain
 from eglb.live.accounting.alerts import Thresholds
 from eglb.live.accounting.periods import Periods
 from eglb.live.accounting.series import Series
-from eglb.live.accounting.settlement import Bookkeeper
+from eglb.live.accounting.settlement import Settlement
 from eglb.live.jobs.workload import Workload, jobs_of
 from eglb.live.loop.controller import Controller
 from eglb.live.loop.planner import Planner
 from eglb.live.loop.records import Forecasts, Outlooks, Served
 from eglb.live.loop.rehearsal import Rehearsal, read_events
-from eglb.live.loop.slot_inputs import Briefing
-from eglb.live.routing.fallback import Projection
+from eglb.live.loop.slot_inputs import SlotInputs
+from eglb.live.routing.fallback import FallbackPlan
 from eglb.live.routing.router import Router
 from eglb.live.signals import open_signals
 from eglb.live.state.clock import Clock
-from eglb.live.state.service_state import Desk
+from eglb.live.state.service_state import ServiceState
 from eglb.live.storage.job_store import Job
 from eglb.live.storage.store import NOTE, Store
 from eglb.planning.audit import energy_cost, footprint_totals, plan_objective
@@ -38,8 +39,6 @@ from eglb.planning.online.forecasts import Forecast, parse_forecast
 from eglb.planning.online.policies import parse_policy
 from eglb.planning.partition import Partition, declared_demand, partition
 from eglb.scenarios.scenario import Scenario
-
-Array = np.ndarray
 
 _LEFT_S = 5.0
 """How long a decision that nobody waits for any more may take to end."""
@@ -94,7 +93,7 @@ class Service:
 
     scenario: Scenario
     wanted: Wanted
-    desk: Desk
+    service_state: ServiceState
     store: Store
     controller: Controller
     rehearsal: Rehearsal | None
@@ -170,7 +169,7 @@ def open_service(
     wanted: Wanted,
     store: Store,
     history: Scenario | None = None,
-    front: Callable[[Desk], AbstractContextManager[None]] = lambda desk: nullcontext(),
+    serving: Callable[[ServiceState], AbstractContextManager[None]] = lambda service_state: nullcontext(),
     on_slot: Callable[[Served], None] = lambda served: None,
 ) -> Iterator[Service]:
     """Put a service together; it goes on where the store left off, if it knows one of this fleet.
@@ -208,19 +207,19 @@ def open_service(
     parts = partition(fleet, merge=not policy.needs_distance)
     alone = partition(fleet, merge=False)
     planned = recorded.capacity if wanted.recorded else recorded.capacity[:, :1]
-    projection = Projection(alone.market, alone.pair_values(fleet.rtt_ms()))
+    fallback_plan = FallbackPlan(alone.market, alone.pair_values(fleet.rtt_ms()))
     series = Series.after(before, parts, planned)
     series.reserve(series.begun + periods.of(0)[1] + 1)
     declared = _declared(joined if wanted.recorded else plain_fleet, series)
     workload = Workload(series, periods, store, (1.0 + wanted.headroom) * declared, plans=policy.plans_work)
     if not resumed:
         workload.submit(_jobs(scenario, periods, wanted.recorded))
-    books = Bookkeeper(
-        series, periods, store, projection, wanted.patience, wanted.thresholds, wanted.keep_days
+    books = Settlement(
+        series, periods, store, fallback_plan, wanted.patience, wanted.thresholds, wanted.keep_days
     )
-    router = Router(fleet.gateways, fleet.regions, projection.distance)
-    desk = Desk(scenario, router, clock, store, books.monitor)
-    desk.show(policy=wanted.policy)
+    router = Router(fleet.gateways, fleet.regions, fallback_plan.distance)
+    service_state = ServiceState(scenario, router, clock, store, books.monitor)
+    service_state.show(policy=wanted.policy)
     rehearsal = None
     if wanted.recorded:
         events = [] if wanted.events is None else read_events(wanted.events, recorded)
@@ -228,7 +227,7 @@ def open_service(
     with ExitStack() as opened:
         if resumed and (last := store.last_table()) is not None:
             router.publish(last)
-        opened.enter_context(front(desk))
+        opened.enter_context(serving(service_state))
         signals = opened.enter_context(open_signals(wanted.signals, joined))
         for row in store.signals(clock.now() - _RECALLED, clock.now()):
             if row["fallback"] is None:
@@ -250,8 +249,8 @@ def open_service(
         )
         opened.callback(planner.close, _LEFT_S)
         controller = Controller(
-            books, desk, clock, planner, signals, projection,
-            Briefing(books, forecasts, parts.pair_values(fleet.rtt_ms())), workload,
+            books, service_state, clock, planner, signals, fallback_plan,
+            SlotInputs(books, forecasts, parts.pair_values(fleet.rtt_ms())), workload,
             deadline=wanted.solve_deadline,
             headroom=wanted.headroom,
             rehearsal=rehearsal,
@@ -262,7 +261,9 @@ def open_service(
             if wanted.recorded or wanted.start is not None:
                 clock.origin = time.time()  # starting agents took a while
             _remember(scenario, store, clock, periods)
-        yield Service(scenario, wanted, desk, store, controller, rehearsal, resumed, len(agents.hosts))
+        yield Service(
+            scenario, wanted, service_state, store, controller, rehearsal, resumed, len(agents.hosts)
+        )
 
 
 def _time(scenario: Scenario, wanted: Wanted, store: Store) -> tuple[Clock, Periods, bool]:

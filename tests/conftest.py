@@ -22,6 +22,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest  # noqa: E402
 
+pytest_plugins = ["support.solved_fleet"]
+
 _CLUSTER_PROCESSES = ("raylet", "gcs_server", "ray::", "default_worker.py", "log_monitor.py", "monitor.py")
 _PATIENCE_S = 10.0
 

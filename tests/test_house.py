@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 HOUSE = Path(__file__).parent.parent
-FLOORS = ("agents", "coordinator", "sims", "live", "eglb")  # each may import from those before it
+LINKED = ("agents", "coordinator", "live", "sims")  # folders of the checkout that eglb/ links to
 
 
 def tracked() -> list[Path]:
@@ -36,39 +37,100 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-def sources(floor: str) -> list[Path]:
-    return sorted(path for path in (HOUSE / floor).rglob("*.py") if not path.is_symlink())
+def sources() -> list[Path]:
+    """Every module of the package, once: by its real place."""
+    found = {path.resolve() for path in (HOUSE / "eglb").rglob("*.py")}
+    return sorted(found | {path for folder in LINKED for path in (HOUSE / folder).rglob("*.py")})
 
 
-@pytest.mark.parametrize("floor", FLOORS[:-1])
-def test_imports_point_one_way(floor: str) -> None:
-    above = FLOORS[FLOORS.index(floor) + 1 :]
-    forbidden = [f"eglb.{name}" for name in above if name != "eglb"] + ["eglb.cli"]
-    assert sources(floor)
-    for path in sources(floor):
-        wrong = [name for name in imported(path) if f"{name}.".startswith(tuple(f"{f}." for f in forbidden))]
-        assert not wrong, f"{path.relative_to(HOUSE)} imports {wrong}"
+def room(path: Path) -> str:
+    """The folder of a module, from the root of the checkout."""
+    return str(path.parent.relative_to(HOUSE))
+
+
+def test_the_contracts_of_imports_are_kept_without_exceptions() -> None:
+    config = tomllib.loads((HOUSE / "pyproject.toml").read_text())["tool"]["importlinter"]
+    assert len(config["contracts"]) >= 5
+    assert not [c["name"] for c in config["contracts"] if "ignore_imports" in c]
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([linter, "--no-cache"], cwd=HOUSE, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_imports_are_absolute() -> None:
+    assert len(sources()) > 300
+    for path in sources():
+        imported(path)
 
 
 def test_ray_is_imported_in_the_cluster_module_alone() -> None:
     users = {
         str(path.relative_to(HOUSE))
-        for floor in FLOORS
-        for path in sources(floor)
+        for path in sources()
         if any(name.split(".")[0] == "ray" for name in imported(path))
     }
-    assert users <= {"coordinator/fleet/ray_cluster.py"}
+    assert users == {"coordinator/fleet/ray_cluster.py"}
 
 
 def test_no_room_without_a_noun_of_its_own() -> None:
     vague = {"utils", "util", "helpers", "common", "misc", "manager", "base"}
-    assert not [path for floor in FLOORS for path in sources(floor) if path.stem in vague]
+    assert not [path for path in sources() if path.stem in vague]
 
 
-@pytest.mark.parametrize("floor", FLOORS[:-1])
-def test_a_folder_of_the_checkout_is_a_package_of_eglb(floor: str) -> None:
-    assert (HOUSE / "eglb" / floor).is_symlink()
-    assert (HOUSE / "eglb" / floor).resolve() == HOUSE / floor
+# Registries of like things: one module a command, a world, a data set.
+REGISTRIES = ("eglb/cli", "eglb/scenarios/worlds", "eglb/scenarios/data_sets/builders")
+
+
+def test_a_folder_holds_at_most_sixteen_modules() -> None:
+    count = Counter(room(path) for path in sources() if path.name != "__init__.py")
+    assert not {name: n for name, n in count.items() if n > (24 if name in REGISTRIES else 16)}
+
+
+def test_the_array_type_is_defined_once() -> None:
+    defined = re.compile(r"^Array\b.*= ", re.MULTILINE)
+    found = [str(path.relative_to(HOUSE)) for path in sources() if defined.search(path.read_text("utf-8"))]
+    assert found == ["eglb/foundation/arrays.py"]
+
+
+def floor(path: Path) -> str:
+    """``agents``, ``planning``, ``cli`` and so on."""
+    parts = path.relative_to(HOUSE).parts
+    return parts[1] if parts[0] == "eglb" and len(parts) > 2 else parts[0]
+
+
+def test_a_class_name_stands_once_on_a_floor() -> None:
+    homes: dict[tuple[str, str], set[Path]] = defaultdict(set)
+    for path in sources():
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                homes[floor(path), node.name].add(path)
+    assert not {name: places for name, places in homes.items() if len(places) > 1}
+
+
+def offered(init: Path) -> set[str] | None:
+    """What ``__all__`` of a folder lists, None without one."""
+    for node in ast.parse(init.read_text("utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return set(ast.literal_eval(node.value))
+    return None
+
+
+def test_every_folder_says_what_it_offers() -> None:
+    """Its modules, or where `__init__` imports names, those that others are to use."""
+    for init in (path for path in sources() if path.name == "__init__.py"):
+        names = offered(init)
+        assert names, f"{init.relative_to(HOUSE)} has no __all__"
+        beside = {path.stem for path in init.parent.glob("*.py")} | {
+            path.parent.name for path in init.parent.glob("*/__init__.py")
+        }
+        if not imported(init) - {"__future__", "__future__.annotations"}:
+            assert names == beside - {"__init__"}, init.relative_to(HOUSE)
+
+
+@pytest.mark.parametrize("folder", LINKED)
+def test_a_folder_of_the_checkout_is_a_package_of_eglb(folder: str) -> None:
+    assert (HOUSE / "eglb" / folder).is_symlink()
+    assert (HOUSE / "eglb" / folder).resolve() == HOUSE / folder
 
 
 def locked() -> dict[str, str]:

@@ -184,7 +184,8 @@ def read_record(content: bytes, round: int) -> bytes:
     if magic != _MAGIC:
         raise ValueError("not a record of a run")
     if version != _VERSION:
-        raise ValueError(f"of format {version}, not {_VERSION}")
+        age = "an older" if version < _VERSION else "a newer"
+        raise ValueError(f"written by {age} version of eglb (format {version}, this one reads {_VERSION})")
     data = content[start:]
     if len(data) < length:
         raise ValueError(f"torn: {len(data)} of {length} bytes")

@@ -2,3 +2,14 @@
 
 `ray_cluster` is the only module that imports Ray.
 """
+
+__all__ = [
+    "faults",
+    "fleet",
+    "interrupts",
+    "membership",
+    "network",
+    "ray_cluster",
+    "ray_transport",
+    "transport",
+]

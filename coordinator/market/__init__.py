@@ -3,3 +3,15 @@
 Feasible plans, merit orders, network flows and the sets of equity prices. Nothing here knows a region's
 private figures.
 """
+
+__all__ = [
+    "aggregation",
+    "equity",
+    "job_allocation",
+    "jobs",
+    "market",
+    "merit_order",
+    "min_cost_flow",
+    "nearest",
+    "repair",
+]

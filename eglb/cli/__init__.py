@@ -32,6 +32,8 @@ from eglb.cli.simulate import simulate_command
 from eglb.cli.solve import solve_command
 from eglb.cli.sweep import sweep_command
 
+__all__ = ["EXIT_CLUSTER", "EXIT_INFEASIBLE", "EXIT_INPUT", "EXIT_INTERRUPTED", "EXIT_LIMIT", "cli", "main"]
+
 # The codes of the `eglb` command, as README lists them; 0 is done.
 EXIT_INPUT, EXIT_INFEASIBLE, EXIT_LIMIT, EXIT_CLUSTER, EXIT_INTERRUPTED = 2, 3, 4, 5, 130
 

@@ -19,7 +19,7 @@ _DATABASE = click.argument("store", metavar="STORE")
 
 @click.group("books", short_help="What a service has kept: show, export, forget.")
 def books_group() -> None:
-    """Books of `eglb serve --store STORE`: a SQLite file or postgresql://USER@HOST/NAME.
+    """Statement of `eglb serve --store STORE`: a SQLite file or postgresql://USER@HOST/NAME.
 
     A service may be at work on them meanwhile.
     """

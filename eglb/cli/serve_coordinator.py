@@ -37,7 +37,7 @@ def coordinate(
 ) -> int:
     """Plan until the last slot, or until it is interrupted, and say how it went."""
     from eglb.foundation.errors import InputError
-    from eglb.live.processes.ipc import linked
+    from eglb.live.processes.ipc import connected
     from eglb.live.service import open_service
     from eglb.live.storage.results import write_service
     from eglb.live.storage.store import Store, StoreError
@@ -50,7 +50,7 @@ def coordinate(
             books = Store(store)
             opened.callback(books.close)
             with open_service(
-                fleet, wanted, books, history, lambda desk: linked(desk, end), shown
+                fleet, wanted, books, history, lambda service_state: connected(service_state, end), shown
             ) as service:
                 stopped = _run(service.controller)
                 found = service.summary() | ({"status": "stopped"} if stopped else {})

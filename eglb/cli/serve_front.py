@@ -15,7 +15,7 @@ import click
 from eglb.cli import streams
 
 if TYPE_CHECKING:
-    from eglb.live.state.service_state import Desk
+    from eglb.live.state.service_state import ServiceState
     from eglb.scenarios.scenario import Scenario
 
 
@@ -34,7 +34,7 @@ def answer(
 ) -> int:
     """Answer until the coordinator, which is started by the same command, has ended; its exit code."""
     from eglb.foundation.errors import InputError
-    from eglb.live.processes.supervisor import Front
+    from eglb.live.processes.supervisor import Supervisor
     from eglb.live.storage.store import Store, StoreError
 
     given: list[str] = click.get_current_context().obj
@@ -47,24 +47,24 @@ def answer(
         try:
             books = Store(store)
             opened.callback(books.close)
-            front = Front(fleet, books, speed)
+            supervisor = Supervisor(fleet, books, speed)
         except StoreError as error:
             raise InputError(str(error)) from None
-        url = opened.enter_context(_listening(front.desk, where))
+        url = opened.enter_context(_listening(supervisor.service_state, where))
         if not quiet:
             streams.print_note(f"{fleet.name}: {url}")
-        opened.enter_context(_proxies(front.desk, fleet, data_plane, quiet))
+        opened.enter_context(_proxies(supervisor.service_state, fleet, data_plane, quiet))
         place = given.index("serve") + 1
 
         def command(link: int) -> Sequence[str]:
             ahead = [sys.executable, "-m", "eglb", *given[:place]]
             return [*ahead, "--link", str(link), *own, *given[place:]]
 
-        return front.run(command)
+        return supervisor.run(command)
 
 
 @contextmanager
-def _listening(desk: Desk, where: Addresses) -> Iterator[str]:
+def _listening(service_state: ServiceState, where: Addresses) -> Iterator[str]:
     """HTTP is answered; the URL."""
     from eglb.live.http.api import make_app
     from eglb.live.http.server import names_of, parse_listen, serving
@@ -73,15 +73,15 @@ def _listening(desk: Desk, where: Addresses) -> Iterator[str]:
     with ExitStack() as opened:
         if where.read_only_listen is not None:
             host, port = parse_listen(where.read_only_listen)
-            app = make_app(desk, hosts=names_of(host), read_only=True, weights_origins=origins)
+            app = make_app(service_state, hosts=names_of(host), read_only=True, weights_origins=origins)
             opened.enter_context(serving(app, host, port))
         host, port = parse_listen(where.listen)
-        app = make_app(desk, token=where.token, hosts=names_of(host), weights_origins=origins)
+        app = make_app(service_state, token=where.token, hosts=names_of(host), weights_origins=origins)
         yield opened.enter_context(serving(app, host, port))
 
 
 @contextmanager
-def _proxies(desk: Desk, fleet: Scenario, path: Path | None, quiet: bool) -> Iterator[None]:
+def _proxies(service_state: ServiceState, fleet: Scenario, path: Path | None, quiet: bool) -> Iterator[None]:
     """Proxies are kept at the weights that requests are routed by."""
     if path is None:
         yield
@@ -92,10 +92,12 @@ def _proxies(desk: Desk, fleet: Scenario, path: Path | None, quiet: bool) -> Ite
     from eglb.live.storage.store import Event, StoreError
 
     def report(plane: DataPlane, table: WeightTable, applied: Applied) -> None:
-        if applied.problems and desk.store is not None:
+        if applied.problems and service_state.store is not None:
             text = "; ".join(applied.problems)
             try:
-                desk.store.save_event(Event(desk.clock.now(), "warning", f"data plane {plane.name}", text))
+                service_state.store.save_event(
+                    Event(service_state.clock.now(), "warning", f"data plane {plane.name}", text)
+                )
             except StoreError as error:
                 text = f"{text}; {error}"
             if not quiet:
@@ -104,9 +106,9 @@ def _proxies(desk: Desk, fleet: Scenario, path: Path | None, quiet: bool) -> Ite
     with Keeping(read_data_planes(path, fleet.gateways, fleet.regions), report) as keeping:
 
         def tell() -> None:
-            if (view := desk.router.view) is not None:
+            if (view := service_state.router.view) is not None:
                 keeping.publish(routed(view))
 
-        with desk.router.watched(tell):
+        with service_state.router.watched(tell):
             tell()
             yield

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from eglb.scenarios.scenario import Scenario
-
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from rich.console import RenderableType
+
+    from eglb.scenarios.scenario import Scenario
 
 
 @contextmanager

@@ -4,3 +4,14 @@
 `launcher` and `kuberay` know their kind of file, `rules` what every cluster of agents needs. Nothing here
 starts, reaches or imports Ray; a launch file is never written.
 """
+
+__all__ = [
+    "check_tables",
+    "checking",
+    "commands",
+    "kuberay",
+    "launcher",
+    "reading",
+    "rules",
+    "schemas",
+]

@@ -1,5 +1,20 @@
-"""What every room may use: errors, how numbers are printed, folders written whole or not, compiled kernels,
-plots.
+"""What every room may use: errors, numbers in print, folders written whole or not, compiled kernels, plots.
 
 Nothing here knows a fleet, an agent or a plan.
 """
+
+__all__ = [
+    "arrays",
+    "compilation",
+    "console",
+    "equity_shape",
+    "errors",
+    "numbers",
+    "plots",
+    "random_numbers",
+    "row_log",
+    "specs",
+    "staging",
+    "transport_repair",
+    "world_map",
+]

@@ -1,4 +1,4 @@
-"""Is all well? Footprints against the baseline, drift of estimates, what solves took, and alerts about it.
+"""Alerts: footprints against the baseline, drift of estimates, time of solves, and thresholds on them.
 
 An alert is raised when a figure passes its threshold and is over when it is back below nine tenths of it;
 both are events in the store.
@@ -14,11 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
 from eglb.live.accounting.ledger import Ledger
 from eglb.live.storage.store import Entry, Event, StoreError
-
-Array = np.ndarray
 
 _DAY_S = 86_400.0
 _BACK = 0.9

@@ -1,4 +1,4 @@
-"""What an accounting period has used and emitted so far, slot by slot and region by region.
+"""Ledger: energy and footprints of the accounting period so far, by slot and region.
 
 Three accounts beside each other: what was estimated when a slot was planned, what meters said of it later,
 and what sending all requests to the nearest region with room would have come to. Every entry is in the store
@@ -11,9 +11,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.live.storage.store import Entry, Store
-
-Array = np.ndarray
 
 ACCOUNTS = ("estimate", "meter", "baseline")
 

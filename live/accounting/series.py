@@ -1,4 +1,4 @@
-"""What a service knows of its regions and gateways, slot by slot: signals, meters and demand as they come in.
+"""Time series of a service: signals, meters and demand of regions and gateways by slot, as they come in.
 
 The service reads signals and meters for all its regions; from here every agent is handed its own, anew before
 every slot.
@@ -16,10 +16,9 @@ from eglb.agents.forecasting import Forecaster, Past
 from eglb.agents.region import Region
 from eglb.agents.timeline import Timeline
 from eglb.coordinator.online.slot import DemandSeries
+from eglb.foundation.arrays import Array
 from eglb.planning.partition import Partition
 from eglb.scenarios.scenario import Scenario
-
-Array = np.ndarray
 
 _LEAST = 1e-3
 """Of its capacity: a region with less load tells nothing about its footprint per MW."""

@@ -1,4 +1,4 @@
-"""Closes slots: what was asked for and served in them, what meters say of it, what it is accounted for."""
+"""Settlement: closes slots with what was asked for and served, what meters say, and what it costs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.live.accounting.alerts import Monitor, Thresholds
 from eglb.live.accounting.ledger import Ledger
 from eglb.live.accounting.periods import Periods
 from eglb.live.accounting.series import Series, Slot
-from eglb.live.routing.fallback import Projection
+from eglb.live.routing.fallback import FallbackPlan
 from eglb.live.routing.weights import WeightTable
 from eglb.live.storage.store import Store
 
-Array = np.ndarray
 Quantities = dict[tuple[str, str], float]
 """Metered values of a slot by place and quantity."""
 
@@ -34,7 +34,7 @@ class Settled:
     footprint: Array
 
 
-class Bookkeeper:
+class Settlement:
     """Keeps the series of a service and the books of its accounting periods up to date; slots count from its
     first.
 
@@ -51,13 +51,13 @@ class Bookkeeper:
         series: Series,
         periods: Periods,
         store: Store,
-        projection: Projection,
+        fallback_plan: FallbackPlan,
         patience: int,
         thresholds: Thresholds | None = None,
         keep_days: int | None = None,
     ) -> None:
         self.series, self.periods, self.store = series, periods, store
-        self._projection = projection
+        self._fallback_plan = fallback_plan
         self._patience, self._keep_days = patience, keep_days
         self._forgot: np.datetime64 | None = None
         self._recorded: dict[int, Array] = {}
@@ -121,10 +121,10 @@ class Bookkeeper:
             slot, served = self._no_baseline.pop(0)
             at = series.begun + slot
             capacity = series.capacity[:, at]
-            carried = self._projection.reach[:, capacity > 0.0].any(1)
+            carried = self._fallback_plan.reach[:, capacity > 0.0].any(1)
             demand = np.where(carried, series.demand[:, at], 0.0)
             demand *= served / max(float(demand.sum()), 1e-300)
-            load = demand @ self._projection.nearest(demand, capacity).share
+            load = demand @ self._fallback_plan.nearest(demand, capacity).share
             self._write("baseline", slot, load, series.metered[:, :, at])
         self._forget()
 

@@ -1,4 +1,4 @@
-"""What the books of a service come to, period by period, and what of them may be forgotten.
+"""Statements: what the books come to, period by period, and which of their rows may be pruned.
 
 Figures are metered where meters have spoken, else as estimated, and not region-weighted.
 """
@@ -22,7 +22,7 @@ _KIND, _PER_MWH = "footprint:", "/MWh"
 
 
 @dataclass(frozen=True)
-class Books:
+class Statement:
     """Whose they are, and how they are divided."""
 
     scenario: str
@@ -31,7 +31,7 @@ class Books:
     periods: Periods
 
     @classmethod
-    def of(cls, store: Store) -> Books:
+    def of(cls, store: Store) -> Statement:
         """Those in `store`.
 
         Raises
@@ -55,7 +55,7 @@ def describe(store: Store) -> dict[str, Any]:
     ------
     StoreError : it cannot be read, or no service has kept books in it.
     """
-    books, units = Books.of(store), store.units()
+    books, units = Statement.of(store), store.units()
     span, periods, jobs = store.span(), books.periods, JobStore(store)
     hours = periods.slot_seconds / 3600.0
     spans: list[tuple[int, int]] = []
@@ -112,7 +112,7 @@ def forget(store: Store, before: np.datetime64 | None = None, keep_days: int | N
     InputError : they belong to the newest accounting period, whose books a service goes on with.
     StoreError : it cannot be read or written, or no service has kept books in it.
     """
-    books = Books.of(store)
+    books = Statement.of(store)
     newest = store.last_table()
     if newest is None:
         raise StoreError(f"store {store.name}: there is no table in it yet")

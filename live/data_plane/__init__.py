@@ -5,3 +5,12 @@ says what a data plane is, `settings` reads the file that declares one, `haproxy
 write a whole starting configuration and put weights in force, `keeping` sees to it that they stay so. Nothing
 here decides a weight, and no request passes through here.
 """
+
+__all__ = [
+    "envoy",
+    "haproxy",
+    "keeping",
+    "nginx",
+    "plane",
+    "settings",
+]

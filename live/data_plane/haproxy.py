@@ -16,13 +16,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from eglb.foundation.arrays import Array
 from eglb.live.data_plane.plane import PATIENCE_S, DataPlane, PlaneError, apportion, write_aside
 from eglb.live.data_plane.settings import DataPlaneSettings, HaProxySettings, host_port, label
 from eglb.live.routing.weights import WeightTable
-
-Array = np.ndarray
 
 HEAVIEST = 256
 """The largest weight of a server."""

@@ -1,4 +1,4 @@
-"""All data planes of a service: told of every table, and told again whenever they forget."""
+"""Reconciliation of data planes: each is told of every table, and again when it has lost one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every data plane does: take the weights of a slot, and say how that went."""
+"""Data plane, the interface: take the weights of a slot, and report how that went."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.live.routing.weights import WeightTable
-
-Array = np.ndarray
 
 PATIENCE_S = 5.0
 """How long a proxy may take to route by weights that it was given."""

@@ -1,4 +1,4 @@
-"""The file that declares a data plane: where gateways listen, where regions are, which proxies there are."""
+"""Data plane settings: listeners of gateways, addresses of regions, and the proxies, from one file."""
 
 from __future__ import annotations
 

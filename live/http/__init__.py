@@ -1,1 +1,11 @@
 """The HTTP service: ASGI application, endpoints, schemas, middleware, the dashboard."""
+
+__all__ = [
+    "api",
+    "dashboard",
+    "jobs",
+    "middleware",
+    "responses",
+    "schemas",
+    "server",
+]

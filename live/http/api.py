@@ -1,4 +1,4 @@
-"""The service over HTTP: where to send requests, why, and what meters say; see ``/openapi.json``."""
+"""ASGI application (FastAPI): routing, weights, explanations, meters and jobs; see ``/openapi.json``."""
 
 from __future__ import annotations
 
@@ -20,11 +20,21 @@ from eglb import __version__
 from eglb.live.http import schemas as m
 from eglb.live.http.dashboard import pages
 from eglb.live.http.jobs import jobs
-from eglb.live.http.middleware import SAFE, Answer, App, Guard, Receive, Scope, Send, json_answer, problem
+from eglb.live.http.middleware import (
+    SAFE,
+    Answer,
+    App,
+    AuthMiddleware,
+    Receive,
+    Scope,
+    Send,
+    json_answer,
+    problem,
+)
 from eglb.live.http.responses import Polls, Responses, errors, tagged, with_tag
 from eglb.live.jobs.intake import JobsRefused
 from eglb.live.routing.router import Decision, Router, UnknownName, Unroutable, View
-from eglb.live.state.service_state import Desk
+from eglb.live.state.service_state import ServiceState
 from eglb.live.storage.store import NoBooks, StoreError
 
 _PROBLEMS_SHOWN = 20
@@ -33,14 +43,14 @@ _STATUS = {UnknownName: 404, Unroutable: 503, NoBooks: 503, StoreError: 503}
 
 
 def make_app(
-    desk: Desk,
+    service_state: ServiceState,
     *,
     token: str | None = None,
     hosts: Iterable[str] | None = None,
     read_only: bool = False,
     weights_origins: Sequence[str] = (),
     most_polls: int = 64,
-) -> Guard:
+) -> AuthMiddleware:
     """The ASGI application of a service.
 
     Parameters
@@ -59,22 +69,26 @@ def make_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    polls = Polls(desk, most_polls)
-    app.include_router(_routing(desk, polls))
-    app.include_router(_process(desk))
+    polls = Polls(service_state, most_polls)
+    app.include_router(_routing(service_state, polls))
+    app.include_router(_process(service_state))
     if not read_only:
-        app.include_router(_writing(desk))
-        app.include_router(_reading(desk))
-        app.include_router(jobs(desk, polls))
-        app.include_router(pages(desk.scenario))
+        app.include_router(_writing(service_state))
+        app.include_router(_reading(service_state))
+        app.include_router(jobs(service_state, polls))
+        app.include_router(pages(service_state.scenario))
     for kind in _STATUS:
         app.add_exception_handler(kind, _failed)
     app.add_exception_handler(JobsRefused, _jobs_refused)
     app.add_exception_handler(HTTPException, _http_failed)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _broken)
-    return Guard(
-        _allowing(app, weights_origins), token, hosts, QuickRoute(desk.router), let_go=desk.router.close
+    return AuthMiddleware(
+        _allowing(app, weights_origins),
+        token,
+        hosts,
+        QuickRoute(service_state.router),
+        let_go=service_state.router.close,
     )
 
 
@@ -152,13 +166,13 @@ def _weights(view: View, gateway: str | None) -> dict[str, Any]:
     }
 
 
-def _routing(desk: Desk, polls: Polls) -> APIRouter:
-    api, bodies = APIRouter(tags=["routing"]), _Bodies(desk.router)
+def _routing(service_state: ServiceState, polls: Polls) -> APIRouter:
+    api, bodies = APIRouter(tags=["routing"]), _Bodies(service_state.router)
 
     @api.get("/v1/route", responses={200: {"model": m.Route}, **errors(404, 422, 503)})
     async def route(query: Annotated[m.RouteQuery, Query()]) -> Response:
         """One decision: where the next request of a gateway goes, or all those of a session."""
-        decision = desk.router.route(query.gateway, query.session)
+        decision = service_state.router.route(query.gateway, query.session)
         return Response(decision.body, media_type="application/json")
 
     @api.get("/v1/weights", responses={**tagged(m.Weights), **errors(404, 422, 503)})
@@ -177,7 +191,7 @@ def _routing(desk: Desk, polls: Polls) -> APIRouter:
     return api
 
 
-def _process(desk: Desk) -> APIRouter:
+def _process(service_state: ServiceState) -> APIRouter:
     api = APIRouter(tags=["process"])
 
     @api.get("/healthz", responses={200: {"model": m.Alive}, **errors()})
@@ -190,13 +204,13 @@ def _process(desk: Desk) -> APIRouter:
     @api.get("/readyz", responses={200: {"model": m.Ready}, **errors(), **unready})
     async def readyz() -> Response:
         """Requests are routed by a table that is feasible and of now."""
-        ready, problems = desk.ready()
+        ready, problems = service_state.ready()
         return JSONResponse({"ready": ready, "problems": problems}, 200 if ready else 503)
 
     return api
 
 
-def _writing(desk: Desk) -> APIRouter:
+def _writing(service_state: ServiceState) -> APIRouter:
     # The guard has looked at the token before; this only says so in the document.
     api = APIRouter(tags=["meters"], dependencies=[Depends(HTTPBearer(auto_error=False))])
     refusals = errors(400, 401, 403, 404, 408, 413, 422, 503)
@@ -208,17 +222,17 @@ def _writing(desk: Desk) -> APIRouter:
         for row in rows if isinstance(rows, list) else [rows]:
             slot = np.datetime64(int(row.slot.timestamp()), "s")
             why_not = "" if row.slot.microsecond == 0 else "it is no whole second"
-            why_not = why_not or desk.no_slot(slot)
+            why_not = why_not or service_state.no_slot(slot)
             if why_not:
                 raise HTTPException(409, f"slot {row.slot.isoformat()}: {why_not}")
             plain.append(row.model_dump(exclude={"slot"}) | {"slot": slot})
-        return JSONResponse({"values": desk.meter(plain)})
+        return JSONResponse({"values": service_state.meter(plain)})
 
     @api.post("/v1/health", responses={200: {"model": m.Reported}, **refusals})
     def health(report: m.HealthReport) -> Response:
         """A region is up, or down: then nothing is sent there from now on."""
-        changed = desk.health(report.region, report.healthy, report.why)
-        down = desk.router.down()
+        changed = service_state.health(report.region, report.healthy, report.why)
+        down = service_state.router.down()
         return JSONResponse(
             {
                 "region": report.region,
@@ -231,13 +245,13 @@ def _writing(desk: Desk) -> APIRouter:
     return api
 
 
-def _reading(desk: Desk) -> APIRouter:
+def _reading(service_state: ServiceState) -> APIRouter:
     api = APIRouter(tags=["state"])
 
     @api.get("/v1/plan", responses={200: {"model": m.Plan}, **errors(503)})
     def plan() -> Response:
         """The table in force, in MW."""
-        found = desk.plan()
+        found = service_state.plan()
         if found is None:
             raise Unroutable("there is no table of weights yet")
         return JSONResponse(found)
@@ -248,17 +262,17 @@ def _reading(desk: Desk) -> APIRouter:
         named = query.model_dump(exclude_none=True)
         if len(named) != 1:
             raise HTTPException(404, "name a region, a gateway or a job, one of them")
-        return JSONResponse(desk.explain(**named))
+        return JSONResponse(service_state.explain(**named))
 
     @api.get("/v1/state", responses={200: {"model": m.State}, **errors()})
     def state() -> Response:
         """All that the dashboard shows."""
-        return JSONResponse(desk.state())
+        return JSONResponse(service_state.state())
 
     @api.get("/v1/events", responses={200: {"model": list[m.EventState]}, **errors(422, 503)})
     def events(query: Annotated[m.EventsQuery, Query()]) -> Response:
         """What happened, the newest first."""
-        return JSONResponse(desk.events(query.limit))
+        return JSONResponse(service_state.events(query.limit))
 
     text: Responses = {
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Figures."}
@@ -267,10 +281,11 @@ def _reading(desk: Desk) -> APIRouter:
     @api.get("/metrics", response_class=Response, responses={**text, **errors(404)})
     def metrics() -> Response:
         """For Prometheus."""
-        if desk.metrics is None:
+        if service_state.metrics is None:
             raise HTTPException(404, "this service keeps no books, and has no metrics")
         return Response(
-            exposition.generate_latest(desk.metrics.registry), media_type=exposition.CONTENT_TYPE_PLAIN_0_0_4
+            exposition.generate_latest(service_state.metrics.registry),
+            media_type=exposition.CONTENT_TYPE_PLAIN_0_0_4,
         )
 
     return api

@@ -1,4 +1,4 @@
-"""The dashboard's files, and the map of a fleet that it draws on."""
+"""Dashboard: its static files, and the map that it draws on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs over HTTP: submitted, withdrawn, and what a scheduler has to know of them."""
+"""Endpoints for jobs: submit, withdraw, and the state that a scheduler needs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from fastapi.security import HTTPBearer
 
 from eglb.live.http import schemas as m
 from eglb.live.http.responses import Polls, errors, tagged, with_tag
-from eglb.live.state.service_state import Desk
+from eglb.live.state.service_state import ServiceState
 from eglb.live.storage.job_store import OPEN, STATES
 
 _ASKED_FOR = {"open": OPEN, "all": STATES}
 
 
-def jobs(desk: Desk, polls: Polls) -> APIRouter:
+def jobs(service_state: ServiceState, polls: Polls) -> APIRouter:
     """What is done with jobs, and asked about them."""
     api = APIRouter(tags=["jobs"])
     # The guard has looked at the token before; this only says so in the document.
@@ -33,13 +33,13 @@ def jobs(desk: Desk, polls: Polls) -> APIRouter:
         work of a job that was refused asks again by another name.
         """
         asked = [row.model_dump() for row in (rows if isinstance(rows, list) else [rows])]
-        submitted, known = desk.jobs.submit(asked)
+        submitted, known = service_state.jobs.submit(asked)
         return JSONResponse({"submitted": submitted, "known": known})
 
     @api.delete("/v1/jobs", dependencies=writing, responses={200: {"model": m.Withdrawn}, **refusals})
     def withdraw(query: Annotated[m.JobQuery, Query()]) -> Response:
         """Do no more of a job, from the next slot on."""
-        return JSONResponse(desk.jobs.withdraw(query.job))
+        return JSONResponse(service_state.jobs.withdraw(query.job))
 
     @api.get("/v1/jobs", responses={**tagged(m.Jobs), **errors(422, 503)})
     async def jobs(
@@ -51,7 +51,7 @@ def jobs(desk: Desk, polls: Polls) -> APIRouter:
         states = _ASKED_FOR.get(query.state, (query.state,))
 
         def made() -> tuple[bytes, str]:
-            return with_tag(json.dumps(desk.jobs.answer(states, query.limit)).encode())
+            return with_tag(json.dumps(service_state.jobs.answer(states, query.limit)).encode())
 
         return await polls.answer(request, if_none_match, query.wait, lambda: run_in_threadpool(made))
 

@@ -1,4 +1,4 @@
-"""What stands before the API: who may write, how much and how slowly, and what browsers are told."""
+"""ASGI middleware: who may write, how much and how slowly, and the security headers of every response."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def json_answer(status: int, body: bytes, more: Iterable[tuple[bytes, bytes]] = 
     return start, {"type": "http.response.body", "body": body}
 
 
-class Guard:
+class AuthMiddleware:
     """An ASGI application that lets through what may pass.
 
     Whatever writes needs the bearer token, and is read whole before the application hears of it, up to a size

@@ -1,6 +1,4 @@
-"""Answers that several parts of the API give: refusals as they are documented, and bodies that can be waited
-for.
-"""
+"""HTTP responses that endpoints share: documented refusals, entity tags and long polls."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from eglb.live.http import schemas as m
-from eglb.live.state.service_state import Desk
+from eglb.live.state.service_state import ServiceState
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -51,8 +49,8 @@ def tagged(model: type[BaseModel]) -> Responses:
 class Polls:
     """Requests that wait for another answer than they know, `most` of them at a time."""
 
-    def __init__(self, desk: Desk, most: int) -> None:
-        self._desk, self._most, self._waiting = desk, most, 0
+    def __init__(self, service_state: ServiceState, most: int) -> None:
+        self._service_state, self._most, self._waiting = service_state, most, 0
 
     async def answer(
         self,
@@ -79,7 +77,7 @@ class Polls:
         """Returns when `changed`, when the time is over, or when the client has gone."""
         if self._waiting >= self._most:
             raise HTTPException(503, "too many requests wait already", {"retry-after": "1"})
-        loop, news, router = asyncio.get_running_loop(), asyncio.Event(), self._desk.router
+        loop, news, router = asyncio.get_running_loop(), asyncio.Event(), self._service_state.router
 
         def tell() -> None:
             with suppress(RuntimeError):  # the loop has ended, and with it the request
@@ -91,7 +89,7 @@ class Polls:
                 news.clear()
 
         self._waiting += 1
-        with router.watched(tell), self._desk.watched(tell):
+        with router.watched(tell), self._service_state.watched(tell):
             tasks = [asyncio.ensure_future(until()), asyncio.ensure_future(_gone(request))]
             try:
                 done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""What the HTTP API takes and answers, as its OpenAPI document shows it."""
+"""Request and response models (pydantic) of the HTTP API, as its OpenAPI document shows them."""
 
 from __future__ import annotations
 
@@ -43,33 +43,33 @@ Slot = Annotated[
 JobState = Literal["submitted", "admitted", "refused", "done", "missed", "withdrawn"]
 
 
-class _Asked(BaseModel):
+class _RequestModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class _Told(BaseModel):
+class _ResponseModel(BaseModel):
     """Answers may grow: whoever reads them ignores what it does not know."""
 
 
-class RouteQuery(_Asked):
+class RouteQuery(_RequestModel):
     gateway: Name
     session: Session | None = None
 
 
-class WeightsQuery(_Asked):
+class WeightsQuery(_RequestModel):
     gateway: Name | None = None
     wait: Annotated[float, Field(ge=0.0, le=LONGEST_POLL_S, allow_inf_nan=False)] = Field(
         0.0, description="Seconds to wait for weights other than those of If-None-Match."
     )
 
 
-class ExplainQuery(_Asked):
+class ExplainQuery(_RequestModel):
     region: Name | None = None
     gateway: Name | None = None
     job: JobName | None = None
 
 
-class JobsQuery(_Asked):
+class JobsQuery(_RequestModel):
     state: JobState | Literal["open", "all"] = Field("open", description="Open are submitted and admitted.")
     limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 100
     wait: Annotated[float, Field(ge=0.0, le=LONGEST_POLL_S, allow_inf_nan=False)] = Field(
@@ -77,15 +77,15 @@ class JobsQuery(_Asked):
     )
 
 
-class JobQuery(_Asked):
+class JobQuery(_RequestModel):
     job: JobName
 
 
-class EventsQuery(_Asked):
+class EventsQuery(_RequestModel):
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
 
 
-class RegionMeter(_Asked):
+class RegionMeter(_RequestModel):
     """What a region used and emitted in a slot."""
 
     slot: Slot
@@ -99,7 +99,7 @@ class RegionMeter(_Asked):
     )
 
 
-class GatewayMeter(_Asked):
+class GatewayMeter(_RequestModel):
     """What was asked for at a gateway in a slot."""
 
     slot: Slot
@@ -107,7 +107,7 @@ class GatewayMeter(_Asked):
     demand_mw: Amount = Field(description="IT power, mean over the slot.")
 
 
-class JobMeter(_Asked):
+class JobMeter(_RequestModel):
     """What of a job was really done in a slot."""
 
     slot: Slot
@@ -115,7 +115,7 @@ class JobMeter(_Asked):
     energy_mwh: Amount = Field(description="IT energy of the work done, moving it not counted.")
 
 
-class AskedJob(_Asked):
+class AskedJob(_RequestModel):
     """Work that can wait."""
 
     job: JobName = Field(description="Its name, once and for all.")
@@ -155,27 +155,27 @@ AskedJobs = Annotated[
 ]
 
 
-class HealthReport(_Asked):
+class HealthReport(_RequestModel):
     region: Name
     healthy: Annotated[bool, Field(strict=True)]
     why: Annotated[str, Field(max_length=200)] = ""
 
 
-class Problem(_Told):
+class Problem(_ResponseModel):
     """Why something was refused."""
 
     detail: str
     problems: list[str] = []
 
 
-class Route(_Told):
+class Route(_ResponseModel):
     gateway: str
     region: str
     version: int = Field(description="Of the table of weights.")
     why: str = Field(description="plan, last plan, nearest or affinity; and who is down, if it matters.")
 
 
-class Weights(_Told):
+class Weights(_ResponseModel):
     """Regions that are down have no weight; a gateway without weights cannot be served at present."""
 
     version: int
@@ -187,31 +187,31 @@ class Weights(_Told):
     gateways: dict[str, dict[str, float]] = Field(description="Share of requests by region; adds up to 1.")
 
 
-class Metered(_Told):
+class Metered(_ResponseModel):
     values: int = Field(description="That were entered.")
 
 
-class Reported(_Told):
+class Reported(_ResponseModel):
     region: str
     healthy: bool = Field(description="As the service sees it now: while nobody says it is down.")
     why: str
     changed: bool
 
 
-class Submitted(_Told):
+class Submitted(_ResponseModel):
     """The first time it is decided on is the slot after the release."""
 
     submitted: list[str] = Field(description="Jobs that are new.")
     known: list[str] = Field(description="Jobs that had been submitted already, whatever became of them.")
 
 
-class Withdrawn(_Told):
+class Withdrawn(_ResponseModel):
     job: str
     state: Literal["withdrawn"]
     from_utc: datetime = Field(description="Start of the next slot, from which on it has no power.")
 
 
-class JobRow(_Told):
+class JobRow(_ResponseModel):
     """A job, and how it stands."""
 
     job: str
@@ -234,7 +234,7 @@ class JobRow(_Told):
     )
 
 
-class Jobs(_Told):
+class Jobs(_ResponseModel):
     """Jobs, the soonest deadline first; version and slot are of the table in force, null before the first."""
 
     version: int | None
@@ -245,21 +245,21 @@ class Jobs(_Told):
     more: bool = Field(description="There are more of them than `limit`.")
 
 
-class JobsState(_Told):
+class JobsState(_ResponseModel):
     counts: dict[JobState, int]
     open: list[JobRow] = Field(description="The 50 with the soonest deadlines.")
 
 
-class Ready(_Told):
+class Ready(_ResponseModel):
     ready: bool
     problems: list[str]
 
 
-class Alive(_Told):
+class Alive(_ResponseModel):
     status: Literal["ok"]
 
 
-class Heading(_Told):
+class Heading(_ResponseModel):
     """The table in force."""
 
     version: int
@@ -268,32 +268,32 @@ class Heading(_Told):
     age_s: float = Field(description="Since its slot began.")
 
 
-class Flow(_Told):
+class Flow(_ResponseModel):
     gateway: str
     region: str
     mw: float
 
 
-class PlannedGateway(_Told):
+class PlannedGateway(_ResponseModel):
     name: str
     demand_mw: float
     unmet_mw: float
 
 
-class PlannedRegion(_Told):
+class PlannedRegion(_ResponseModel):
     name: str
     capacity_mw: float
     load_mw: float = Field(description="Of requests.")
     work_mw: float = Field(description="Of jobs.")
 
 
-class PlannedJob(_Told):
+class PlannedJob(_ResponseModel):
     job: str
     region: str
     mw: float
 
 
-class Plan(_Told):
+class Plan(_ResponseModel):
     table: Heading
     gateways: list[PlannedGateway]
     regions: list[PlannedRegion]
@@ -301,7 +301,7 @@ class Plan(_Told):
     jobs: list[PlannedJob]
 
 
-class RegionState(_Told):
+class RegionState(_ResponseModel):
     name: str
     lat: float
     lon: float
@@ -317,21 +317,21 @@ class RegionState(_Told):
     drift: dict[str, float | None] = Field(description="Metered over estimated, last day.")
 
 
-class GatewayState(_Told):
+class GatewayState(_ResponseModel):
     name: str
     lat: float
     lon: float
     demand_mw: float | None
 
 
-class SlotState(_Told):
+class SlotState(_ResponseModel):
     start_utc: datetime
     seconds: float
     number: int | None = None
     of: int | None = None
 
 
-class FootprintState(_Told):
+class FootprintState(_ResponseModel):
     unit: str
     weight: float
     worst_region: str | None = None
@@ -341,7 +341,7 @@ class FootprintState(_Told):
     history: list[list[Any]] = []
 
 
-class State(_Told):
+class State(_ResponseModel):
     """All that the dashboard shows."""
 
     scenario: str
@@ -365,7 +365,7 @@ class State(_Told):
     decisions: list[dict[str, Any]]
 
 
-class Explanation(_Told):
+class Explanation(_ResponseModel):
     region: str | None = None
     gateway: str | None = None
     job: str | None = None
@@ -375,7 +375,7 @@ class Explanation(_Told):
     reasons: list[str]
 
 
-class EventState(_Told):
+class EventState(_ResponseModel):
     at: datetime
     level: str
     what: str

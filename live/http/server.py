@@ -1,4 +1,4 @@
-"""The HTTP server: an application answers on an address, in a thread of its own, as long as it is wanted."""
+"""HTTP server (uvicorn): serves an application on an address, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from eglb.foundation.errors import InputError
-from eglb.live.http.middleware import LOOPBACK, App, Guard
+from eglb.live.http.middleware import LOOPBACK, App, AuthMiddleware
 
 MOST_CONNECTIONS = 2000
 _HEAD_BYTES, _HEAD_S, _LOOK_EVERY_S = 1 << 16, 10.0, 2.0
@@ -23,7 +23,7 @@ _START_S, _LINGER_S = 30.0, 2
 _BACKLOG = 2048
 
 
-class PatientUpToAPoint(HttpToolsProtocol):
+class BoundedHttpProtocol(HttpToolsProtocol):
     """Hangs up on who sends the head of a request too slowly, or without end."""
 
     _look: TimerHandle | None = None
@@ -95,7 +95,7 @@ def serving(app: App, host: str, port: int) -> Iterator[str]:
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
-                http=PatientUpToAPoint,
+                http=BoundedHttpProtocol,
                 loop="uvloop",
                 ws="none",
                 lifespan="off",
@@ -114,7 +114,7 @@ def serving(app: App, host: str, port: int) -> Iterator[str]:
         try:
             yield _url(listener.getsockname())
         finally:
-            if isinstance(app, Guard):
+            if isinstance(app, AuthMiddleware):
                 app.let_go()
             server.should_exit = True
             thread.join(_START_S)

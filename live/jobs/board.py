@@ -1,4 +1,4 @@
-"""How the jobs of a service stand, as schedulers and people are told."""
+"""Job status, as schedulers and people read it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.live.routing.weights import WeightTable
 from eglb.live.storage.job_store import DONE, MISSED, OPEN, REFUSED, SUBMITTED, WITHDRAWN, Job
-
-Array = np.ndarray
 
 _HOUR = np.timedelta64(3600, "s")
 

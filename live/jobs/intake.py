@@ -1,4 +1,4 @@
-"""Takes jobs in: all that is wrong with them is said at once, and before any of them is kept."""
+"""Job validation: all that is wrong with submitted jobs is said at once, before any is kept."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ import numpy as np
 
 from eglb.live.storage.job_store import Job, JobStore
 from eglb.scenarios.jobs import build_jobs, job_problems
-
-Array = np.ndarray
 
 _LONGEST = np.timedelta64(366, "D")
 """Until the deadline: plans reach up to it."""

@@ -1,4 +1,4 @@
-"""Which job runs where, once it is decided how much of all of them does: few regions each, and few moves.
+"""Bin packing of jobs into regions: the total of each region is given; few regions a job, and few moves.
 
 A plan says what jobs do in every region. Of those that may run in the same regions it does not matter to cost
 or footprints which of them does it, and clearing spreads each over all of these regions. Here each is
@@ -12,13 +12,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _TINY = 1e-12
 """Of a job's power, that is not worth a region."""
 
 
-def gather(loads: Sequence[Array], before: Sequence[Array | None]) -> list[Array]:
+def pack(loads: Sequence[Array], before: Sequence[Array | None]) -> list[Array]:
     """What jobs with (N,) MW each of `loads` have instead, with the same sums by job and by region, when they
     had so much `before`, if they ran.
     """

@@ -1,4 +1,4 @@
-"""What there is to do of jobs from a slot on, beside requests, and what a plan for it says."""
+"""Backlog of a slot: the work of jobs from that slot on, and what a plan says of it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 
 from eglb.coordinator.market.market import Market
 from eglb.coordinator.online.backlog import Backlog
-from eglb.live.jobs.packing import gather
+from eglb.foundation.arrays import Array
+from eglb.live.jobs.packing import pack
 from eglb.live.storage.job_store import Job
 
-Array = np.ndarray
 WorkInForce = Mapping[str, Array]
 """(N,) MW of load in every region, by job."""
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class SlotBacklog:
     """What there is to do from a slot on: `jobs` that are open then, in the columns of `market`, with `gains`
     (M, N) MW of load for a MW of work.
 
@@ -76,7 +76,7 @@ class Task:
                     alike.setdefault(regions.tobytes(), []).append((job.name, load))
         found: dict[str, Array] = {}
         for group in alike.values():
-            gathered = gather([load for _, load in group], [before.get(name) for name, _ in group])
+            gathered = pack([load for _, load in group], [before.get(name) for name, _ in group])
             for (name, _), load in zip(group, gathered, strict=True):
                 found[name] = found[name] + load if name in found else load
         return found

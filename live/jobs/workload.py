@@ -1,4 +1,4 @@
-"""The jobs of a service, from their submission to their end: what is left of each, and what runs in a slot.
+"""Job life cycle: from submission to the end, what is left of each job and what runs in a slot.
 
 A job becomes known by the store, is admitted or refused before the first slot that it may run in, see
 `eglb.coordinator.online.backlog`, and is done when meters, or the tables that were in force, say so.
@@ -17,16 +17,15 @@ import numpy as np
 from eglb.coordinator.market.jobs import Work
 from eglb.coordinator.market.market import Market
 from eglb.coordinator.online.backlog import ROUNDING, Backlog
+from eglb.foundation.arrays import Array
 from eglb.live.accounting.periods import Periods
 from eglb.live.accounting.series import Series
-from eglb.live.jobs.slot_backlog import Task, WorkInForce
+from eglb.live.jobs.slot_backlog import SlotBacklog, WorkInForce
 from eglb.live.storage.job_store import ADMITTED, DONE, MISSED, OPEN, REFUSED, SUBMITTED, Done, Job, JobStore
 from eglb.live.storage.store import Event, Store
 from eglb.planning.job_columns import Columns, ways_of
 from eglb.scenarios.jobs import Jobs
 from eglb.scenarios.scenario import Scenario
-
-Array = np.ndarray
 
 _HISTORY_H = 4 * 7 * 24.0
 _GRACE = 0.01
@@ -37,7 +36,7 @@ _SETTLED = "work"
 
 
 @dataclass(frozen=True, eq=False)
-class Seat:
+class Placement:
     """Slots `first` to `last` of a job, its columns in the market, and `gain` (N,) MW of load for a MW of
     work, NaN where it may not run.
     """
@@ -67,7 +66,7 @@ class Workload:
         self._jobs, self._promised, self._plans = JobStore(store), promised, plans
         self._columns = Columns(series.parts.market.gateways)
         self._market = series.parts.market
-        self._seats: dict[str, Seat] = {}
+        self._placements: dict[str, Placement] = {}
         self._open: dict[str, Job] = {}
         self._ended: dict[str, Job] = {}
         """Jobs that were admitted, up to a day after the first slot that they could run in."""
@@ -84,7 +83,7 @@ class Workload:
     @property
     def known(self) -> bool:
         """Whether there are jobs, or were."""
-        return bool(self._seats)
+        return bool(self._placements)
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Take in the jobs that a scenario has.
@@ -127,12 +126,12 @@ class Workload:
                 self._seat(job, self._window(job)[0])
             if job.state == ADMITTED:
                 self._open[job.name] = job
-            elif job.name in self._seats:
+            elif job.name in self._placements:
                 self._ended[job.name] = job
         row = {name: i for i, name in enumerate(self._series.parts.scenario.regions)}
         by_slot: dict[int, dict[str, Array]] = defaultdict(dict)
         for each in rows:
-            if each.job in self._seats:
+            if each.job in self._placements:
                 load = by_slot[self._periods.slot_at(each.slot)].setdefault(each.job, np.zeros(len(row)))
                 load[row[each.region]] += each.mw
         for slot, done in by_slot.items():
@@ -151,10 +150,10 @@ class Workload:
         """
         done: dict[str, Array] = {}
         for name, load in work.items():
-            job, seat = self._open.get(name), self._seats.get(name)
-            if job is None or seat is None or not seat.first <= slot < seat.last:
+            job, placement = self._open.get(name), self._placements.get(name)
+            if job is None or placement is None or not placement.first <= slot < placement.last:
                 continue
-            energy = self._energy(seat, load)
+            energy = self._energy(placement, load)
             if energy > 0.0:
                 part = min(1.0, job.left_mwh / energy)
                 done[name] = load * part
@@ -184,7 +183,7 @@ class Workload:
         for name, job in self._measured(slot).items():
             if job.left_mwh <= ROUNDING * job.energy_mwh:
                 ended.append(replace(job, state=DONE, left_mwh=0.0))
-            elif self._seats[name].last <= slot and job.state == ADMITTED:
+            elif self._placements[name].last <= slot and job.state == ADMITTED:
                 ended.append(self._late(job))
             else:
                 self._open[name] = job
@@ -219,14 +218,14 @@ class Workload:
         capacity: Array,
         in_force: WorkInForce,
         so_far: Callable[[], tuple[float, WorkInForce]],
-    ) -> Task | None:
+    ) -> SlotBacklog | None:
         """What there is to do, with jobs admitted or refused that have not been yet; None if there never was
         a job.
 
         Parameters
         ----------
         demand : (J',) MW in this slot that there is room for. capacity : (N,) MW of the regions that are up;
-        the others are taken to stay away. in_force : what runs now. so_far : see `Task`.
+        the others are taken to stay away. in_force : what runs now. so_far : see `SlotBacklog`.
 
         Raises
         ------
@@ -239,7 +238,7 @@ class Workload:
             return None
         hours = self._series.parts.scenario.slot_hours
         day = 24.0 / hours
-        self._ended = {n: job for n, job in self._ended.items() if self._seats[n].first > slot - day}
+        self._ended = {n: job for n, job in self._ended.items() if self._placements[n].first > slot - day}
         at, jobs = self._series.begun + slot, (*self._open.values(), *self._ended.values())
         market = self._extended()
         backlog = Backlog(
@@ -259,7 +258,7 @@ class Workload:
             ahead[0] = capacity
             running = np.array(
                 [
-                    self._energy(self._seats[job.name], in_force[job.name]) / hours
+                    self._energy(self._placements[job.name], in_force[job.name]) / hours
                     if job.name in in_force
                     else 0.0
                     for job in jobs
@@ -267,11 +266,11 @@ class Workload:
             )
             backlog.promise(demand[None], np.ascontiguousarray(ahead), running)
         self._decide(jobs, backlog)
-        gains = np.array([self._seats[job.name].gain for job in jobs]).reshape(len(jobs), market.regions)
-        return Task(market, backlog, jobs, gains, at, so_far)
+        gains = np.array([self._placements[job.name].gain for job in jobs]).reshape(len(jobs), market.regions)
+        return SlotBacklog(market, backlog, jobs, gains, at, so_far)
 
-    def taken(self, task: Task, route: Array, before: WorkInForce) -> dict[str, Array]:
-        """(N,) MW that each job has by a `route` (E,) that was decided for a task; see `Task.work`."""
+    def taken(self, task: SlotBacklog, route: Array, before: WorkInForce) -> dict[str, Array]:
+        """(N,) MW that each job has by a `route` (E,) that was decided for a task; see `SlotBacklog.work`."""
         if task.backlog.forced:
             self._forced.add(task.slot)
         return task.work(route, before)
@@ -301,7 +300,7 @@ class Workload:
         """Open jobs with what is left of them, by meters as far as these have spoken."""
         if not self._open:
             return {}
-        first = min(self._seats[name].first for name in self._open)
+        first = min(self._placements[name].first for name in self._open)
         since, until = self._periods.time(first), self._periods.time(slot)
         told: dict[str, dict[int, float]] = defaultdict(dict)
         for each in self._store.read("meter", since, until, "work_mwh"):
@@ -320,9 +319,9 @@ class Workload:
             return replace(job, state=DONE, why=f"{3600.0 * hours:.2g} s after its deadline", left_mwh=0.0)
         return replace(job, state=MISSED, why=f"{job.left_mwh:.6g} MWh were not done in time")
 
-    def _energy(self, seat: Seat, load: Array) -> float:
+    def _energy(self, placement: Placement, load: Array) -> float:
         """MWh of work that a job's `load` (N,) does in a slot."""
-        return float(np.nansum(load / seat.gain)) * self._series.parts.scenario.slot_hours
+        return float(np.nansum(load / placement.gain)) * self._series.parts.scenario.slot_hours
 
     def _window(self, job: Job) -> tuple[int, int]:
         """First slot of a job and the slot after its last."""
@@ -342,7 +341,9 @@ class Workload:
         columns = self._columns.take(ways, first, last)
         everywhere = np.full(len(regions), np.nan)
         everywhere[rows] = gain
-        self._seats[job.name] = Seat(first, last, columns, tuple(each for each, _ in ways), everywhere)
+        self._placements[job.name] = Placement(
+            first, last, columns, tuple(each for each, _ in ways), everywhere
+        )
 
     def _extended(self) -> Market:
         """The market with all columns that were ever taken."""
@@ -360,20 +361,27 @@ class Workload:
 
     def _work(self, jobs: tuple[Job, ...], at: int) -> Work:
         """Open jobs, in slots of the series."""
-        seats, hours = [self._seats[job.name] for job in jobs], self._series.parts.scenario.slot_hours
+        placements, hours = (
+            [self._placements[job.name] for job in jobs],
+            self._series.parts.scenario.slot_hours,
+        )
         begun = self._series.begun
-        ways = [len(seat.columns) for seat in seats]
+        ways = [len(placement.columns) for placement in placements]
         energy, most = (np.array([getattr(job, name) for job in jobs]) for name in ("energy_mwh", "max_mw"))
-        slots = np.array([max(seat.last - seat.first, 1) for seat in seats])
+        slots = np.array([max(placement.last - placement.first, 1) for placement in placements])
         return Work(
-            first=np.array([seat.first for seat in seats], np.int64) + begun,
-            last=np.array([seat.last for seat in seats], np.int64) + begun,
+            first=np.array([placement.first for placement in placements], np.int64) + begun,
+            last=np.array([placement.last for placement in placements], np.int64) + begun,
             energy=energy / hours,
             most=most,
             least=np.minimum([job.min_mw for job in jobs], energy / hours / slots),
             way_start=np.concatenate([[0], np.cumsum(ways)]),
-            way_column=np.concatenate([seat.columns for seat in seats]) if seats else np.zeros(0, np.int64),
-            way_gain=np.concatenate([seat.way_gain for seat in seats]) if seats else np.zeros(0),
+            way_column=np.concatenate([placement.columns for placement in placements])
+            if placements
+            else np.zeros(0, np.int64),
+            way_gain=np.concatenate([placement.way_gain for placement in placements])
+            if placements
+            else np.zeros(0),
         )
 
     def _remember(self, slot: int, done: WorkInForce) -> None:
@@ -385,14 +393,14 @@ class Workload:
         load = self._load_up_to(at, ())
         load[at] = 0.0
         for name, each in done.items():
-            seat = self._seats[name]
-            self._done[name][slot] = self._energy(seat, each)
-            for column, gain in zip(seat.columns, seat.way_gain, strict=True):
-                load[at, column] += each[seat.gain == gain].sum()
+            placement = self._placements[name]
+            self._done[name][slot] = self._energy(placement, each)
+            for column, gain in zip(placement.columns, placement.way_gain, strict=True):
+                load[at, column] += each[placement.gain == gain].sum()
 
     def _load_up_to(self, at: int, jobs: tuple[Job, ...]) -> Array:
         """(T, C) what jobs did, with room for all that `jobs` may do from slot `at` on."""
-        last = max([self._seats[job.name].last for job in jobs], default=0) + self._series.begun
+        last = max([self._placements[job.name].last for job in jobs], default=0) + self._series.begun
         slots, columns = max(at + 1, last), self._columns_taken()
         if slots > self._load.shape[0] or columns > self._load.shape[1]:
             shape = max(slots, self._load.shape[0], self._series.slots), max(columns, self._load.shape[1])

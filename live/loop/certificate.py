@@ -1,4 +1,4 @@
-"""Where a service stands against the best plan of what has been, told once slots have been metered."""
+"""Running certificate of a service: its cost so far against the best plan of the metered slots."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from eglb.live.loop.planner import Planner
 _HISTORY = 300
 
 
-class Certifying:
+class ServiceCertificate:
     """Asks for the running certificate of settled slots, and gathers it when it is ready.
 
     Parameters
@@ -49,7 +49,7 @@ class Certifying:
                 for each in slots:
                     self._ask([each], last)
 
-    def gather(self, wait: bool) -> None:
+    def pack(self, wait: bool) -> None:
         """Take what is ready, or all that was asked for."""
         while self._asked and (wait or self._asked[0][1].done()):
             slot, future = self._asked.popleft()

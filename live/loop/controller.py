@@ -1,4 +1,4 @@
-"""The slot loop of a service: signals in, decide, publish, read the meters, and again, by the clock.
+"""Control loop of a service, slot by slot: read signals, decide, publish, read meters, by the clock.
 
 A table is published in every slot: the policy's plan; if that is late or fails, the last plan moved to what
 is up and has room; with fewer than half of the regions up, the nearest that has room. A plan that comes late
@@ -21,26 +21,25 @@ from eglb.agents.forecasting import NoForecast
 from eglb.coordinator.fleet.fleet import FleetError
 from eglb.coordinator.online.running_certificate import Standing
 from eglb.coordinator.online.slot import Policy
+from eglb.foundation.arrays import Array
 from eglb.live.accounting.alerts import Solve
 from eglb.live.accounting.series import Slot
-from eglb.live.accounting.settlement import Bookkeeper, Settled
-from eglb.live.jobs.slot_backlog import Task, WorkInForce
+from eglb.live.accounting.settlement import Settled, Settlement
+from eglb.live.jobs.slot_backlog import SlotBacklog, WorkInForce
 from eglb.live.jobs.workload import Workload
-from eglb.live.loop.certificate import Certifying
+from eglb.live.loop.certificate import ServiceCertificate
 from eglb.live.loop.planner import Planner
 from eglb.live.loop.records import Served, SignalReader
 from eglb.live.loop.rehearsal import Rehearsal
-from eglb.live.loop.slot_inputs import Briefing
+from eglb.live.loop.slot_inputs import SlotInputs
 from eglb.live.loop.status import certificate_shown, kept_signals, prices_shown, signal_rows
-from eglb.live.routing.fallback import Projection, Routed
-from eglb.live.routing.table_history import Course
+from eglb.live.routing.fallback import FallbackPlan, Routed
+from eglb.live.routing.table_history import TableHistory
 from eglb.live.routing.weights import WeightTable
 from eglb.live.signals.reading import Reading
 from eglb.live.state.clock import Clock
-from eglb.live.state.service_state import Desk
+from eglb.live.state.service_state import ServiceState
 from eglb.live.storage.store import Store
-
-Array = np.ndarray
 
 PLAN, LAST_PLAN, NEAREST = "plan", "last plan", "nearest"
 _FEWEST_UP = 0.5
@@ -68,13 +67,13 @@ class Controller:
 
     def __init__(
         self,
-        books: Bookkeeper,
-        desk: Desk,
+        books: Settlement,
+        service_state: ServiceState,
         clock: Clock,
         planner: Planner,
         signals: SignalReader,
-        projection: Projection,
-        briefing: Briefing,
+        fallback_plan: FallbackPlan,
+        slot_inputs: SlotInputs,
         workload: Workload,
         *,
         deadline: float,
@@ -82,19 +81,19 @@ class Controller:
         rehearsal: Rehearsal | None = None,
         on_slot: Callable[[Served], None] = lambda served: None,
     ) -> None:
-        assert desk.store is not None
+        assert service_state.store is not None
         self.books, self.series, self.periods = books, books.series, books.periods
-        self.desk, self.router, self.store = desk, desk.router, desk.store
-        self._store: Store = desk.store
+        self.service_state, self.router, self.store = service_state, service_state.router, service_state.store
+        self._store: Store = service_state.store
         self._clock, self._planner, self._signals = clock, planner, signals
-        self._projection, self._briefing, self._headroom = projection, briefing, headroom
+        self._fallback_plan, self._briefing, self._headroom = fallback_plan, slot_inputs, headroom
         self.workload = workload
         self._deadline, self._rehearsal, self._on_slot = deadline, rehearsal, on_slot
         self._wake, self._stop = threading.Event(), threading.Event()
-        self._course = Course()
+        self._table_history = TableHistory()
         self._version = 0
         self._last_share: Array | None = None
-        self._late: tuple[Future[Array], Task | None] | None = None
+        self._late: tuple[Future[Array], SlotBacklog | None] | None = None
         self._demand = np.zeros(len(books.series.parts.scenario.gateways))
         self._unheard: list[Settled] = []
         self._played = self._told = self._jobs_heard = 0
@@ -125,7 +124,7 @@ class Controller:
         ------
         StoreError : books cannot be kept.
         """
-        with self.router.watched(self._wake.set), self.desk.watched(self._wake.set):
+        with self.router.watched(self._wake.set), self.service_state.watched(self._wake.set):
             slot = self.resume()
             if self.router.table is None:
                 self.workload.listen(slot - 1)  # of what was there before the first slot
@@ -139,7 +138,7 @@ class Controller:
                 self._close(slot)
                 self.workload.turn_to(slot)
                 self.books.write_up()
-                self._certifying.gather(wait=True)
+                self._certifying.pack(wait=True)
                 self._show(slot - 1)
 
     def warm_up(self, policy: Policy) -> None:
@@ -150,7 +149,7 @@ class Controller:
         price, intensity = series.per_mw({}, at - 1)
         demand = series.foretell_demand(at, NoForecast(), np.empty((len(self._demand), 0)))
         capacity = series.planned[:, at]
-        unmet = self._projection.nearest(demand, capacity).unmet
+        unmet = self._fallback_plan.nearest(demand, capacity).unmet
         series.enter(at, Slot(price, intensity, capacity, demand))
         hour, until = self._briefing.hour(0, demand - unmet, ()), time.monotonic() + _WARM_S
         while True:
@@ -164,13 +163,13 @@ class Controller:
         """Take up what the store knows and serve the last table; the slot to go on with."""
         now = max(self.periods.slot_at(self._clock.now()), 0)
         since = self.periods.of(min(now, (self.periods.slots or now + 1) - 1))[0]
-        self._certifying = Certifying(self.series, self.periods, self._planner, since)
+        self._certifying = ServiceCertificate(self.series, self.periods, self._planner, since)
         last = self._store.last_table()
         if last is not None:
             self._version, self._last_share = last.version, last.share
             tables = {self.periods.slot_at(t.start): t for t in reversed(self._store.tables(limit=now + 10))}
             for table in tables.values():
-                self._course.turn(table.start, table)
+                self._table_history.turn(table.start, table)
             self._mark(self._clock.now())
             self.router.publish(last)
             self.books.resume(min(now, self.periods.slots or now), tables)
@@ -200,7 +199,7 @@ class Controller:
         self._store.save_signals(start, kept_signals(self._readings, self.series, start, known))
         self.books.write_up()
         self.books.monitor.solved(Solve(f"{start}Z", planned_s, min(allowed_s, 1e9), source, note))
-        self._certifying.gather(wait=False)
+        self._certifying.pack(wait=False)
         self._show(slot)
         self._report(slot, source, note, planned_s)
 
@@ -225,14 +224,18 @@ class Controller:
         self.series.enter(at, known)
         if up.sum() < _FEWEST_UP * nominal.sum():
             why = f"only {up.sum()} of {nominal.sum()} regions are up"
-            return self._carry_on(slot, self._projection.nearest(known.demand, known.capacity)), NEAREST, why
+            return (
+                self._carry_on(slot, self._fallback_plan.nearest(known.demand, known.capacity)),
+                NEAREST,
+                why,
+            )
         if self._late is not None and not self._late[0].done():
             return self._fall_back(slot, "the decision of an earlier slot is not done yet")
         return self._plan(slot, (1.0 + self._headroom) * known.demand, known.capacity, allowed_s)
 
     def _plan(self, slot: int, asked: Array, capacity: Array, allowed_s: float) -> tuple[Routed, str, str]:
         """The policy's shares for `asked` (J,) MW, as far as there is room for it."""
-        asked = asked - self._projection.near(self._projection.reach / 1.0, asked, capacity).unmet
+        asked = asked - self._fallback_plan.near(self._fallback_plan.reach / 1.0, asked, capacity).unmet
         task = self._task(slot, asked, capacity)
         hour, self._unheard = self._briefing.hour(slot, asked, self._unheard, task), []
         future = self._planner.plan(hour, self._briefing.timeline(hour), task)
@@ -243,7 +246,7 @@ class Controller:
         self._late = None
         return self._take(slot, future, task)
 
-    def _take(self, slot: int, future: Future[Array], task: Task | None) -> tuple[Routed, str, str]:
+    def _take(self, slot: int, future: Future[Array], task: SlotBacklog | None) -> tuple[Routed, str, str]:
         """The plan that was decided, on what is up now."""
         if (error := future.exception()) is not None:
             return self._fall_back(slot, f"not decided: {str(error) or type(error).__name__}")
@@ -260,8 +263,8 @@ class Controller:
         if self._deaf:
             why = f"{len(self._planner.lost)} of {len(self.router.regions)} agents do not answer"
         if self._deaf or self._last_share is None:
-            return self._carry_on(slot, self._projection.nearest(self._demand, capacity)), NEAREST, why
-        near = self._projection.near(self._last_share, self._demand, capacity)
+            return self._carry_on(slot, self._fallback_plan.nearest(self._demand, capacity)), NEAREST, why
+        near = self._fallback_plan.near(self._last_share, self._demand, capacity)
         return self._carry_on(slot, near), LAST_PLAN, why
 
     def _carry_on(self, slot: int, routed: Routed) -> Routed:
@@ -274,22 +277,22 @@ class Controller:
         route = task.carry_on(self.series.merged(met[:, None] * routed.share), self._in_force, room)
         return self._with_jobs(slot, routed.share, task, route)
 
-    def _with_jobs(self, slot: int, share: Array, task: Task | None, route: Array) -> Routed:
+    def _with_jobs(self, slot: int, share: Array, task: SlotBacklog | None, route: Array) -> Routed:
         """Requests by `share`, beside what a `route` (E,) that was decided for a task does of jobs."""
         demand, capacity = self._demand, self._capacity(slot)
         if task is None:
-            return self._projection.near(share, demand, capacity)
+            return self._fallback_plan.near(share, demand, capacity)
         work = self.workload.taken(task, route, self._in_force)
-        return replace(self._projection.beside(share, work, demand, capacity), ahead=task.ahead(work))
+        return replace(self._fallback_plan.beside(share, work, demand, capacity), ahead=task.ahead(work))
 
-    def _task(self, slot: int, asked: Array, capacity: Array) -> Task | None:
+    def _task(self, slot: int, asked: Array, capacity: Array) -> SlotBacklog | None:
         """What there is to do of jobs beside `asked` (J,) MW that there is room for."""
         start = self.periods.time(slot)
 
         def so_far() -> tuple[float, WorkInForce]:
             now = min(self._clock.now(), self.periods.time(slot + 1))
             part = float((now - start) / np.timedelta64(1, "s")) / self.periods.slot_seconds
-            return (part, self._course.work(start, now)) if part > 0.0 else (0.0, {})
+            return (part, self._table_history.work(start, now)) if part > 0.0 else (0.0, {})
 
         return self.workload.task(slot, self.series.merged(asked), capacity, self._in_force, so_far)
 
@@ -312,9 +315,9 @@ class Controller:
     def _hear_of_jobs(self, slot: int) -> None:
         """Admit jobs that were submitted in the course of a slot."""
         table = self.router.table
-        if table is None or self._jobs_heard == self.desk.jobs.changes:
+        if table is None or self._jobs_heard == self.service_state.jobs.changes:
             return
-        self._jobs_heard = self.desk.jobs.changes
+        self._jobs_heard = self.service_state.jobs.changes
         if self.workload.listen(slot):
             unmet = np.zeros_like(self._demand) if table.unmet is None else table.unmet
             self._publish(slot, self._carry_on(slot, Routed(table.share, unmet)), table.source, table.note)
@@ -358,7 +361,7 @@ class Controller:
         nominal = self.series.planned[:, self.series.begun + slot] > 0.0
         why = ", ".join(f"{name} is down" for name in down) or "all regions are up again"
         if (capacity > 0.0).sum() < _FEWEST_UP * nominal.sum():
-            return self._carry_on(slot, self._projection.nearest(self._demand, capacity)), NEAREST, why
+            return self._carry_on(slot, self._fallback_plan.nearest(self._demand, capacity)), NEAREST, why
         return self._fall_back(slot, why)
 
     def _relieve(self, slot: int) -> None:
@@ -370,7 +373,7 @@ class Controller:
             rows = self._rehearsal.demand(slot, self._clock.now())
             if rows:
                 self._told = slot + 1
-                self.desk.meter(rows)
+                self.service_state.meter(rows)
         until = start + np.timedelta64(1, "s")
         told = {each.place: each.value for each in self._store.read("meter", start, until, "demand_mw")}
         demand = np.array([told.get(name, self._demand[j]) for j, name in enumerate(fleet.gateways)])
@@ -380,7 +383,7 @@ class Controller:
         self._demand = self.series.demand[:, self.series.begun + slot] = demand
         overloaded = (demand @ table.share + table.work_load > (1.0 + _ROUNDING) * capacity).any()
         if overloaded:
-            routed = self._projection.beside(table.share, self._in_force, demand, capacity)
+            routed = self._fallback_plan.beside(table.share, self._in_force, demand, capacity)
             routed = replace(routed, ahead=self._committed)
             self._publish(slot, routed, table.source, "moved to the demand that is metered")
         off = np.abs(demand - table.demand).sum() > _OFF * table.demand.sum()
@@ -398,7 +401,7 @@ class Controller:
         self._version += 1
         table = WeightTable(
             self._version, self.periods.time(slot), self.periods.slot_seconds, fleet.gateways, fleet.regions,
-            routed.share, self._demand, self._capacity(slot), self._projection.reach, source, note,
+            routed.share, self._demand, self._capacity(slot), self._fallback_plan.reach, source, note,
             routed.unmet if routed.unmet.any() else None,
             **routed.of_jobs(),
         )  # fmt: skip
@@ -406,7 +409,7 @@ class Controller:
             raise RuntimeError(f"table {table.version} is not feasible: {'; '.join(problems)}")
         self._store.save_table(table)
         self.router.publish(table)
-        self._course.turn(self._clock.now(), table)
+        self._table_history.turn(self._clock.now(), table)
 
     def _mark(self, now: np.datetime64) -> None:
         """Tell the router who is out, by what is known here; it knows by itself what was reported to it.
@@ -437,16 +440,16 @@ class Controller:
             return self.periods.time(slot), self.periods.time(slot + 1)
 
         def gone(slot: int) -> tuple[Array, Array]:
-            return self._course.share(*span(slot)), self.workload.load(slot)
+            return self._table_history.share(*span(slot)), self.workload.load(slot)
 
         for before in range(self.workload.settled, slot):
-            self.workload.settle(before, self._course.work(*span(before)))
+            self.workload.settle(before, self._table_history.work(*span(before)))
         if self._rehearsal is not None:
             for before in range(self._played, slot):
-                self.desk.meter(list(self._rehearsal.meters(before, *gone(before))))
+                self.service_state.meter(list(self._rehearsal.meters(before, *gone(before))))
             self._played = slot
         settled = self.books.close(slot, gone)
-        self._course.forget(self.periods.time(self.books.settled))
+        self._table_history.forget(self.periods.time(self.books.settled))
         self._unheard += settled
         if not self.workload.known:
             self._certifying.ask(settled)
@@ -476,7 +479,7 @@ class Controller:
         """Lay open where the service stands."""
         signals = signal_rows(self._readings)
         self.books.monitor.look(self.periods.time(slot), signals, self.router.down())
-        self.desk.show(
+        self.service_state.show(
             slot={"number": slot + 1, "of": self.periods.slots},
             certificate=certificate_shown(self._certifying),
             signals=signals,

@@ -1,4 +1,4 @@
-"""Decides slots in a thread of its own, with the agents: a decision that is late keeps nobody waiting."""
+"""Planner thread: decides slots with the agents; a late decision keeps nobody waiting."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ from eglb.coordinator.market.market import Market
 from eglb.coordinator.online.loop import decide_with_whoever_is_there, drive
 from eglb.coordinator.online.running_certificate import RunningCertificate, Standing
 from eglb.coordinator.online.slot import DemandSeries, Hour, Policy
-from eglb.live.jobs.slot_backlog import Task
+from eglb.foundation.arrays import Array
+from eglb.live.jobs.slot_backlog import SlotBacklog
 from eglb.planning.launch import Launched
-
-Array = np.ndarray
 
 
 class Planner:
@@ -47,7 +46,7 @@ class Planner:
         self._thread.start()
 
     def plan(
-        self, hour: Hour, timeline: Timeline, task: Task | None = None, policy: Policy | None = None
+        self, hour: Hour, timeline: Timeline, task: SlotBacklog | None = None, policy: Policy | None = None
     ) -> Future[Array]:
         """The route (E,) of a slot, after every agent was handed its part of `timeline`, with what of a task
         cannot wait; by another policy if one is given.
@@ -93,7 +92,7 @@ class Planner:
             except Exception as error:  # it is whoever asked that has to go on without an answer
                 future.set_exception(error)
 
-    def _plan(self, hour: Hour, timeline: Timeline, task: Task | None, policy: Policy) -> Array:
+    def _plan(self, hour: Hour, timeline: Timeline, task: SlotBacklog | None, policy: Policy) -> Array:
         hosts = self._agents.hosts
         cuts = np.cumsum([0, *(len(host.names) for host in hosts)]).tolist()
         parts = [timeline.rows(slice(a, b)) for a, b in pairwise(cuts)]

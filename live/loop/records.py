@@ -1,4 +1,4 @@
-"""What the slot loop is given to plan by, and what it tells of every slot."""
+"""Records of the control loop: what it plans with, and what it reports of every slot."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Protocol
 import numpy as np
 
 from eglb.agents.forecasting import Forecaster
+from eglb.foundation.arrays import Array
 from eglb.live.signals.reading import Reading
-
-Array = np.ndarray
 
 
 class SignalReader(Protocol):

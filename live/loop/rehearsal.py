@@ -1,4 +1,4 @@
-"""The world that a service is rehearsed in: recorded demand and meters, and what goes wrong on purpose."""
+"""Rehearsal: recorded demand and meters, with outages, dead signals and wrong estimates on purpose."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, Strict, TypeAdapter, ValidationError
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
 from eglb.scenarios.lookup import find_name, find_slot
 from eglb.scenarios.scenario import Scenario
-
-Array = np.ndarray
 
 _METERED = 1.0 / 12.0
 """Of a slot, after which gateways report what is asked for in it: five minutes of an hour."""

@@ -1,4 +1,4 @@
-"""What a policy and its agents are told of the slot that begins."""
+"""Inputs of a slot: what its policy and its agents are told when it begins."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ import numpy as np
 
 from eglb.agents.timeline import Timeline
 from eglb.coordinator.online.slot import Hour
-from eglb.live.accounting.settlement import Bookkeeper, Settled
-from eglb.live.jobs.slot_backlog import Task
+from eglb.foundation.arrays import Array
+from eglb.live.accounting.settlement import Settled, Settlement
+from eglb.live.jobs.slot_backlog import SlotBacklog
 from eglb.live.loop.records import Forecasts
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
-class Briefing:
+class SlotInputs:
     """From `books` and `forecasts`; `distance` (E,) of the market's pairs."""
 
-    books: Bookkeeper
+    books: Settlement
     forecasts: Forecasts
     distance: Array
 
@@ -31,7 +30,9 @@ class Briefing:
         ahead = np.empty((len(series.parts.scenario.gateways), 0)) if outlook is None else outlook[:, at:]
         return series.foretell_demand(at, self.forecasts.demand, ahead)
 
-    def hour(self, slot: int, asked: Array, heard: Iterable[Settled], task: Task | None = None) -> Hour:
+    def hour(
+        self, slot: int, asked: Array, heard: Iterable[Settled], task: SlotBacklog | None = None
+    ) -> Hour:
         """What a policy decides about, for `asked` (J,) MW and a `task`; `heard` are slots metered since the
         last.
         """

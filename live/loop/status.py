@@ -1,4 +1,4 @@
-"""What a slot loop lays open and keeps of what it was told."""
+"""Status of the control loop: signals, certificate and prices, as the state shows them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from eglb.live.accounting.series import Series, Slot
-from eglb.live.loop.certificate import Certifying
+from eglb.live.loop.certificate import ServiceCertificate
 from eglb.live.signals.reading import Reading
 
-Array = np.ndarray
 Readings = Mapping[tuple[str, str], Reading]
 
 
@@ -54,7 +53,7 @@ def kept_signals(
     ]
 
 
-def certificate_shown(certifying: Certifying) -> dict[str, Any] | None:
+def certificate_shown(certifying: ServiceCertificate) -> dict[str, Any] | None:
     """Where the period stands, and how its gap went; None before the first slot was metered."""
     if certifying.latest is None:
         return None

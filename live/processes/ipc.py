@@ -1,5 +1,4 @@
-"""Between the front of a service, which answers HTTP, and its coordinator, which plans: a socket with a JSON
-object a line.
+"""IPC between the supervisor, which answers HTTP, and the coordinator, which plans: JSON lines on a socket.
 
 Whatever must outlive either of them is in the store; a message says what to read there, or how things stand.
 So messages that were not sent yet are made one, and none is missed by who starts again.
@@ -20,7 +19,7 @@ import numpy as np
 
 from eglb.live.accounting.alerts import Monitor
 from eglb.live.state.clock import Clock
-from eglb.live.state.service_state import Desk, plain
+from eglb.live.state.service_state import ServiceState, plain
 from eglb.live.storage.store import StoreError
 
 Message = dict[str, Any]
@@ -28,7 +27,7 @@ Message = dict[str, Any]
 _JOIN_S = 5.0
 
 
-class Link:
+class Connection:
     """One end of it.
 
     Parameters
@@ -88,41 +87,41 @@ class Link:
 
 
 @contextmanager
-def linked(desk: Desk, end: socket.socket) -> Iterator[None]:
+def connected(service_state: ServiceState, end: socket.socket) -> Iterator[None]:
     """The coordinator's end: the front is told how its desk stands, and tells it what was posted.
 
     A coordinator without a front ends at once, as if it was killed: another may be about to start.
     """
-    monitor, store, clock = desk.monitor, desk.store, desk.clock
+    monitor, store, clock = service_state.monitor, service_state.store, service_state.clock
     assert isinstance(monitor, Monitor) and store is not None and isinstance(clock, Clock)
     unread: list[str] = []
 
     def compose() -> Message:
-        table = desk.router.table
+        table = service_state.router.table
         return {
             "clock": clock.told(),
             "table": None if table is None else table.version,
-            "down": desk.router.down(besides="report"),
-            "shown": plain(desk.shown),
+            "down": service_state.router.down(besides="report"),
+            "shown": plain(service_state.shown),
             "watched": plain(monitor.summary()),
             "solves": [monitor.solves_by_outcome, monitor.solve_seconds],
         }
 
     def hear(message: Message) -> None:
         unread.extend(message["meters"])
-        if message["jobs"] != desk.jobs.changes:
-            desk.jobs.changes = message["jobs"]
-            desk.tell()
+        if message["jobs"] != service_state.jobs.changes:
+            service_state.jobs.changes = message["jobs"]
+            service_state.tell()
         with suppress(StoreError):  # read with the next message
-            desk.recall()
+            service_state.recall()
             if unread:
                 until = np.datetime64(max(unread)) + np.timedelta64(1, "s")
                 monitor.ledger.heard(store.read("meter", np.datetime64(min(unread)), until))
                 unread.clear()
-                desk.tell()
+                service_state.tell()
 
-    link = Link(end, compose, hear, lambda: os.kill(os.getpid(), signal.SIGKILL))
-    with desk.router.watched(link.tell), desk.watched(link.tell):
+    link = Connection(end, compose, hear, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    with service_state.router.watched(link.tell), service_state.watched(link.tell):
         link.tell()
         try:
             yield

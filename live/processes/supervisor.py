@@ -1,6 +1,4 @@
-"""The front of a service: routes and answers by what the coordinator published last, and starts that process
-again when it dies.
-"""
+"""Supervisor process: answers by what the coordinator published last, and restarts the coordinator."""
 
 from __future__ import annotations
 
@@ -17,10 +15,10 @@ from dataclasses import asdict
 from typing import Any
 
 from eglb.live.accounting.alerts import Alert
-from eglb.live.processes.ipc import Link, Message
+from eglb.live.processes.ipc import Connection, Message
 from eglb.live.routing.router import Router
 from eglb.live.state.clock import Clock
-from eglb.live.state.service_state import Desk
+from eglb.live.state.service_state import ServiceState
 from eglb.live.storage.store import NOTE, Entry, Event, Store, StoreError
 from eglb.scenarios.scenario import Scenario
 
@@ -87,8 +85,8 @@ class Told:
         return said
 
 
-class Front:
-    """Desk, and the coordinator's process.
+class Supervisor:
+    """ServiceState, and the coordinator's process.
 
     Parameters
     ----------
@@ -100,7 +98,7 @@ class Front:
         self._told = Told(store)
         kept = store.note(NOTE)
         clock = Clock(scenario.times[0], speed) if kept is None else Clock.of(json.loads(kept))
-        self.desk = Desk(scenario, Router.of(scenario), clock, store, self._told)
+        self.service_state = ServiceState(scenario, Router.of(scenario), clock, store, self._told)
         self._restarts, self._up = 0, False
         self._was_up = False
         self._number: int | None = None
@@ -168,50 +166,50 @@ class Front:
     def _linked(self) -> Iterator[socket.socket]:
         """The front's end of a new link works; the other end."""
         ours, theirs = socket.socketpair()
-        link = Link(ours, self._say, self._hear)
+        link = Connection(ours, self._say, self._hear)
         try:
-            with theirs, self.desk.watched(link.tell):
+            with theirs, self.service_state.watched(link.tell):
                 yield theirs
         finally:
             link.close()
 
     def _say(self) -> Message:
-        return {"meters": self._told.unsaid(), "jobs": self.desk.jobs.changes}
+        return {"meters": self._told.unsaid(), "jobs": self.service_state.jobs.changes}
 
     def _hear(self, message: Message) -> None:
-        desk, down = self.desk, message["down"]
+        service_state, down = self.service_state, message["down"]
         clock = Clock.of(message["clock"])
-        desk.clock = clock
-        for region in desk.router.regions:
-            desk.router.mark(region, region not in down, down.get(region, ""), by="coordinator")
-        table = desk.router.table
+        service_state.clock = clock
+        for region in service_state.router.regions:
+            service_state.router.mark(region, region not in down, down.get(region, ""), by="coordinator")
+        table = service_state.router.table
         if message["table"] is not None and (table is None or table.version != message["table"]):
             self._read_table()
         self._told.hear(message["watched"], message["solves"])
         if not self._up and "slot" in message["shown"]:
             self._back()
-        desk.show(**message["shown"])
+        service_state.show(**message["shown"])
 
     def _read_table(self) -> None:
         """Route by the newest one in the store, if it is of this fleet."""
         with suppress(StoreError, ValueError):  # the last one stays in force, and its age tells
             if (last := self._store.last_table()) is not None:
-                self.desk.router.publish(last)
+                self.service_state.router.publish(last)
 
     def _away(self, why: str) -> None:
         self._up = False
-        now = self.desk.clock.now()
+        now = self.service_state.clock.now()
         if self._number is None and self._restarts:
             with suppress(StoreError):
                 self._number = self._store.save_event(Event(now, "critical", "coordinator", why))
         self._told.away = Alert(f"{now.astype('datetime64[s]')}Z", "critical", "coordinator", why, 1.0, 0.5)
-        self.desk.show(coordinator={"up": False, "restarts": self._restarts, "why": why})
+        self.service_state.show(coordinator={"up": False, "restarts": self._restarts, "why": why})
 
     def _back(self) -> None:
         self._up = self._was_up = True
         self._told.away = None
         if self._number is not None:
             with suppress(StoreError):
-                self._store.end_event(self._number, self.desk.clock.now())
+                self._store.end_event(self._number, self.service_state.clock.now())
             self._number = None
-        self.desk.show(coordinator={"up": True, "restarts": self._restarts, "why": ""})
+        self.service_state.show(coordinator={"up": True, "restarts": self._restarts, "why": ""})

@@ -1,4 +1,4 @@
-"""Which region the next request goes to: fair turns, and places for sessions that must stay.
+"""Load balancing of requests: quota turns (largest debt first), and weighted rendezvous hashing for sessions.
 
 Compiled, because a router does it for every request.
 """
@@ -12,9 +12,8 @@ import numba
 import numpy as np
 from numba import float64, int64, uint64
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import compiled
-
-Array = np.ndarray
 
 _given = numba.types.Array(float64, 1, "C", readonly=True)
 _turns = numba.types.Array(int64, 1, "C")
@@ -31,7 +30,7 @@ def seed_of(name: str) -> int:
 
 
 @compiled(numba.types.void(_given, _rest, _turns))
-def take_turns(share: Array, owed: Array, turn: Array) -> None:
+def quota_turns(share: Array, owed: Array, turn: Array) -> None:
     """Whose turn it is, so that after every n requests each region had n times its share of them, less than
     one request more or less.
 
@@ -60,7 +59,7 @@ def take_turns(share: Array, owed: Array, turn: Array) -> None:
 
 
 @compiled(int64(uint64, _seeds, _given))
-def place(session: int, seeds: Array, share: Array) -> int:
+def rendezvous(session: int, seeds: Array, share: Array) -> int:
     """The region of a session: each wins as many sessions as its share; where shares change, or a region goes
     or comes, no more sessions move than have to, nearly.
 

@@ -1,4 +1,4 @@
-"""Shares from flows, and what is served when there is no plan: the last one moved, or the nearest region."""
+"""Fallback plans: without a new plan, the last one projected on what is alive, or the nearest region."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 
 from eglb.coordinator.market.market import Market
 from eglb.coordinator.online.policies.nearest import nearest_first
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +40,7 @@ class Routed:
         return {"jobs": names, "work": work, "ahead": np.array(ahead, float).reshape(-1, 4)}
 
 
-class Projection:
+class FallbackPlan:
     """Makes feasible shares for one fleet.
 
     Parameters

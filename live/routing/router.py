@@ -1,4 +1,4 @@
-"""Which region serves a request: by the weights of the current table, around regions that are down."""
+"""Request router: the region of a request by the weights in force, around regions that are down."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from operator import length_hint
 
 import numpy as np
 
-from eglb.live.routing.balancing import place, seed_of, take_turns
+from eglb.foundation.arrays import Array
+from eglb.live.routing.balancing import quota_turns, rendezvous, seed_of
 from eglb.live.routing.weights import WeightTable
 from eglb.scenarios.scenario import Scenario
-
-Array = np.ndarray
 
 _TURNS = 256
 _LAST = 20
@@ -57,7 +56,7 @@ class View:
     ----------
     table : published. down : regions that are, and why. nearest : (J, N) regions, to each gateway the
     nearest first. last_resort : (N,) of bool, which may be sent to if none that has weight is up.
-    owed : (J, N), see `take_turns`. routed : by gateway, how many requests each region was sent; goes on.
+    owed : (J, N), see `quota_turns`. routed : by gateway, how many requests each region was sent; goes on.
     """
 
     def __init__(
@@ -83,9 +82,9 @@ class View:
         carried = np.where(self.share > 0.0, owed, 0.0)
         self._owed = carried - carried.sum(1, keepdims=True) * self.share
         self._index = {name: j for j, name in enumerate(table.gateways)}
-        self._rows: dict[str, _Row] = {}
+        self._rows: dict[str, _GatewayRow] = {}
 
-    def row(self, gateway: str) -> _Row:
+    def row(self, gateway: str) -> _GatewayRow:
         """That of a gateway; raises `UnknownName`, and `Unroutable` if nobody is there to serve it."""
         found = self._rows.get(gateway)
         if found is None:
@@ -94,7 +93,7 @@ class View:
                 raise UnknownName(f"no gateway is called {gateway!a}")
             if not self.share[j].any():
                 raise Unroutable(f"no region that {gateway} reaches is up: {_told(self.down)}")
-            found = self._rows.setdefault(gateway, _Row(self, j))
+            found = self._rows.setdefault(gateway, _GatewayRow(self, j))
         return found
 
     def why(self, gateway: int, reason: str | None = None) -> str:
@@ -107,7 +106,7 @@ class View:
         return f"{said}; {_told(lost)}" if lost else said
 
     def owed(self) -> Array:
-        """(J, N), as of now: see `take_turns`."""
+        """(J, N), as of now: see `quota_turns`."""
         now = self._owed.copy()
         for row in list(self._rows.values()):
             now[row.gateway] = row.owed()
@@ -127,7 +126,7 @@ class _Decisions(dict[int, Decision]):
         return self.setdefault(index, Decision(self._gateway, region, version, self._why, body, index))
 
 
-class _Row:
+class _GatewayRow:
     """The turns of one gateway."""
 
     def __init__(self, view: View, gateway: int) -> None:
@@ -150,13 +149,13 @@ class _Row:
             for decision in self._ready:
                 return decision
             self._turn = np.empty(_TURNS, np.int64)
-            take_turns(self._share, self._owed, self._turn)
+            quota_turns(self._share, self._owed, self._turn)
             first, *rest = map(self._by_turn.__getitem__, self._turn.tolist())
             self._ready = iter(rest)
             return first
 
     def of_session(self, session: str) -> Decision:
-        return self._by_session[place(seed_of(session), self._seeds, self._share)]
+        return self._by_session[rendezvous(seed_of(session), self._seeds, self._share)]
 
     def owed(self) -> Array:
         with self._lock:

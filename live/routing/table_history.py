@@ -1,6 +1,4 @@
-"""By which shares requests have gone and what jobs ran, since when: more than one table may have been in
-force in a slot.
-"""
+"""History of weight tables: the shares and jobs that were in force, and since when."""
 
 from __future__ import annotations
 
@@ -9,12 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.live.routing.weights import WeightTable
 
-Array = np.ndarray
 
-
-class Course:
+class TableHistory:
     """Tables in the order in which they came into force."""
 
     def __init__(self) -> None:

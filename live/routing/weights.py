@@ -1,4 +1,4 @@
-"""Which share of every gateway's requests goes to which region in one slot: what is routed by."""
+"""Weight table: the share of each gateway's requests that goes to each region in a slot."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _ROUNDING = 1e-9
 

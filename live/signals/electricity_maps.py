@@ -99,14 +99,14 @@ class ElectricityMaps(Zone, Source):
         rows = await self.ask(f"carbon-intensity/{self.endpoint}", transport, factors, *measured)
         return [self._carbon(row, place) for row in _read(rows) if row.carbonIntensity is not None]
 
-    def _price(self, row: _Row, place: Place) -> Point:
+    def _price(self, row: _MapsRow, place: Place) -> Point:
         expected = self.unit or self.usual_unit(place)
         if row.unit is None or not same(row.unit, expected):
             raise RefusedError(f"{_WHO}: the price is not in {expected}")
         assert row.value is not None
         return Point(instant(row.datetime), row.value)
 
-    def _carbon(self, row: _Row, place: Place) -> Point:
+    def _carbon(self, row: _MapsRow, place: Place) -> Point:
         if row.emissionFactorType not in (None, self.emission_factor_type):
             raise RefusedError(f"{_WHO}: emission factors are not {self.emission_factor_type}")
         assert row.carbonIntensity is not None
@@ -143,12 +143,12 @@ class GridMix(Zone):
         return instant(last.datetime), fuels
 
 
-def _read(rows: list[Any]) -> list[_Row]:
-    found: list[_Row] = shaped(list[_Row], rows, _WHO)
+def _read(rows: list[Any]) -> list[_MapsRow]:
+    found: list[_MapsRow] = shaped(list[_MapsRow], rows, _WHO)
     return found
 
 
-class _Row(BaseModel):
+class _MapsRow(BaseModel):
     datetime: When
     carbonIntensity: Number | None = None
     value: Number | None = None

@@ -1,4 +1,4 @@
-"""Footprints that nobody publishes: water from weather and fuels, carbon from fuels."""
+"""Estimated footprints: water from weather and fuels, carbon from fuels, where nobody publishes them."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Weather(Access, Source):
             ),
             secret_params=() if self.key_env is None else (("apikey", secret(self.key_env)),),
         )
-        answer: _Answer = shaped(_Answer, json_of(await transport.get(query), _WHO), _WHO)
+        answer: _Estimate = shaped(_Estimate, json_of(await transport.get(query), _WHO), _WHO)
         far = max(abs(answer.latitude - lat), abs((answer.longitude - lon + 180.0) % 360.0 - 180.0))
         if far > _NEAR_DEG:
             raise RefusedError(f"{_WHO}: the answer is of {answer.latitude:g}, {answer.longitude:g}")
@@ -206,7 +206,7 @@ class _Current(BaseModel):
     relative_humidity_2m: Number
 
 
-class _Answer(BaseModel):
+class _Estimate(BaseModel):
     latitude: Number
     longitude: Number
     elevation: Number

@@ -1,4 +1,4 @@
-"""What stands in for an answer: what was known before."""
+"""Last known values: what stands in for a signal that does not answer."""
 
 from __future__ import annotations
 

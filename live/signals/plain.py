@@ -1,4 +1,4 @@
-"""Any service that answers with JSON or CSV: where the number stands is said in the settings."""
+"""Generic JSON and CSV services: the settings say where the number stands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a signal says of one region, where it comes from and how old it is."""
+"""Reading: what a signal says of one region, where it comes from and how old it is."""
 
 from __future__ import annotations
 

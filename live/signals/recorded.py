@@ -1,4 +1,4 @@
-"""Series that were recorded before, played back by the clock: a file, or the scenario's own."""
+"""Recorded series, replayed by the clock: a file, or the scenario's own."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import Literal
 import numpy as np
 from pydantic import PrivateAttr
 
+from eglb.foundation.arrays import Array
 from eglb.live.signals.reading import Point
 from eglb.live.signals.source import DAY_S, Place, Source
 from eglb.live.signals.transport import Transport
 from eglb.scenarios.folder.tables import Findings, open_table
-
-Array = np.ndarray
 
 
 class File(Source):

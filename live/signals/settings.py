@@ -1,4 +1,4 @@
-"""The file of ``--signals``: who is asked for what, read strictly."""
+"""Signal settings: the file of ``--signals``, read strictly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All signals of a slot, read together before a deadline."""
+"""Signal reader: all signals of a slot, read together before a deadline."""
 
 from __future__ import annotations
 

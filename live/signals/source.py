@@ -1,4 +1,4 @@
-"""What every source of a signal has: settings, checked when they are read, and a question it can ask."""
+"""Signal source, the interface: settings that are checked when read, and one question."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from pydantic import (
     ValidationError,
 )
 
+from eglb.foundation.arrays import Array
 from eglb.live.signals.reading import FALLBACKS, Fallback, Point, RefusedError
 from eglb.live.signals.transport import Query, Transport
 from eglb.live.signals.units import KNOWN, factor
 
-Array = np.ndarray
 Model = TypeVar("Model")
 
 SETTINGS = ConfigDict(extra="forbid", frozen=True, strict=True)

@@ -1,4 +1,4 @@
-"""Questions over HTTP: with a timeout, again after a pause, of bounded size, and never a key in a message."""
+"""HTTP client of signals: timeout, retries, bounded size, and no key in any message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Units in which the world publishes prices and intensities, and what the controller counts in."""
+"""Units of published prices and intensities, converted to those of the controller."""
 
 from __future__ import annotations
 

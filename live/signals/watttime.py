@@ -84,7 +84,7 @@ class WattTime(Access, Source):
                 secret_headers=(("Authorization", SecretStr(f"Bearer {token}")),),
             )
         )
-        answer: _Answer = shaped(_Answer, json_of(body, _WHO), _WHO)
+        answer: _WattTimeAnswer = shaped(_WattTimeAnswer, json_of(body, _WHO), _WHO)
         meta = answer.meta
         if meta.region != self.region or meta.signal_type != self.signal_type:
             raise RefusedError(f"{_WHO}: the answer is not {self.signal_type} of {self.region}")
@@ -104,7 +104,7 @@ class WattTime(Access, Source):
         return token
 
 
-class _Row(BaseModel):
+class _WattTimeRow(BaseModel):
     point_time: When
     value: Number
 
@@ -115,6 +115,6 @@ class _Meta(BaseModel):
     units: str
 
 
-class _Answer(BaseModel):
-    data: list[_Row]
+class _WattTimeAnswer(BaseModel):
+    data: list[_WattTimeRow]
     meta: _Meta

@@ -1,4 +1,4 @@
-"""Time as a service takes it: the real one, or one that runs faster, for rehearsals."""
+"""Clock of a service: real time, or time that runs faster, for rehearsals."""
 
 from __future__ import annotations
 

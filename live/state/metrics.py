@@ -1,4 +1,4 @@
-"""What a service is doing, for Prometheus: read off the books, the monitor and the router when scraped."""
+"""Prometheus metrics: read from the store, the alerts and the router at every scrape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the controller lays open and the API serves: tables, health, books, and how it all stands."""
+"""Service state: tables, health, books and status; the controller publishes it and the API serves it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.live.routing.router import Router, UnknownName
 from eglb.live.routing.weights import WeightTable
-from eglb.live.state.job_desk import JobDesk, work_rows
+from eglb.live.state.job_requests import JobRequests, work_rows
 from eglb.live.state.metrics import LiveMetrics, Watch
 from eglb.live.storage.store import Entry, Event, NoBooks, Store
 from eglb.scenarios.scenario import Scenario
-
-Array = np.ndarray
 
 _SECOND = np.timedelta64(1, "s")
 _REPORTS = "reports"
@@ -35,7 +34,7 @@ class Timekeeper(Protocol):
     def now(self) -> np.datetime64: ...
 
 
-class Desk:
+class ServiceState:
     """Of one service; any thread may call it.
 
     Parameters
@@ -57,7 +56,7 @@ class Desk:
         self.kinds = tuple(kind.name for kind in scenario.footprints)
         self._lock, self._reporting = threading.Lock(), threading.Lock()
         self._shown: dict[str, Any] = {}
-        self.jobs = JobDesk(self)
+        self.jobs = JobRequests(self)
         self.metrics = None if monitor is None else self._metrics(monitor)
         self.recall()
 

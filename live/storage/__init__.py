@@ -1,1 +1,8 @@
 """The database of a service: SQLite or PostgreSQL."""
+
+__all__ = [
+    "job_store",
+    "results",
+    "schema",
+    "store",
+]

@@ -1,4 +1,4 @@
-"""The jobs of a service in its store: what was submitted, what has become of it, and what was done when."""
+"""Store of jobs: what was submitted, what became of it, and what was done when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of a store's database."""
+"""Database schema (SQLAlchemy tables)."""
 
 from __future__ import annotations
 

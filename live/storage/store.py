@@ -1,4 +1,4 @@
-"""What a service must still know after a crash: tables, meters, estimates, signals, events.
+"""Store: all that a service must know after a crash; tables, meters, estimates, signals, events.
 
 One SQLite file by default (write-ahead log, every commit synced), PostgreSQL by URL. Everything is keyed by
 slot and written again without harm, so whoever is not sure whether a write arrived repeats it.
@@ -20,8 +20,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from eglb.live.routing.weights import WeightTable
 from eglb.live.storage import schema
-
-Array = np.ndarray
 
 NOTE = "service"
 """That of what the service is, and of its clock."""

@@ -1,1 +1,8 @@
 """Policies and algorithms side by side, beside the central solver."""
+
+__all__ = [
+    "comparison",
+    "plots",
+    "storage",
+    "tables",
+]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ from eglb.sims.replay.admission import Admission, what_became_of
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
+    from eglb.agents.forecasting import Forecaster
+    from eglb.coordinator.online.slot import Policy
     from eglb.planning.online.forecasts import Forecast
 
 FEEDBACK = {
@@ -182,9 +185,9 @@ class Simulation:
 
 def simulate(
     scenario: Scenario,
-    policy: str = "soft",
+    policy: str | Policy = "soft",
     *,
-    forecast: str | Forecast = "none",
+    forecast: str | Forecast | Forecaster = "none",
     history: Scenario | None = None,
     estimates: str = "exact",
     feedback: str = "calibrated",
@@ -202,9 +205,11 @@ def simulate(
 
     Parameters
     ----------
-    policy : one of `eglb.coordinator.online.policies.POLICIES`, with parameters: ``"guard:eps=0.1"``.
+    policy : one of `eglb.coordinator.online.policies.POLICIES`, with parameters: ``"guard:eps=0.1"``, or a
+        `Policy` of one's own, of which a copy decides, so that one object serves any number of runs.
     forecast : one of `eglb.planning.online.forecasts.FORECASTS`, with parameters:
-        ``"noisy:hours=24,sd=0.2"``, or a forecaster class of one's own, ``"module.Class"``, or a `Forecast`.
+        ``"noisy:hours=24,sd=0.2"``, or a forecaster class of one's own, ``"module.Class"``, or a
+        `Forecaster`, or a `Forecast`.
     history : the hours right before, of the same fleet, that policies and forecasters may learn from.
     estimates : how far footprint estimates are off until meters are read: exact, iid, drift or bias, such as
         ``"bias:sd=0.2"``.
@@ -223,7 +228,7 @@ def simulate(
     from eglb.coordinator.online.backlog import Backlog
     from eglb.coordinator.online.loop import Period, control
     from eglb.planning.launch import launch, place_problems
-    from eglb.planning.online.forecasts import parse_forecast
+    from eglb.planning.online.forecasts import as_forecast
     from eglb.planning.partition import declared_demand, partition
     from eglb.scenarios.feasibility import require_served
     from eglb.sims.replay.estimate_errors import parse_estimate_error
@@ -246,10 +251,11 @@ def simulate(
         problems.append(f"jobs may wait across accounting periods: period must be whole, not {period!r}")
     if problems:
         raise InputError(problems)
-    decider = parse_policy(policy)
+    decider = parse_policy(policy) if isinstance(policy, str) else _own_policy(policy)
+    named = policy if isinstance(policy, str) else type(policy).__name__
     if scenario.jobs is not None and not decider.plans_work:
-        raise InputError([f"{scenario.name} has jobs, and policy {policy} does not decide when they run"])
-    foretold = parse_forecast(forecast) if isinstance(forecast, str) else forecast
+        raise InputError([f"{scenario.name} has jobs, and policy {named} does not decide when they run"])
+    foretold = as_forecast(forecast)
     error = parse_estimate_error(estimates)
     joined = scenario
     if history is not None:
@@ -323,8 +329,8 @@ def simulate(
     windows = [problem.window(a, b - a + 1) for a, b in spans]
     return Simulation(
         scenario=scenario,
-        policy=policy,
-        forecast=forecast if isinstance(forecast, str) else type(forecast.forecaster).__name__,
+        policy=named,
+        forecast=forecast if isinstance(forecast, str) else type(foretold.forecaster).__name__,
         estimates=estimates,
         feedback=feedback,
         meter_delay=meter_delay,
@@ -351,6 +357,20 @@ def simulate(
         admission=admission,
         work=work,
     )
+
+
+def _own_policy(policy: Policy) -> Policy:
+    """A copy of a policy of the caller's own.
+
+    Raises
+    ------
+    InputError : it is none.
+    """
+    from eglb.coordinator.online.slot import Policy
+
+    if not isinstance(policy, Policy):
+        raise InputError([f"policy {policy!r} is neither a name nor an eglb.Policy object"])
+    return deepcopy(policy)
 
 
 def offline_bound(scenario: Scenario) -> float:

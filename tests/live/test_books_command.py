@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.postgres_server import PostgresServer
 
-from eglb.live.accounting.statement import Books, describe
+from eglb.live.accounting.statement import Statement, describe
 from eglb.live.service import Wanted, open_service
 from eglb.live.storage.job_store import Done, Job, JobStore
 from eglb.live.storage.store import Event, Store
@@ -53,7 +53,7 @@ def books(kept: tuple[Path, dict[str, Any]], tmp_path: Path) -> Path:
 
 
 def check(found: dict[str, Any], summary: dict[str, Any]) -> None:
-    """Books are what the service says that serving has cost."""
+    """Statement are what the service says that serving has cost."""
     assert [each["slots"] for each in found["periods"]] == [6, 6, 2]
     assert [each["slots_metered"] for each in found["periods"]] == [6, 6, 2]
     assert sum(each["cost_usd"] for each in found["periods"]) == pytest.approx(summary["energy_cost_usd"])
@@ -199,7 +199,7 @@ def test_a_service_keeps_its_books_in_postgres(postgres: PostgresServer) -> None
     summary = served(url)
     store = Store(url, create=False)
     check(describe(store), summary)
-    assert Books.of(store).scenario == load(FLEET).name
+    assert Statement.of(store).scenario == load(FLEET).name
     store.close()
 
 

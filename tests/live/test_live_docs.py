@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.live_desks import world10_desk
+from support.service_states import world10_desk
 
 from eglb.live.accounting.alerts import Thresholds
 from eglb.live.http.api import make_app

@@ -55,8 +55,8 @@ class Serving:
 
     def coordinator(self) -> int:
         """The process that plans; 0 while there is none."""
-        front = self.process.pid
-        children = Path(f"/proc/{front}/task/{front}/children").read_text().split()
+        supervisor = self.process.pid
+        children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
         return int(children[0]) if children else 0
 
     def state(self) -> dict[str, Any]:

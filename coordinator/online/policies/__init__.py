@@ -17,6 +17,20 @@ from eglb.coordinator.online.policies.soft import Soft
 from eglb.coordinator.online.policies.weighted_sum import WeightedSum
 from eglb.coordinator.online.slot import Policy
 
+__all__ = [
+    "POLICIES",
+    "AdaHedge",
+    "Cost",
+    "DualMirrorDescent",
+    "ExponentiatedGradient",
+    "Guard",
+    "Nearest",
+    "Policy",
+    "PredictiveControl",
+    "Soft",
+    "WeightedSum",
+]
+
 POLICIES: dict[str, tuple[type[Policy], str]] = {
     "soft": (Soft, "entropic re-solving every slot, with or without forecasts (default)"),
     "mpc": (PredictiveControl, "the best plan for the rest of the period, every slot; for good forecasts"),

@@ -1,1 +1,11 @@
 """Why load went where it did, from the dual prices: the numbers, the tables and the words."""
+
+__all__ = [
+    "explain",
+    "explanation",
+    "jobs",
+    "prices",
+    "rows",
+    "tables",
+    "words",
+]

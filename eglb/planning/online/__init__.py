@@ -1,1 +1,6 @@
 """Forecasts and policies by name, for replay and live alike."""
+
+__all__ = [
+    "forecasts",
+    "policies",
+]

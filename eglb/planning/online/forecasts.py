@@ -48,6 +48,23 @@ def parse_forecast(text: str) -> Forecast:
     return Forecast(build(text, "forecast", {name: own}))
 
 
+def as_forecast(given: str | Forecast | Forecaster) -> Forecast:
+    """The forecast that is meant: by name, as it is, or a forecaster that is told the true scenario if it
+    reads an outlook.
+
+    Raises
+    ------
+    InputError : as `parse_forecast`, or it is none of the three.
+    """
+    if isinstance(given, str):
+        return parse_forecast(given)
+    if isinstance(given, Forecaster):
+        return Forecast(given)
+    if not isinstance(given, Forecast):
+        raise InputError([f"forecast {given!r} is neither a name nor an eglb.Forecaster object"])
+    return given
+
+
 def _none() -> Forecast:
     return Forecast(NoForecast())
 

@@ -5,3 +5,13 @@ which is pinned at a commit; `inspection` compares a folder with it; `fetching` 
 builds the files from them, each set by the module that knows its sources. No data are kept here, and no
 scenario is read.
 """
+
+__all__ = [
+    "builders",
+    "download",
+    "fetching",
+    "inspection",
+    "manifest",
+    "sets",
+    "text_tables",
+]

@@ -4,3 +4,12 @@ Every figure is typed in here with its unit, its source and its range, low to hi
 and nothing is random. Arrays keep the shape they come in, such as (regions, hours). Formulas and figures on
 one page: docs/footprints.md.
 """
+
+__all__ = [
+    "cooling",
+    "countries",
+    "electricity",
+    "energy",
+    "figure",
+    "weather",
+]

@@ -11,8 +11,8 @@ import pytest
 from eglb.agents.forecasting import NoForecast
 from eglb.live.accounting.periods import Periods
 from eglb.live.accounting.series import Series, Slot
-from eglb.live.accounting.settlement import Bookkeeper
-from eglb.live.routing.fallback import Projection
+from eglb.live.accounting.settlement import Settlement
+from eglb.live.routing.fallback import FallbackPlan
 from eglb.live.storage.store import Entry, Store
 from eglb.planning.partition import partition
 from eglb.scenarios.catalog import load
@@ -40,13 +40,13 @@ class Run:
     ) -> None:
         self.store, self.fleet = store, fleet
         parts = partition(fleet.window(0, 1), merge=False)
-        self.projection = Projection(parts.market, parts.pair_values(fleet.rtt_ms()))
+        self.fallback_plan = FallbackPlan(parts.market, parts.pair_values(fleet.rtt_ms()))
         series = Series.after(None, parts, fleet.capacity)
         periods = Periods(fleet.times[0], fleet.slot_hours * 3600.0, period, fleet.slots)
-        self.books = Bookkeeper(series, periods, store, self.projection, 3, **options)  # type: ignore[arg-type]
+        self.books = Settlement(series, periods, store, self.fallback_plan, 3, **options)  # type: ignore[arg-type]
         kinds = [fleet.intensity_per_mw_slot(kind) for kind in fleet.footprints]
         self.truth = np.stack(kinds, axis=1)
-        reach = self.projection.reach
+        reach = self.fallback_plan.reach
         self.share = reach / reach.sum(1, keepdims=True)
 
     def plan(self, slot: int, capacity: np.ndarray | None = None, noise: float = 0.0) -> None:

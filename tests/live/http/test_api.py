@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from support.live_desks import (
+from support.service_states import (
     HTTP,
     TOKEN,
     WRITER,
@@ -34,7 +34,7 @@ from eglb.live.accounting.ledger import Ledger
 from eglb.live.http.api import make_app
 from eglb.live.http.server import parse_listen, serving
 from eglb.live.routing.router import Router
-from eglb.live.state.service_state import Desk
+from eglb.live.state.service_state import ServiceState
 from eglb.live.storage.store import Entry, Store
 
 SLOT = "2023-07-03T00:00:00Z"
@@ -58,7 +58,7 @@ class TestRoute:
         answers = [service.get(f"/v1/route?{paths[i % 2]}") for i in range(8)]
         assert all(answer == answers[0] for answer in answers)
         assert answers[0]["why"] == "affinity"
-        assert answers[0]["region"] == service.desk.router.route("gw-tokyo", "Jürg 7").region
+        assert answers[0]["region"] == service.service_state.router.route("gw-tokyo", "Jürg 7").region
 
     def test_the_short_cut_answers_as_the_long_way_does(self, service: Service) -> None:
         short = service.client.get("/v1/route?gateway=gw-tokyo&session=a")
@@ -84,8 +84,8 @@ class TestRoute:
 
     def test_without_a_table_it_is_unavailable(self) -> None:
         fleet = world10()
-        desk = Desk(fleet, Router.of(fleet), Stopped(fleet.times[0]))
-        with serving(make_app(desk), "127.0.0.1", 0) as url:
+        service_state = ServiceState(fleet, Router.of(fleet), Stopped(fleet.times[0]))
+        with serving(make_app(service_state), "127.0.0.1", 0) as url:
             for path in ("/v1/route?gateway=gw-tokyo", "/v1/weights", "/v1/plan"):
                 answer = HTTP.get(url + path)
                 assert (answer.status_code, answer.json()["detail"]) == (
@@ -106,7 +106,7 @@ class TestWeights:
         )
 
     def test_are_those_of_the_table_for_all_gateways_or_one(self, service: Service) -> None:
-        table, said = service.desk.router.table, service.get("/v1/weights")
+        table, said = service.service_state.router.table, service.get("/v1/weights")
         assert table is not None
         assert (said["version"], said["slot_utc"], said["source"]) == (1, SLOT, "plan")
         for j, gateway in enumerate(table.gateways):
@@ -124,7 +124,7 @@ class TestWeights:
             assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
         assert service.client.get("/v1/weights", headers={"if-none-match": '"other"'}).status_code == 200
         assert service.client.get("/v1/weights?gateway=gw-tokyo").headers["etag"] != etag
-        service.desk.router.publish(world10_table(2))
+        service.service_state.router.publish(world10_table(2))
         assert service.client.get("/v1/weights", headers={"if-none-match": etag}).json()["version"] == 2
 
     def test_can_be_waited_for(self, service: Service) -> None:
@@ -133,7 +133,7 @@ class TestWeights:
             waiting: Future[httpx.Response] = pool.submit(self.wait, service, etag, 30.0)
             time.sleep(0.2)
             assert not waiting.done()
-            service.desk.router.publish(world10_table(2))
+            service.service_state.router.publish(world10_table(2))
             published = waiting.result(5.0)
             assert published.json()["version"] == 2
             waiting = pool.submit(self.wait, service, published.headers["etag"], 30.0)
@@ -173,9 +173,9 @@ class TestWeights:
         wait_for(lambda: status() == 304)
 
     def test_a_server_that_ends_lets_go_who_waits(self) -> None:
-        desk = world10_desk()
+        service_state = world10_desk()
         with ThreadPoolExecutor(1) as pool:
-            with serving(make_app(desk), "127.0.0.1", 0) as url:
+            with serving(make_app(service_state), "127.0.0.1", 0) as url:
                 etag = HTTP.get(f"{url}/v1/weights").headers["etag"]
                 headers = {"if-none-match": etag}
                 waiting = pool.submit(HTTP.get, f"{url}/v1/weights?wait=60", headers=headers, timeout=60.0)
@@ -191,7 +191,7 @@ class TestMeters:
         gateway = {"slot": "2023-07-02T23:00:00+00:00", "gateway": "gw-tokyo", "demand_mw": 7.0}
         assert service.post("/v1/meter", region) == {"values": 2}
         assert service.post("/v1/meter", [region | {"energy_mwh": 13.0}, gateway]) == {"values": 3}
-        store = service.desk.store
+        store = service.service_state.store
         assert store is not None
         start = np.datetime64("2023-07-02", "s")
         assert store.read("meter", start, start + np.timedelta64(2, "D")) == [
@@ -224,8 +224,10 @@ class TestMeters:
         )
         assert wrong.status_code == status
         assert said in wrong.text.replace("body.rows.1", "body.row")
-        assert service.desk.store is not None
-        assert not service.desk.store.totals("meter", np.datetime64("2000", "s"), np.datetime64("2100", "s"))
+        assert service.service_state.store is not None
+        assert not service.service_state.store.totals(
+            "meter", np.datetime64("2000", "s"), np.datetime64("2100", "s")
+        )
 
     @pytest.mark.parametrize(
         "body", [b"", b"{", b"[]", b"null", b'{"slot":NaN}', b"\xff", b"[" * 100_000, b"1" * 5000]
@@ -236,8 +238,8 @@ class TestMeters:
         assert answer.json()["detail"]
 
     def test_a_service_without_books_says_so(self) -> None:
-        desk = world10_desk()
-        with serving(make_app(desk, token=TOKEN), "127.0.0.1", 0) as url:
+        service_state = world10_desk()
+        with serving(make_app(service_state, token=TOKEN), "127.0.0.1", 0) as url:
             row = {"slot": SLOT, "region": "virginia", "energy_mwh": 1.0}
             answer = HTTP.post(f"{url}/v1/meter", json=row, headers=WRITER)
             assert (answer.status_code, answer.json()["detail"]) == (503, "this service keeps no books")
@@ -250,7 +252,9 @@ WRITER_JSON = {**WRITER, "content-type": "application/json"}
 class TestState:
     def test_a_region_reported_down_is_skipped_at_once_and_all_say_so(self, service: Service) -> None:
         session = next(
-            f"s{i}" for i in range(1000) if service.desk.router.route("gw-tokyo", f"s{i}").region == "tokyo"
+            f"s{i}"
+            for i in range(1000)
+            if service.service_state.router.route("gw-tokyo", f"s{i}").region == "tokyo"
         )
         report = {"region": "tokyo", "healthy": False, "why": "typhoon"}
         assert service.post("/v1/health", report) == {**report, "changed": True}
@@ -286,7 +290,7 @@ class TestState:
         assert service.get("/v1/explain?region=gw-tokyo", 404)["detail"]
 
     def test_shows_what_the_controller_shows(self, service: Service) -> None:
-        service.desk.show(
+        service.service_state.show(
             policy="soft",
             slot={"number": 3, "of": 336},
             regions={"tokyo": {"price": np.float64(31.0)}},
@@ -305,7 +309,7 @@ class TestState:
         assert "2023-07-03T00:09" <= last["utc"] <= "2023-07-03T00:10:00Z"
 
     def test_it_is_ready_while_its_table_is_of_now(self, service: Service) -> None:
-        clock = service.desk.clock
+        clock = service.service_state.clock
         assert isinstance(clock, Stopped)
         assert service.get("/readyz") == {"ready": True, "problems": []}
         clock.time += np.timedelta64(2, "h")
@@ -315,7 +319,7 @@ class TestState:
 
     def test_it_is_not_ready_where_a_gateway_reaches_nobody(self, service: Service) -> None:
         for region in world10().regions:
-            service.desk.router.mark(region, False)
+            service.service_state.router.mark(region, False)
         assert "gw-tokyo" in service.get("/readyz", 503)["problems"][0]
         assert "is up" in service.get("/v1/route?gateway=gw-tokyo", 503)["detail"]
 
@@ -325,8 +329,8 @@ class TestState:
         kinds = tuple(kind.name for kind in fleet.footprints)
         ledger = Ledger(store, fleet.regions, kinds, fleet.times[0], 3600.0, 24)
         weight = np.stack([kind.region_weight for kind in fleet.footprints], 1)
-        desk = world10_desk(store=store, monitor=Monitor(ledger, weight))
-        with serving(make_app(desk, token=TOKEN), "127.0.0.1", 0) as url:
+        service_state = world10_desk(store=store, monitor=Monitor(ledger, weight))
+        with serving(make_app(service_state, token=TOKEN), "127.0.0.1", 0) as url:
             row = {"slot": SLOT, "region": "virginia", "energy_mwh": 1.0, "footprints": {"water": 3.0}}
             assert HTTP.post(f"{url}/v1/meter", json=row, headers=WRITER).json() == {"values": 2}
             HTTP.get(f"{url}/v1/route?gateway=gw-tokyo&session=a")
@@ -338,7 +342,7 @@ class TestState:
             water = HTTP.get(f"{url}/v1/state").json()["footprints"]["water"]
             assert (water["worst_region"], water["worst"], water["baseline_worst"]) == ("virginia", 3.0, 1.0)
             figures = HTTP.get(f"{url}/metrics").text
-            where = desk.router.route("gw-tokyo", "a").region
+            where = service_state.router.route("gw-tokyo", "a").region
             routed = f'eglb_routed_requests_total{{gateway="gw-tokyo",region="{where}"}} 1.0'
             assert routed in figures
             assert 'eglb_footprint{account="metered",kind="water",region="virginia"} 3.0' in figures

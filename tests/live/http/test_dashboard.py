@@ -14,13 +14,13 @@ import httpx
 import numpy as np
 import pytest
 from support.browser import CHROMIUM, Page, browser
-from support.live_desks import HTTP, world10_desk, world10_table
+from support.service_states import HTTP, world10_desk, world10_table
 
 import eglb
 from eglb.live.http.api import make_app
 from eglb.live.http.server import names_of, parse_listen, serving
 from eglb.live.service import Service, Wanted, open_service
-from eglb.live.state.service_state import Desk
+from eglb.live.state.service_state import ServiceState
 from eglb.live.storage.job_store import JobStore
 from eglb.live.storage.store import Store
 
@@ -63,7 +63,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @contextmanager
 def served(service: Service, listen: str = "127.0.0.1:0") -> Iterator[str]:
-    app = make_app(service.desk, hosts=names_of("127.0.0.1"))
+    app = make_app(service.service_state, hosts=names_of("127.0.0.1"))
     with serving(app, *parse_listen(listen)) as url:
         yield url
 
@@ -228,17 +228,17 @@ def test_a_service_that_has_only_begun_is_shown_too() -> None:
 
 
 @pytest.fixture(scope="module")
-def with_jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def with_jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceState]:
     """One job runs and has hardly time, one waits, one is yet to be admitted, two have ended."""
     store = Store(tmp_path_factory.mktemp("jobs") / "books.db")
-    desk = world10_desk(store=store)
+    service_state = world10_desk(store=store)
     asked = {"max_mw": 10.0, "min_mw": 0.0, "regions": None, "home_region": None, "checkpoint_cost_mwh": 0.0}
     for name, energy, hours in (
         ("tight", 30.0, 4), ("slow", 40.0, 30), ("fresh", 5.0, 60), ("done", 1.0, 9), ("refused", 9.0, 9)
     ):  # fmt: skip
         deadline = datetime(2023, 7, 3, tzinfo=UTC) + timedelta(hours=hours)
         times = {"release_utc": None, "deadline_utc": deadline}
-        desk.jobs.submit([{"job": name, "energy_mwh": energy, **times, **asked}])
+        service_state.jobs.submit([{"job": name, "energy_mwh": energy, **times, **asked}])
     jobs = JobStore(store)
     became = {
         "tight": {"state": "admitted", "left_mwh": 26.0},
@@ -250,14 +250,14 @@ def with_jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     table = world10_table(2)
     work = np.zeros((1, len(table.regions)))
     work[0, table.regions.index("tokyo")] = 5.0
-    desk.router.publish(replace(table, jobs=("tight",), work=work))
-    yield desk
+    service_state.router.publish(replace(table, jobs=("tight",), work=work))
+    yield service_state
     store.close()
 
 
 @needs_chromium
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_jobs_are_shown_where_there_are_any(with_jobs: Desk, width: int, scheme: str) -> None:
+def test_jobs_are_shown_where_there_are_any(with_jobs: ServiceState, width: int, scheme: str) -> None:
     app = make_app(with_jobs, hosts=names_of("127.0.0.1"))
     with serving(app, "127.0.0.1", 0) as url, browser(url) as page:
         state = HTTP.get(f"{url}/v1/state").json()

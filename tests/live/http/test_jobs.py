@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sqlalchemy as sql
-from support.live_desks import (
+from support.service_states import (
     HTTP,
     TOKEN,
     WRITER,
@@ -55,8 +55,8 @@ def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def store_of(service: Service) -> JobStore:
-    assert service.desk.store is not None
-    return JobStore(service.desk.store)
+    assert service.service_state.store is not None
+    return JobStore(service.service_state.store)
 
 
 def turn(service: Service, name: str, **changes: Any) -> None:
@@ -71,7 +71,7 @@ def power(service: Service, version: int, **by_job: dict[str, float]) -> None:
     work = np.array([[of.get(region, 0.0) for region in regions] for of in by_job.values()])
     table = world10_table(version)
     room = table.capacity + work.sum(0)
-    service.desk.router.publish(replace(table, jobs=tuple(by_job), work=work, capacity=room))
+    service.service_state.router.publish(replace(table, jobs=tuple(by_job), work=work, capacity=room))
 
 
 class TestSubmitting:
@@ -80,7 +80,7 @@ class TestSubmitting:
         both = [JOB, {**JOB, "job": "other", "release_utc": "2023-07-03T02:00:00+01:00"}]
         assert service.post("/v1/jobs", both) == {"submitted": ["other"], "known": ["train"]}
         # Once it is known, its deadline may pass, and what it was released at is what was said first.
-        clock = service.desk.clock
+        clock = service.service_state.clock
         assert isinstance(clock, Stopped)
         clock.time += np.timedelta64(1, "D")
         assert service.post("/v1/jobs", both)["known"] == ["train", "other"]
@@ -199,7 +199,7 @@ class TestPolling:
         # This slot, and what lies wholly between the next and the deadline; moving is not work.
         assert rows["train"]["slack_mwh"] == pytest.approx(5.0 + 17 * 10.0 - 50.0)
         assert rows["moved"]["slack_mwh"] == pytest.approx(3.3 / 1.1 + 11 * 10.0 - 50.0)
-        service.desk.router.mark("tokyo", False)
+        service.service_state.router.mark("tokyo", False)
         told = service.get("/v1/jobs?limit=2")
         assert told["down"] == ["tokyo"]
         assert told["jobs"][1]["now_mw"] == {"tokyo": 0.0, "virginia": 1.0}
@@ -235,7 +235,7 @@ class TestPolling:
             for change in (
                 lambda: service.post("/v1/jobs", JOB),
                 lambda: power(service, 2, train={"tokyo": 4.0}),
-                lambda: service.desk.router.mark("tokyo", False),
+                lambda: service.service_state.router.mark("tokyo", False),
                 lambda: service.delete("/v1/jobs?job=train"),
             ):
                 waiting = pool.submit(wait, etag, 30.0)
@@ -248,7 +248,7 @@ class TestPolling:
 
     def test_before_the_first_table_there_is_no_power(self, tmp_path: Path) -> None:
         with served(Store(tmp_path / "store.db")) as service:
-            service.desk.router.view = None
+            service.service_state.router.view = None
             service.post("/v1/jobs", JOB)
             told = service.get("/v1/jobs")
             assert (told["version"], told["slot_utc"]) == (None, None)
@@ -285,7 +285,7 @@ class TestElsewhere:
             figures = service.client.get("/metrics").text
             assert 'eglb_work_mw{region="tokyo"} 4.0' in figures
             assert 'eglb_jobs{state="done"} 1.0' in figures
-            service.desk.router.mark("tokyo", False)
+            service.service_state.router.mark("tokyo", False)
             work = {each["name"]: each["work_mw"] for each in service.get("/v1/state")["regions"]}
             assert (work["tokyo"], work["virginia"]) == (0.0, 1.0)
 
@@ -320,7 +320,7 @@ class TestElsewhere:
         turn(service, "train", state="admitted", left_mwh=60.0)
         assert reasons()[0] == "it waits"
         power(service, 2, train={"tokyo": 4.0, "virginia": 1.0})
-        service.desk.router.mark("tokyo", False, "typhoon")
+        service.service_state.router.mark("tokyo", False, "typhoon")
         assert reasons() == [
             "it runs: 1 MW in virginia",
             "tokyo is down: typhoon",
@@ -332,8 +332,8 @@ class TestElsewhere:
         assert "one of them" in service.get("/v1/explain?job=train&region=tokyo", 404)["detail"]
 
     def test_books_that_cannot_be_read_are_no_end_of_routing(self, service: Service) -> None:
-        assert service.desk.store is not None
-        service.desk.store.execute(sql.text("DROP TABLE jobs"))
+        assert service.service_state.store is not None
+        service.service_state.store.execute(sql.text("DROP TABLE jobs"))
         assert service.get("/v1/state")["jobs"] is None
         assert service.get("/readyz")["ready"]
         for path in ("/v1/jobs", "/v1/jobs?wait=1", "/v1/explain?job=a"):

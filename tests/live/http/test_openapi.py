@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
-from support.live_desks import TOKEN, world10, world10_desk
+from support.service_states import TOKEN, world10, world10_desk
 
 from eglb.live.accounting.alerts import Monitor
 from eglb.live.accounting.ledger import Ledger
@@ -38,8 +38,8 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     kinds = tuple(kind.name for kind in fleet.footprints)
     ledger = Ledger(store, fleet.regions, kinds, fleet.times[0], 3600.0, 24)
     monitor = Monitor(ledger, fleet.footprints[0].region_weight[:, None].repeat(len(kinds), 1))
-    desk = world10_desk(store=store, monitor=monitor)
-    yield schemathesis.openapi.from_asgi("/openapi.json", make_app(desk, token=TOKEN))
+    service_state = world10_desk(store=store, monitor=monitor)
+    yield schemathesis.openapi.from_asgi("/openapi.json", make_app(service_state, token=TOKEN))
     store.close()
 
 

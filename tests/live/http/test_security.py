@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.live_desks import HTTP, TOKEN, wait_for, world10_desk
+from support.service_states import HTTP, TOKEN, wait_for, world10_desk
 
 from eglb.live.http import server as server_module
 from eglb.live.http.api import make_app
-from eglb.live.http.middleware import HEADERS, LOOPBACK, Guard
+from eglb.live.http.middleware import HEADERS, LOOPBACK, AuthMiddleware
 from eglb.live.http.server import names_of, serving
 from eglb.live.storage.store import Store
 
@@ -70,32 +70,32 @@ class TestToken:
         ],
     )
     def test_nothing_is_written_without_it(self, serve: Serve, header: str | None) -> None:
-        desk = world10_desk()
-        url = serve(desk=desk, token=TOKEN)
+        service_state = world10_desk()
+        url = serve(service_state=service_state, token=TOKEN)
         headers = {} if header is None else {"authorization": header.encode("latin-1")}
         for path, method in product(("/v1/health", "/v1/meter", "/", "/nowhere"), ("POST", "PUT", "DELETE")):
             answer = HTTP.request(method, url + path, json=DOWN, headers=headers)
             assert answer.status_code == 401
             assert answer.headers["www-authenticate"] == "Bearer"
             assert TOKEN not in answer.text
-        assert not desk.router.down()
+        assert not service_state.router.down()
 
     def test_with_it_things_are_written(self, serve: Serve) -> None:
-        desk = world10_desk()
-        url = serve(desk=desk, token=TOKEN)
+        service_state = world10_desk()
+        url = serve(service_state=service_state, token=TOKEN)
         for scheme in ("Bearer", "bearer", "BEARER"):
             answer = HTTP.post(f"{url}/v1/health", json=DOWN, headers={"authorization": f"{scheme} {TOKEN}"})
             assert answer.status_code == 200
-        assert desk.router.down() == {"tokyo": ""}
+        assert service_state.router.down() == {"tokyo": ""}
         assert HTTP.delete(f"{url}/v1/health", headers=WRITER).status_code == 405
         assert HTTP.post(f"{url}/v1/weights", headers=WRITER).status_code == 405
 
     def test_without_one_the_service_takes_nothing_and_says_how_it_would(self, serve: Serve) -> None:
-        desk = world10_desk()
-        answer = HTTP.post(f"{serve(desk=desk)}/v1/health", json=DOWN, headers=WRITER)
+        service_state = world10_desk()
+        answer = HTTP.post(f"{serve(service_state=service_state)}/v1/health", json=DOWN, headers=WRITER)
         assert answer.status_code == 403
         assert "--token-env" in answer.json()["detail"]
-        assert not desk.router.down()
+        assert not service_state.router.down()
 
     def test_an_empty_one_is_no_token(self) -> None:
         with pytest.raises(ValueError, match="anybody could write"):
@@ -116,7 +116,7 @@ class TestBodies:
         assert HTTP.get(f"{url}/healthz").status_code == 200
 
     def test_that_come_too_slowly_are_not_waited_for(self) -> None:
-        guard = Guard(make_app(world10_desk(), token=TOKEN), TOKEN, None, body_within=0.3)
+        guard = AuthMiddleware(make_app(world10_desk(), token=TOKEN), TOKEN, None, body_within=0.3)
         with serving(guard, "127.0.0.1", 0) as url:
             head = f"POST /v1/meter HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {TOKEN}\r\n"
             begun = time.monotonic()
@@ -264,9 +264,9 @@ class TestReading:
         assert answer.startswith(b"HTTP/1.1 404 ")
 
     def test_what_the_world_may_see_is_routes_and_weights(self, serve: Serve, tmp_path: Path) -> None:
-        desk = world10_desk(store=Store(tmp_path / "store.db"))
-        url = serve(desk=desk, token=TOKEN, read_only=True)
-        desk.router.mark("tokyo", False, "actor at 10.0.0.7 died")
+        service_state = world10_desk(store=Store(tmp_path / "store.db"))
+        url = serve(service_state=service_state, token=TOKEN, read_only=True)
+        service_state.router.mark("tokyo", False, "actor at 10.0.0.7 died")
         paths = HTTP.get(f"{url}/openapi.json").json()["paths"]
         assert paths.keys() == {"/v1/route", "/v1/weights", "/healthz", "/readyz"}
         assert all(methods.keys() == {"get"} for methods in paths.values())
@@ -277,19 +277,19 @@ class TestReading:
             assert "10.0.0.7" not in answer.text
         for path in ("/v1/health", "/v1/meter", "/v1/weights"):
             assert HTTP.post(url + path, json=DOWN, headers=WRITER).status_code in (404, 405)
-        assert desk.store is not None
-        desk.store.close()
+        assert service_state.store is not None
+        service_state.store.close()
 
     def test_a_failure_inside_tells_nothing_of_itself(
         self, serve: Serve, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        desk = world10_desk()
+        service_state = world10_desk()
 
         def fail() -> None:
             raise RuntimeError("secret")
 
-        monkeypatch.setattr(desk, "plan", fail)
-        answer = HTTP.get(f"{serve(desk=desk)}/v1/plan")
+        monkeypatch.setattr(service_state, "plan", fail)
+        answer = HTTP.get(f"{serve(service_state=service_state)}/v1/plan")
         assert answer.status_code == 500
         assert "secret" not in answer.text
         assert answer.headers["x-content-type-options"] == "nosniff"

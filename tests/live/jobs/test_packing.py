@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eglb.foundation.arrays import Array
-from eglb.live.jobs.packing import gather
+from eglb.live.jobs.packing import pack
 
 
 def spread(random: np.random.Generator, jobs: int, regions: int) -> list[Array]:
@@ -22,20 +22,20 @@ def test_sums_stay_and_regions_become_few(seed: int) -> None:
     loads = spread(random, jobs, regions)
     had = spread(random, jobs, regions)
     for before in ([None] * jobs, had):
-        gathered = np.array(gather(loads, before))
+        gathered = np.array(pack(loads, before))
         assert (gathered >= 0.0).all()
         np.testing.assert_allclose(gathered.sum(1), np.sum(loads, axis=1), rtol=1e-10, atol=1e-15)
         np.testing.assert_allclose(gathered.sum(0), np.sum(loads, axis=0), rtol=1e-10, atol=1e-10)
     # No more than one part for each job and each region, as in any basic solution.
-    alone = np.array(gather(loads, [None] * jobs))
+    alone = np.array(pack(loads, [None] * jobs))
     assert (alone > 0.0).sum() <= max(jobs, 1) + regions
 
 
 def test_who_ran_somewhere_goes_on_there() -> None:
     rng = np.random.default_rng(1)
     loads = spread(rng, 8, 5)
-    first = gather(loads, [None] * 8)
-    again = gather(loads, list(first))
+    first = pack(loads, [None] * 8)
+    again = pack(loads, list(first))
     np.testing.assert_allclose(again, first, atol=1e-9)
     # One region has less room than before: only what was there moves.
     region = int(np.argmax(np.sum(loads, axis=0)))
@@ -44,6 +44,6 @@ def test_who_ran_somewhere_goes_on_there() -> None:
     for load in moved:
         load[other] += 0.25 * load[region]
         load[region] *= 0.75
-    then = np.array(gather(moved, list(first)))
+    then = np.array(pack(moved, list(first)))
     stayed = np.minimum(then, np.array(first)).sum()
     assert stayed >= np.sum(first) - 0.25 * np.sum(first, axis=0)[region] - 1e-9

@@ -148,12 +148,12 @@ def test_a_job_that_is_posted_while_a_slot_runs_starts_with_the_next(store: Stor
                 }
                 for name, energy, last in (("now", 2.0, 6), ("long", 5.0, 11))
             ]
-            desk.jobs.submit(rows)
+            service_state.jobs.submit(rows)
         if served.slot == 6:
-            desk.jobs.withdraw("long")
+            service_state.jobs.withdraw("long")
 
     with service(store, fleet, post) as found:
-        desk = found.desk
+        service_state = found.service_state
         found.controller.run()
     # Two whole slots were left for 2 MWh at 1 MW: admitted, and begun at once, in the one that followed.
     assert states(store) == {"now": DONE, "long": WITHDRAWN}

@@ -230,7 +230,7 @@ def test_an_estimator_that_is_off_is_corrected_by_meters(store: Store) -> None:
         run.controller.run()
     assert run.summary()["objective"] == pytest.approx(expected, rel=0.01)
     row = fleet.regions.index(worst)
-    drift = run.desk.monitor.ledger.drift(24, 48)  # type: ignore[union-attr]
+    drift = run.service_state.monitor.ledger.drift(24, 48)  # type: ignore[union-attr]
     np.testing.assert_allclose(drift[row], 1.0 / 1.5, rtol=1e-6)
     series = run.controller.series
     known = series.correct(47)[row] / series.metered[row, :, 47]
@@ -263,7 +263,7 @@ def test_posted_meters_settle_slots_and_missing_ones_are_not_waited_for_for_ever
         run,
         served,
     ):
-        periods, desk = run.controller.periods, run.desk
+        periods, service_state = run.controller.periods, run.service_state
 
         def post(each: Served) -> None:
             served.append(each)
@@ -271,12 +271,14 @@ def test_posted_meters_settle_slots_and_missing_ones_are_not_waited_for_for_ever
             if each.slot in (1, 2, 7):
                 return  # somebody forgets
             for row in range(5):
-                desk.meter([{
+                service_state.meter([{
                     "slot": periods.time(each.slot), "region": fleet.regions[row], "load_mw": 2.0,
                     "footprints": {kind.name: 3.0 for kind in fleet.footprints},
                 }])  # fmt: skip
             slot = periods.time(each.slot)
-            desk.meter([{"slot": slot, "gateway": name, "demand_mw": 1.25} for name in fleet.gateways])
+            service_state.meter(
+                [{"slot": slot, "gateway": name, "demand_mw": 1.25} for name in fleet.gateways]
+            )
 
         run.controller._on_slot = post
         run.controller.run()
@@ -300,11 +302,13 @@ def test_a_service_that_starts_again_has_the_same_books(store: Store) -> None:
     fronts: list[int] = []
 
     @contextmanager
-    def front(desk: Any) -> Iterator[None]:
-        fronts.append(desk.router.table.version)
+    def serving(service_state: Any) -> Iterator[None]:
+        fronts.append(service_state.router.table.version)
         yield
 
-    with open_service(fleet, Wanted(speed=math.inf, demand_forecast="perfect"), store, front=front) as again:
+    with open_service(
+        fleet, Wanted(speed=math.inf, demand_forecast="perfect"), store, serving=serving
+    ) as again:
         assert again.resumed and fronts == [12], "the last table is served before agents are there"
         again.controller.run()
     assert [each.slot for each in again.controller.served] == list(range(11, 20))
@@ -315,7 +319,7 @@ def test_a_service_that_starts_again_has_the_same_books(store: Store) -> None:
     assert standing is not None
     assert standing[0].objective == pytest.approx(found["objective"], rel=1e-9)
     assert 0.0 <= standing[1] < 0.1
-    ledger = again.desk.monitor.ledger  # type: ignore[union-attr]
+    ledger = again.service_state.monitor.ledger  # type: ignore[union-attr]
     for kind, totals in found["footprints"].items():
         assert ledger.total(f"footprint:{kind}").max() == pytest.approx(totals["max"], rel=1e-9)
     with pytest.raises(InputError, match="books of another fleet"), service(store, load("synthetic:4x20")):

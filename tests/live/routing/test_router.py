@@ -13,9 +13,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from support.live_desks import router, table
+from support.service_states import router, table
 
-from eglb.live.routing.balancing import place, seed_of, take_turns
+from eglb.live.routing.balancing import quota_turns, rendezvous, seed_of
 from eglb.live.routing.router import Router, UnknownName, Unroutable
 
 THOROUGH = settings(max_examples=60, deadline=None)
@@ -55,7 +55,7 @@ def test_any_window_of_requests_matches_the_weights_within_two(share: np.ndarray
 @THOROUGH
 def test_turns_are_those_of_the_definition_in_whole_numbers(share: np.ndarray) -> None:
     turn = np.empty(60, np.int64)
-    take_turns(share, np.zeros(len(share)), turn)
+    quota_turns(share, np.zeros(len(share)), turn)
     exact = [Fraction(float(each)) for each in share]
     taken, contenders = [0] * len(share), [i for i in range(len(share)) if share[i] > 0.0]
     least = Fraction(1, 2 * len(contenders) - 2) if len(contenders) > 1 else Fraction(0)
@@ -156,7 +156,7 @@ class TestSessions:
             else math.inf
             for seed, part in zip(seeds, share, strict=True)
         ]
-        assert place(seed_of(session), np.array(seeds, np.uint64), share) == int(np.argmin(score))
+        assert rendezvous(seed_of(session), np.array(seeds, np.uint64), share) == int(np.argmin(score))
 
 
 class TestHealth:

@@ -8,11 +8,11 @@ import time
 
 import numpy as np
 import pytest
-from support.live_desks import table
+from support.service_states import table
 
 from eglb.foundation.errors import InputError
 from eglb.live.accounting.periods import Periods
-from eglb.live.routing.table_history import Course
+from eglb.live.routing.table_history import TableHistory
 from eglb.live.state.clock import Clock
 
 START = np.datetime64("2024-01-31T22:00:00", "s")
@@ -76,22 +76,22 @@ def test_periods_that_are_none(length: str, slots: int | None) -> None:
 
 
 def test_a_slot_is_weighted_by_how_long_tables_were_in_force() -> None:
-    course = Course()
+    table_history = TableHistory()
     one = table([[1.0, 0.0]], start=START, jobs=("a",), work=np.array([[2.0, 0.0]]))
     two = table([[0.0, 1.0]], start=START + HOUR, jobs=("a", "b"), work=np.array([[0.0, 4.0], [8.0, 0.0]]))
-    course.turn(START + np.timedelta64(6, "m"), one)
-    course.turn(START + np.timedelta64(75, "m"), two)
+    table_history.turn(START + np.timedelta64(6, "m"), one)
+    table_history.turn(START + np.timedelta64(75, "m"), two)
     hours = [(START + q * HOUR, START + (q + 1) * HOUR) for q in range(3)]
-    np.testing.assert_array_equal(course.share(*hours[0]), one.share)
-    np.testing.assert_array_equal(course.work(*hours[0])["a"], [2.0, 0.0])
+    np.testing.assert_array_equal(table_history.share(*hours[0]), one.share)
+    np.testing.assert_array_equal(table_history.work(*hours[0])["a"], [2.0, 0.0])
     for _ in range(2):
-        np.testing.assert_allclose(course.share(*hours[1]), [[0.25, 0.75]])
+        np.testing.assert_allclose(table_history.share(*hours[1]), [[0.25, 0.75]])
         # Of what comes after its own slot a table says nothing here.
-        np.testing.assert_allclose(course.work(*hours[1])["a"], [0.0, 3.0])
-        np.testing.assert_allclose(course.work(*hours[1])["b"], [6.0, 0.0])
-        course.forget(START + HOUR)
-    course.forget(START + 2 * HOUR)
-    np.testing.assert_array_equal(course.share(*hours[2]), two.share)
+        np.testing.assert_allclose(table_history.work(*hours[1])["a"], [0.0, 3.0])
+        np.testing.assert_allclose(table_history.work(*hours[1])["b"], [6.0, 0.0])
+        table_history.forget(START + HOUR)
+    table_history.forget(START + 2 * HOUR)
+    np.testing.assert_array_equal(table_history.share(*hours[2]), two.share)
 
 
 def test_jobs_go_on_as_committed_until_there_is_a_new_table() -> None:

@@ -9,6 +9,8 @@ import pytest
 from support.online_instances import draw_hours, objective_so_far
 
 import eglb
+from eglb.agents.forecasting import Persistence
+from eglb.coordinator.online.policies import ExponentiatedGradient
 from eglb.foundation.errors import InputError
 from eglb.planning.audit import plan_objective, region_load
 from eglb.planning.central.central import solve_central
@@ -141,10 +143,22 @@ def test_history_is_joined_and_checked() -> None:
         simulate(whole.window(48, 12), "soft", history=draw_hours(23, slots=48))
 
 
+def test_a_policy_and_a_forecaster_of_ones_own_are_as_good_as_names() -> None:
+    scenario = draw_hours(5, slots=8)
+    own, forecaster = ExponentiatedGradient(), Persistence()
+    named = simulate(scenario, "eg", forecast="yesterday", offline=False)
+    for _ in range(2):  # a copy decides: the object is as fresh the second time
+        run = simulate(scenario, own, forecast=forecaster, offline=False)
+        assert np.array_equal(run.route, named.route)
+        assert (run.policy, run.forecast) == ("ExponentiatedGradient", "Persistence")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"policy": "softly"}, "did you mean soft"),
+        ({"policy": 3}, "neither a name nor an eglb.Policy"),
+        ({"forecast": 3}, "neither a name nor an eglb.Forecaster"),
         ({"forecast": "weather"}, "forecast 'weather' is not known"),
         ({"forecast": "noisy:sd=two"}, "sd: 'two' is not a number"),
         ({"forecast": "file"}, "path is missing"),

@@ -16,7 +16,7 @@ from eglb.live.http.api import make_app
 from eglb.live.http.server import names_of, serving
 from eglb.live.routing.router import Router
 from eglb.live.routing.weights import WeightTable
-from eglb.live.state.service_state import Desk
+from eglb.live.state.service_state import ServiceState
 from eglb.live.storage.store import Store
 
 START = np.datetime64("2023-07-01T00:00:00", "s")
@@ -93,19 +93,21 @@ def world10_table(version: int = 1) -> WeightTable:
     )
 
 
-def world10_desk(**options: Any) -> Desk:
+def world10_desk(**options: Any) -> ServiceState:
     """Ten minutes into the first slot of world10, with a table."""
     fleet = world10()
-    desk = Desk(fleet, Router.of(fleet), Stopped(fleet.times[0] + np.timedelta64(600, "s")), **options)
-    desk.router.publish(world10_table())
-    return desk
+    service_state = ServiceState(
+        fleet, Router.of(fleet), Stopped(fleet.times[0] + np.timedelta64(600, "s")), **options
+    )
+    service_state.router.publish(world10_table())
+    return service_state
 
 
 class Service:
     """A desk, served, and a client of it."""
 
-    def __init__(self, desk: Desk, client: httpx.Client) -> None:
-        self.desk, self.client = desk, client
+    def __init__(self, service_state: ServiceState, client: httpx.Client) -> None:
+        self.service_state, self.client = service_state, client
 
     def get(self, path: str, status: int = 200, **options: Any) -> Any:
         return self._told(self.client.get(path, **options), status)
@@ -124,10 +126,10 @@ class Service:
 @contextmanager
 def served(store: Store, **options: Any) -> Iterator[Service]:
     """The desk of world10 with these books, which are closed at the end."""
-    desk = world10_desk(store=store, **options)
-    app = make_app(desk, token=TOKEN, hosts=names_of("127.0.0.1"), most_polls=2)
+    service_state = world10_desk(store=store, **options)
+    app = make_app(service_state, token=TOKEN, hosts=names_of("127.0.0.1"), most_polls=2)
     with serving(app, "127.0.0.1", 0) as url, httpx.Client(base_url=url, verify=False) as client:
-        yield Service(desk, client)
+        yield Service(service_state, client)
     store.close()
 
 

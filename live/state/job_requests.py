@@ -1,4 +1,4 @@
-"""The part of a desk where jobs are handed in, and where one hears how they stand."""
+"""Requests about jobs: submission, withdrawal and status, for the HTTP endpoints."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from eglb.live.storage.job_store import OPEN, WITHDRAWN, JobStore
 from eglb.live.storage.store import NoBooks, StoreError
 
 if TYPE_CHECKING:
-    from eglb.live.state.service_state import Desk
+    from eglb.live.state.service_state import ServiceState
 
 _SHOWN = 50
 
 
-class JobDesk:
+class JobRequests:
     """Of one desk; any thread may call it.
 
     Raises
@@ -30,8 +30,8 @@ class JobDesk:
     read or written.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, service_state: ServiceState) -> None:
+        self._service_state = service_state
         self._submitting = threading.Lock()
         self.changes = 0
         """Counts up when jobs are handed in or withdrawn."""
@@ -44,8 +44,8 @@ class JobDesk:
         JobsRefused : something is wrong with one of them; none is kept.
         """
         store, board = self._store(), self._board()
-        now = self._desk.clock.now().astype("datetime64[s]")
-        intake = Intake(self._desk.scenario.regions, now, board.next_slot, board.step)
+        now = self._service_state.clock.now().astype("datetime64[s]")
+        intake = Intake(self._service_state.scenario.regions, now, board.next_slot, board.step)
         with self._submitting:
             told = intake.submit(store, asked)
         self._changed()
@@ -111,17 +111,19 @@ class JobDesk:
 
     def _changed(self) -> None:
         self.changes += 1
-        self._desk.tell()
+        self._service_state.tell()
 
     def _store(self) -> JobStore:
-        if self._desk.store is None:
+        if self._service_state.store is None:
             raise NoBooks("this service keeps no books")
-        return JobStore(self._desk.store)
+        return JobStore(self._service_state.store)
 
     def _board(self) -> JobBoard:
-        desk, (first, step) = self._desk, self._desk.slots()
-        begun = (desk.clock.now().astype("datetime64[s]") - first) // step
-        return JobBoard(desk.router.table, desk.router.down(), first + (begun + 1) * step, step)
+        service_state, (first, step) = self._service_state, self._service_state.slots()
+        begun = (service_state.clock.now().astype("datetime64[s]") - first) // step
+        return JobBoard(
+            service_state.router.table, service_state.router.down(), first + (begun + 1) * step, step
+        )
 
 
 def work_rows(table: WeightTable) -> list[dict[str, Any]]:
