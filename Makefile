@@ -1,5 +1,6 @@
 # Everything happens inside this folder: .venv holds the tools, build/ what is made. GNU make, Python 3.11 or newer.
 #
+#   make docs    the pages and the reference of the Python names, as a site in build/docs; docs-lock, workflows
 #   make demo    set up if needed, then plan the built-in fleet and set it beside the usual policies
 #   make check   set up if needed, then lint, types, contracts between rooms, and the fast tests: three minutes
 #   make test    all tests but the long ones
@@ -71,6 +72,33 @@ wheel: setup
 	@rm -rf build/lib build/bdist.* build/dist && mkdir -p build/dist
 	$(PIP) wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir build/dist .
 	cp requirements.lock build/dist/
+
+# Tools of the pages, in an environment of their own. Links that lead nowhere, and names without a home, are errors.
+.PHONY: docs docs-lock workflows
+DOCS := build/docs-venv
+
+docs: $(DOCS)/.installed
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+	@echo "open build/docs/index.html in a browser"
+
+# Workflows and the citation file, against their schemas.
+workflows: $(DOCS)/.installed
+	$(DOCS)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(DOCS)/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+
+$(DOCS)/.installed: docs/requirements.lock
+	rm -rf $(DOCS) && mkdir -p build && $(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip --disable-pip-version-check -qq install --no-cache-dir --no-deps -r $<
+	@touch $@
+
+# From the newest versions that the group `docs` of pyproject.toml allows.
+docs-lock:
+	rm -rf $(DOCS) && mkdir -p build && $(PYTHON) -m venv $(DOCS)
+	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["docs"], sep="\n")' \
+	  > build/docs-wanted.txt
+	$(DOCS)/bin/python -m pip --disable-pip-version-check -qq install --no-cache-dir -r build/docs-wanted.txt
+	{ echo "# The whole closure of the tools of the pages, with exact versions. Refresh: make docs-lock"; \
+	  $(DOCS)/bin/python -m pip list --format=freeze --exclude pip --exclude setuptools | sort -f; } > docs/requirements.lock
 
 clean:
 	rm -rf build .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -221,3 +221,24 @@ def test_the_version_is_said_once_more_only_in_pyproject() -> None:
     import eglb
 
     assert importlib.metadata.version("eglb") == eglb.__version__
+
+
+def test_the_tools_of_the_pages_are_locked_apart() -> None:
+    project = tomllib.loads((HOUSE / "pyproject.toml").read_text())
+    lines = (HOUSE / "docs" / "requirements.lock").read_text().splitlines()
+    pins = {}
+    for line in lines:
+        if not line.startswith("#"):
+            name, exact, version = line.partition("==")
+            assert exact and " " not in line, f"{line}: one exact version a line, nothing else"
+            pins[canonicalize_name(name)] = version
+    for need in map(Requirement, project["dependency-groups"]["docs"]):
+        assert need.specifier.contains(pins[canonicalize_name(need.name)]), f"{need} is not locked"
+
+
+def test_every_public_name_has_its_place_in_the_reference() -> None:
+    import eglb
+
+    text = "\n".join(page.read_text() for page in (HOUSE / "docs" / "reference").glob("*.md"))
+    shown = re.findall(r"^::: eglb\.(\w+)$", text, re.MULTILINE)
+    assert sorted(shown) == [name for name in eglb.__all__ if name != "__version__"]
