@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eglb.agents.codec import Message, in_single_precision, per_region, scalar, shared
-from eglb.agents.region import Array, Memory, Region, Request
+from eglb.agents.region import Memory, Region, Request
+from eglb.foundation.arrays import Array
 
 _BOUNDARY = 0.99
 _SLACK_FLOOR = 1e-3

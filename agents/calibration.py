@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _KEPT = 1.0 - 1.0 / 336.0
 """Of the weight of a slot, from one to the next: a memory of two weeks of hours."""

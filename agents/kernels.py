@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from eglb.agents.region import Array, Region
+from eglb.agents.region import Region
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import (
     compiled,
     given_cube,

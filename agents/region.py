@@ -11,8 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from eglb.agents.codec import Message
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,8 @@ from eglb.agents.bidding import Quantity
 from eglb.agents.calibration import Calibration
 from eglb.agents.codec import per_region, shared
 from eglb.agents.forecasting import Forecaster, Past
-from eglb.agents.region import Array, Holding, Memory, Region, Request
+from eglb.agents.region import Holding, Memory, Region, Request
+from eglb.foundation.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from eglb.agents.codec import Message, per_edge, per_gateway, per_region, shared
-from eglb.agents.region import Array, Memory, MemoryLost, Region, Request
+from eglb.agents.region import Memory, MemoryLost, Region, Request
+from eglb.foundation.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)

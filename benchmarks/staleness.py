@@ -39,7 +39,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import eglb
 from eglb.coordinator.algorithms import crossover
-from eglb.coordinator.algorithms.algorithm import Broadcast, Finished, Round
+from eglb.coordinator.algorithms.algorithm import Finished
+from eglb.coordinator.exchange import Broadcast, Round
 from eglb.coordinator.fleet.faults import Faults
 
 INSTANCES = ("paper10-partial", "world10", "synthetic:50x48")

@@ -40,7 +40,7 @@ import eglb
 from eglb.agents.codec import Message, decode, encode
 from eglb.agents.proximal import Proposal, ProximalStep
 from eglb.coordinator.algorithms import admm, level_bundle, newton
-from eglb.coordinator.algorithms.algorithm import Broadcast, Part, Round
+from eglb.coordinator.exchange import Broadcast, Reply, Round
 from eglb.coordinator.fleet.fleet import Fleet, group_regions, seat
 from eglb.coordinator.fleet.network import Network
 from eglb.coordinator.fleet.transport import Arrival, InProcess, Line, Transport, Wait
@@ -130,7 +130,7 @@ class CertificatesApart(Fleet):
         second = super().exchange(replace(broadcast, requests=tuple(rest)))
         # As if all had been answered in the second.
         parts = tuple(
-            Part(second.number, a.regions, a.requests + b.requests, a.replies + b.replies)
+            Reply(second.number, a.regions, a.requests + b.requests, a.replies + b.replies)
             for a, b in zip(first.present, second.present, strict=True)
         )
         return Round(second.number, parts, first.changed or second.changed)

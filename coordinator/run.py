@@ -10,12 +10,12 @@ from enum import Enum
 
 import numpy as np
 
-from eglb.coordinator.algorithms.algorithm import Algorithm, Broadcast, Finished, Incumbent
+from eglb.coordinator.algorithms.algorithm import Algorithm, Finished, Incumbent
 from eglb.coordinator.algorithms.reroute import Method, Reroute
+from eglb.coordinator.exchange import Broadcast
 from eglb.coordinator.fleet.fleet import Fleet, FleetError
 from eglb.coordinator.market.market import Market
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 
 class Outcome(Enum):

@@ -31,7 +31,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from eglb.coordinator.algorithms.admm import Admm
-from eglb.coordinator.algorithms.algorithm import Broadcast
+from eglb.coordinator.exchange import Broadcast
 from eglb.coordinator.fleet.fleet import Fleet, group_regions, seat
 from eglb.coordinator.fleet.transport import Arrival, InProcess, Line, Transport, Wait
 from eglb.planning.partition import partition

@@ -40,11 +40,11 @@ import numpy as np
 from eglb.agents.proximal import Proposal, ProximalStep
 from eglb.agents.region import Request
 from eglb.agents.valuation import Accepted, Offer, Profile
-from eglb.coordinator.algorithms.algorithm import Algorithm, Broadcast, Finished, Round, WarmStart
+from eglb.coordinator.algorithms.algorithm import Algorithm, Finished, WarmStart
 from eglb.coordinator.algorithms.primal_recovery import Mixture
+from eglb.coordinator.exchange import Broadcast, Round
 from eglb.coordinator.market.market import Market
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _RELAXATION = 1.75
 _LOAD_PENALTY, _FOOTPRINT_PENALTY = 2.0, 6.0

@@ -7,13 +7,11 @@ on. ADMM after interior point: where the latter stops making progress, plan and 
 
 from __future__ import annotations
 
-import numpy as np
-
 from eglb.agents.valuation import Evaluate
-from eglb.coordinator.algorithms.algorithm import Algorithm, Broadcast, Finished, Round, WarmStart
+from eglb.coordinator.algorithms.algorithm import Algorithm, Finished, WarmStart
+from eglb.coordinator.exchange import Broadcast, Round
 from eglb.coordinator.market.market import Market
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 
 class Relay(Algorithm):

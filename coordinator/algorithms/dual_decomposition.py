@@ -17,12 +17,12 @@ import numpy as np
 
 from eglb.agents.bidding import Bid, OfferQuantity, PriceFootprints, Quantity
 from eglb.agents.valuation import Evaluate
-from eglb.coordinator.algorithms.algorithm import Algorithm, Broadcast, Finished, Round, WarmStart
+from eglb.coordinator.algorithms.algorithm import Algorithm, Finished, WarmStart
 from eglb.coordinator.algorithms.primal_recovery import PricedPlan
+from eglb.coordinator.exchange import Broadcast, Round
 from eglb.coordinator.interior import clearing
 from eglb.coordinator.market.market import Market
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _CLEARING_GAP = 0.05
 """Of the gap asked for: that at which a clearing that is not exact may end."""

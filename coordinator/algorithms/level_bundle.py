@@ -20,8 +20,7 @@ from eglb.coordinator.algorithms.dual_decomposition import Auction, Cleared
 from eglb.coordinator.algorithms.primal_recovery import Mixture, PricedPlan
 from eglb.coordinator.market.equity import Equity, MeanOfWorst, NormOfAll, norm
 from eglb.coordinator.market.market import Market
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _LEVELS = (0.2, 0.6)
 """Announced together: two thirds of the rounds of 0.4 alone for a third more bytes."""

@@ -28,15 +28,15 @@ import numpy as np
 from eglb.agents.barrier import BarrierModel, BarrierStep, Disclose, Disclosure
 from eglb.agents.region import Request
 from eglb.agents.validation import find_problem
-from eglb.coordinator.algorithms.algorithm import Algorithm, Broadcast, Finished, Incumbent, Round, WarmStart
+from eglb.coordinator.algorithms.algorithm import Algorithm, Finished, Incumbent, WarmStart
 from eglb.coordinator.algorithms.primal_recovery import Mixture, PricedPlan
+from eglb.coordinator.exchange import Broadcast, Round
 from eglb.coordinator.interior.dense import DenseSlots
 from eglb.coordinator.interior.dense_jobs import JobSlots
 from eglb.coordinator.interior.epigraph import Levels, near_levels, start_levels
 from eglb.coordinator.interior.sparse import SparseSlots
 from eglb.coordinator.market.equity import Equity, EquityShape
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _NEWTON_STEPS, _NEWTON_STEPS_FEW = 6, 3
 """Of a round; with few gateways a round is so quick that more steps do not pay."""

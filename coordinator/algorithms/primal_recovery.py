@@ -11,9 +11,8 @@ from scipy.optimize import linprog
 
 from eglb.coordinator.market.equity import Equity, MeanOfWorst, PriceSet
 from eglb.coordinator.market.nearest import add_weighted
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import in_shards
-
-Array = np.ndarray
 
 _NEAR_WORST, _ROUNDS_OF_ROWS = 0.97, 10
 """Part of the lowest level from which on a region may be the worst; how often rows may be added."""

@@ -13,10 +13,11 @@ from dataclasses import replace
 import numpy as np
 
 from eglb.agents.valuation import Accepted, Offer
-from eglb.coordinator.algorithms.algorithm import Algorithm, Broadcast, Finished, Incumbent, Round, WarmStart
+from eglb.coordinator.algorithms.algorithm import Algorithm, Finished, Incumbent, WarmStart
+from eglb.coordinator.exchange import Broadcast, Round
 from eglb.coordinator.market.market import Market
+from eglb.foundation.arrays import Array
 
-Array = np.ndarray
 Method = Callable[[Market, float, WarmStart | None], Algorithm]
 """Makes the algorithm for a market, a gap and, if there is one, a place to start from."""
 

@@ -10,9 +10,7 @@ from eglb.coordinator.algorithms.algorithm import WarmStart
 from eglb.coordinator.algorithms.dual_decomposition import Auction, Cleared
 from eglb.coordinator.algorithms.primal_recovery import PricedPlan
 from eglb.coordinator.market.market import Market
-
-Array = np.ndarray
-
+from eglb.foundation.arrays import Array
 
 _EARLIER_ITERATIONS = 10
 """For how many iterations a warm start's plan stands, in the mean and in the length of the steps."""

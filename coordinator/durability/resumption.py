@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 
 from eglb import agents, coordinator
-from eglb.coordinator.algorithms.algorithm import Incumbent, Traffic
+from eglb.coordinator.algorithms.algorithm import Incumbent
 from eglb.coordinator.algorithms.reroute import Method
 from eglb.coordinator.durability.snapshot import freeze, freeze_in_pieces, thaw
+from eglb.coordinator.exchange import Traffic
 from eglb.coordinator.fleet.fleet import Fleet
 from eglb.coordinator.fleet.membership import Event
 from eglb.coordinator.market.market import Market
 from eglb.coordinator.run import Run
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)

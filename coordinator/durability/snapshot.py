@@ -26,7 +26,7 @@ import msgpack
 import numpy as np
 
 from eglb.agents.host import REQUEST_MODULES
-from eglb.coordinator import run
+from eglb.coordinator import exchange, run
 from eglb.coordinator.algorithms import (
     admm,
     algorithm,
@@ -40,14 +40,14 @@ from eglb.coordinator.algorithms import (
 )
 from eglb.coordinator.interior import epigraph
 from eglb.coordinator.market import equity, jobs, market
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _MODULES = (
     admm,
     algorithm,
     dual_decomposition,
     level_bundle,
+    exchange,
     equity,
     epigraph,
     market,

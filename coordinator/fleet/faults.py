@@ -20,9 +20,8 @@ import numpy as np
 from eglb.agents.codec import Message, decode, encode
 from eglb.agents.host import RoundNumber
 from eglb.coordinator.fleet.transport import Arrival, Line, Transport, Wait
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
-
-Array = np.ndarray
 
 _EARLIER_KEPT = 5
 """Answers of a host that may be sent again instead of the present one."""

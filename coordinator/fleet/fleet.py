@@ -14,12 +14,11 @@ from eglb.agents.codec import Fault, Message, decode, encode
 from eglb.agents.host import RegionHost, RoundNumber
 from eglb.agents.region import Holding, Region, Request
 from eglb.agents.validation import check_replies, sizes_of
-from eglb.coordinator.algorithms.algorithm import Broadcast, Part, Round, Traffic
+from eglb.coordinator.exchange import Broadcast, Reply, Round, Traffic
 from eglb.coordinator.fleet.membership import Membership
 from eglb.coordinator.fleet.transport import Transport, Wait
 from eglb.coordinator.market.market import Market
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _QUORUM = 0.5
 """Part of the active hosts with which a round may close that need not hear everyone."""
@@ -146,7 +145,7 @@ class Fleet:
         sent = self._sent[self._number] = _Sent(broadcast)
         self._sent.pop(self._number - _REMEMBERED, None)
         members = self.membership
-        parts: list[Part] = []
+        parts: list[Reply] = []
         waiting = set(members.active)
         pause_s = _SHORTEST_PAUSE_S
         while not members.changed:
@@ -192,7 +191,7 @@ class Fleet:
             self._sizes |= sizes_of(opening.requests)
         self._number = number
 
-    def _round(self, sent: _Sent, hosts: Sequence[int], parts: list[Part]) -> None:
+    def _round(self, sent: _Sent, hosts: Sequence[int], parts: list[Reply]) -> None:
         """Ask some hosts once, and look after all of them."""
         members, now = self.membership, self._transport.now()
         self.traffic.rounds += 1
@@ -239,7 +238,7 @@ class Fleet:
         cut = [r.cut(at.regions, at.edges, at.gateways) for r in before + own]
         return encode([RoundNumber(self._number, host), *cut], self._narrow)
 
-    def _read(self, host: int, answer: bytes) -> Part | None:
+    def _read(self, host: int, answer: bytes) -> Reply | None:
         """The valid replies in `answer`, to whichever round they belong; None if they are of no use."""
         members, at = self.membership, self._seats[host]
         try:
@@ -278,9 +277,9 @@ class Fleet:
         sent.answered.add(host)
         if asked.before or sent.broadcast is self._opening:
             self._opened.add(host)
-        return Part(number, at.regions, asked.own, tuple(replies[len(asked.before) :]))
+        return Reply(number, at.regions, asked.own, tuple(replies[len(asked.before) :]))
 
-    def _with_stand_ins(self, broadcast: Broadcast, parts: Sequence[Part]) -> tuple[Part, ...]:
+    def _with_stand_ins(self, broadcast: Broadcast, parts: Sequence[Reply]) -> tuple[Reply, ...]:
         """`parts`, and the answers of regions that take no part and have no capacity."""
         closed = self.membership.closed
         if not closed.any():
@@ -300,7 +299,7 @@ class Fleet:
             if rows.all() and not answered:
                 again = tuple(request for request, owing in broadcast.again if owing[at.regions].any())
                 own = broadcast.requests + again
-                full.append(Part(self._number, at.regions, own, self._stand_in(h, own)))
+                full.append(Reply(self._number, at.regions, own, self._stand_in(h, own)))
         return tuple(full)
 
     def _stand_in(self, host: int, requests: tuple[Request, ...]) -> tuple[Message, ...]:

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _FAILURES = 3
 _STRIKES, _STRIKE_FORGIVEN = 5.0, 0.25

@@ -19,8 +19,7 @@ import numpy as np
 
 from eglb.coordinator.fleet.fleet import Seat
 from eglb.coordinator.fleet.transport import Arrival, Line, Transport, Wait
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _BITS_PER_BYTE, _BITS_PER_MBIT, _MS_PER_S = 8.0, 1e6, 1e3
 

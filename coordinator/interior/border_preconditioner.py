@@ -16,9 +16,9 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
 from eglb.coordinator.market.market import Market
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import compiled, cube, float64, in_shards, indices, nothing, several
 
-Array = np.ndarray
 Linear = Callable[[Array], Array]
 
 _MOST_STEPS = 200

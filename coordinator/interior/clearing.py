@@ -15,8 +15,7 @@ import numpy as np
 from eglb.coordinator.interior.dense_jobs import JobSlots
 from eglb.coordinator.interior.epigraph import room
 from eglb.coordinator.market.market import Market
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _STEPS = 100
 _START_GAP, _CENTRING, _BOUNDARY = 0.5, 0.1, 0.99

@@ -17,9 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from eglb.coordinator.market.market import Market
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import compiled, cube, indices, matrix, nothing, number, several
-
-Array = np.ndarray
 
 ROUTE_FLOOR = 1e-7
 PRICE_FLOOR = 1e-7

@@ -25,9 +25,8 @@ from eglb.coordinator.interior.dense import PRICE_FLOOR, ROUTE_FLOOR, SMALL, Mov
 from eglb.coordinator.interior.epigraph import room
 from eglb.coordinator.market.jobs import Work
 from eglb.coordinator.market.market import Market
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import compiled, cube, indices, matrix, nothing, vector
-
-Array = np.ndarray
 
 _NO_CHOICE = 1e-6
 """Part of the room between least and most power up to which a job's energy counts as all or nothing of it."""

@@ -21,8 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eglb.coordinator.market.equity import MeanOfWorst, NormOfAll, PriceSet, norm
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _LEAST = 1e-30
 _LEAST_BEND = 1e-12

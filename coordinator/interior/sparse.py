@@ -13,6 +13,7 @@ from eglb.coordinator.interior.border_preconditioner import StarMesh, edge_pairs
 from eglb.coordinator.interior.dense import PRICE_FLOOR, ROUTE_FLOOR, Moves
 from eglb.coordinator.interior.sparse_ldl import factorise, plan_elimination, substitute
 from eglb.coordinator.market.market import Market
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import (
     compiled,
     cube,
@@ -24,8 +25,6 @@ from eglb.foundation.compilation import (
     number,
     several,
 )
-
-Array = np.ndarray
 
 LANES = 16
 _MANY_STEPS = 25

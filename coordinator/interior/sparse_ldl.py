@@ -17,9 +17,8 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import compiled, indices, matrix, nothing
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

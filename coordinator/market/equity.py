@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _ROOT_STEPS = 60
 

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import compiled, indices, matrix, nothing, number, vector
-
-Array = np.ndarray
 
 _NEWTON_STEPS = 100
 _ROUNDING = 1e-14

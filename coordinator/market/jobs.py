@@ -17,8 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from eglb.coordinator.market import job_allocation
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)

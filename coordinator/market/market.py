@@ -17,9 +17,8 @@ from eglb.coordinator.market import repair as work_repair
 from eglb.coordinator.market.aggregation import Folding, fold_columns
 from eglb.coordinator.market.equity import Equity, EquityShape
 from eglb.coordinator.market.jobs import Work
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import in_shards
-
-Array = np.ndarray
 
 _LARGE = 10_000
 

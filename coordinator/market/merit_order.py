@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from eglb.coordinator.market.nearest import NEGLIGIBLE, meet_exactly
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import (
     compiled,
     count,
@@ -19,8 +20,6 @@ from eglb.foundation.compilation import (
     number,
     vector,
 )
-
-Array = np.ndarray
 
 
 @compiled(

@@ -17,9 +17,8 @@ from heapq import heappop, heappush
 import numpy as np
 
 from eglb.coordinator.market.nearest import NEGLIGIBLE
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import compiled, count, indices, matrix, nothing, number, vector
-
-Array = np.ndarray
 
 
 @compiled(

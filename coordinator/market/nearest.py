@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import compiled, count, indices, matrix, nothing, number, vector
-
-Array = np.ndarray
 
 _SPREAD_PASSES = 8
 NEGLIGIBLE = 1e-14

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from eglb.coordinator.market.nearest import NEGLIGIBLE, meet_exactly
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import (
     compiled,
     count,
@@ -18,8 +19,6 @@ from eglb.foundation.compilation import (
     number,
     vector,
 )
-
-Array = np.ndarray
 
 _SETTLED = 1e3
 """Times what is negligible: less than that is not missed."""

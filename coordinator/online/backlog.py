@@ -22,14 +22,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eglb.coordinator.algorithms.algorithm import Broadcast
+from eglb.coordinator.exchange import Broadcast
 from eglb.coordinator.market.jobs import Work
 from eglb.coordinator.market.market import Market
+from eglb.foundation.arrays import Array
 
 if TYPE_CHECKING:
     from eglb.coordinator.online.slot import Hour
-
-Array = np.ndarray
 
 ROUNDING = 1e-9
 """Part of a job's work that may be left undone without it being missed."""

@@ -9,14 +9,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from eglb.coordinator.algorithms.algorithm import Broadcast
+from eglb.coordinator.exchange import Broadcast
 from eglb.coordinator.fleet.fleet import Fleet
 from eglb.coordinator.market.market import Market
 from eglb.coordinator.online.backlog import Backlog
+from eglb.coordinator.online.policy import Policy
 from eglb.coordinator.online.running_certificate import RunningCertificate, Standing
-from eglb.coordinator.online.slot import Books, DemandSeries, Hour, Policy
+from eglb.coordinator.online.settlement import Settlement
+from eglb.coordinator.online.slot import DemandSeries, Hour
+from eglb.foundation.arrays import Array
 
-Array = np.ndarray
 Result = TypeVar("Result")
 
 
@@ -109,7 +111,7 @@ def control(
     certificate = RunningCertificate(market, demand)
     ahead = demand.forecaster.hours / demand.slot_hours
     for period in periods:
-        books = Books(np.zeros((market.regions, market.kinds)))
+        books = Settlement(np.zeros((market.regions, market.kinds)))
         certificate.restart(period.first)
         for now in range(period.first, period.last + 1):
             began = time.perf_counter()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from eglb.coordinator.market.market import Market
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 
 class Dispatch:

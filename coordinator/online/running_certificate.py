@@ -20,13 +20,12 @@ import numpy as np
 from eglb.agents.bidding import Bid, PriceFootprints, Quantity
 from eglb.agents.timeline import Look
 from eglb.agents.valuation import Evaluate
-from eglb.coordinator.algorithms.algorithm import Broadcast
 from eglb.coordinator.algorithms.level_bundle import nearest_in_level_set
 from eglb.coordinator.algorithms.primal_recovery import Mixture
+from eglb.coordinator.exchange import Broadcast
 from eglb.coordinator.market.market import Market
 from eglb.coordinator.online.slot import DemandSeries
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _LEVEL = 0.4
 _FOLLOWED = 16

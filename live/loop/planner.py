@@ -16,8 +16,9 @@ from eglb.coordinator.fleet.fleet import Fleet, seat
 from eglb.coordinator.fleet.transport import InProcess
 from eglb.coordinator.market.market import Market
 from eglb.coordinator.online.loop import decide_with_whoever_is_there, drive
+from eglb.coordinator.online.policy import Policy
 from eglb.coordinator.online.running_certificate import RunningCertificate, Standing
-from eglb.coordinator.online.slot import DemandSeries, Hour, Policy
+from eglb.coordinator.online.slot import DemandSeries, Hour
 from eglb.live.jobs.slot_backlog import Task
 from eglb.planning.launch import Launched
 

@@ -24,7 +24,7 @@ from eglb.sims.replay.admission import Admission, what_became_of
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
-    from eglb.coordinator.online.slot import Policy
+    from eglb.coordinator.online.policy import Policy
     from eglb.planning.online.forecasts import Forecast
 
 Array = np.ndarray

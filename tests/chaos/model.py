@@ -17,7 +17,7 @@ from support.small_fleets import optimum
 
 from eglb.agents.codec import Fault, Message, decode, encode
 from eglb.agents.host import RoundNumber
-from eglb.coordinator.algorithms.algorithm import Broadcast, Round
+from eglb.coordinator.exchange import Broadcast, Round
 from eglb.coordinator.fleet.fleet import Fleet
 from eglb.coordinator.fleet.transport import Arrival, Line, Transport, Wait
 from eglb.coordinator.run import Run

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eglb.coordinator.online.slot import Exchange, Hour, Policy, follow
+from eglb.coordinator.online.policy import Exchange, Policy, follow
+from eglb.coordinator.online.slot import Hour
 
 
 @dataclass(eq=False)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from eglb.coordinator.online.slot import Exchange, Hour, Policy, follow
-
-Array = np.ndarray
+from eglb.coordinator.online.policy import Exchange, Policy, follow
+from eglb.coordinator.online.slot import Hour
+from eglb.foundation.arrays import Array
 
 
 @dataclass(eq=False)

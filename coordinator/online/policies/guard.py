@@ -21,8 +21,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from eglb.agents.valuation import Evaluate
-from eglb.coordinator.algorithms.algorithm import Broadcast
-from eglb.coordinator.online.slot import Books, Exchange, Hour, Policy
+from eglb.coordinator.exchange import Broadcast
+from eglb.coordinator.online.policy import Exchange, Policy
+from eglb.coordinator.online.settlement import Settlement
+from eglb.coordinator.online.slot import Hour
 
 _HALVINGS = 50
 
@@ -39,14 +41,14 @@ class Guard(Policy):
     advice: Policy
     robust: Policy
     eps: float = 0.05
-    _accounts: tuple[Books, Books] | None = field(default=None, init=False)
+    _accounts: tuple[Settlement, Settlement] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.needs_distance = self.advice.needs_distance or self.robust.needs_distance
 
     def decide(self, hour: Hour) -> Exchange:
         if self._accounts is None or hour.elapsed == 0:
-            self._accounts = Books(hour.footprint), Books(hour.footprint)
+            self._accounts = Settlement(hour.footprint), Settlement(hour.footprint)
         (mixed, shadow), weight = self._accounts, hour.market.equity_weight
         yield from mixed.read(hour.now, hour.meter_delay)
         metered = yield from shadow.read(hour.now, hour.meter_delay)

@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from eglb.coordinator.algorithms.algorithm import Broadcast, Finished, Round, WarmStart
+from eglb.coordinator.algorithms.algorithm import Finished, WarmStart
 from eglb.coordinator.algorithms.level_bundle import LevelBundle
+from eglb.coordinator.exchange import Broadcast, Round
 from eglb.coordinator.market.market import Market
-from eglb.coordinator.online.slot import Exchange, Hour, Policy, rest_of_period
-
-Array = np.ndarray
+from eglb.coordinator.online.outlook import rest_of_period
+from eglb.coordinator.online.policy import Exchange, Policy
+from eglb.coordinator.online.slot import Hour
+from eglb.foundation.arrays import Array
 
 
 @dataclass(eq=False)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eglb.coordinator.algorithms.algorithm import Broadcast
+from eglb.coordinator.exchange import Broadcast
 from eglb.coordinator.market.market import Market
-from eglb.coordinator.online.slot import Exchange, Hour, Policy
-
-Array = np.ndarray
+from eglb.coordinator.online.policy import Exchange, Policy
+from eglb.coordinator.online.slot import Hour
+from eglb.foundation.arrays import Array
 
 
 @dataclass(eq=False)

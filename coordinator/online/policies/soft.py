@@ -18,11 +18,12 @@ import numpy as np
 
 from eglb.agents.bidding import PriceFootprints
 from eglb.agents.valuation import Evaluate
-from eglb.coordinator.algorithms.algorithm import Broadcast
+from eglb.coordinator.exchange import Broadcast
+from eglb.coordinator.online.outlook import rest_of_period
+from eglb.coordinator.online.policy import Exchange, Policy, follow
 from eglb.coordinator.online.redispatch import Dispatch
-from eglb.coordinator.online.slot import Exchange, Hour, Policy, follow, rest_of_period
-
-Array = np.ndarray
+from eglb.coordinator.online.slot import Hour
+from eglb.foundation.arrays import Array
 
 _FLOOR = -14.0
 """Of log shares, below the largest: a region can come back within hours."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eglb.coordinator.online.slot import Exchange, Hour, Policy, follow
+from eglb.coordinator.online.policy import Exchange, Policy, follow
+from eglb.coordinator.online.slot import Hour
 
 
 @dataclass(eq=False)

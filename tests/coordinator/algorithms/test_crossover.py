@@ -7,9 +7,10 @@ import pytest
 from support.known_answers import build_backwards
 
 from eglb.coordinator.algorithms.admm import Admm
-from eglb.coordinator.algorithms.algorithm import Algorithm, Broadcast, Finished, Round
+from eglb.coordinator.algorithms.algorithm import Algorithm, Finished
 from eglb.coordinator.algorithms.crossover import Relay
 from eglb.coordinator.algorithms.newton import Newton
+from eglb.coordinator.exchange import Broadcast, Round
 from eglb.coordinator.fleet.fleet import Fleet, group_regions, seat
 from eglb.coordinator.fleet.transport import InProcess
 from eglb.coordinator.run import Outcome, run

@@ -11,8 +11,9 @@ import eglb
 from eglb.agents.barrier import BarrierModel, BarrierStep
 from eglb.coordinator.algorithms import newton
 from eglb.coordinator.algorithms.admm import Admm
-from eglb.coordinator.algorithms.algorithm import Broadcast, Finished, Round, WarmStart
+from eglb.coordinator.algorithms.algorithm import Finished, WarmStart
 from eglb.coordinator.algorithms.crossover import Relay
+from eglb.coordinator.exchange import Broadcast, Round
 from eglb.coordinator.fleet.fleet import Fleet, group_regions, seat
 from eglb.coordinator.fleet.transport import InProcess
 from eglb.coordinator.run import Outcome, run

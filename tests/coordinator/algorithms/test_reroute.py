@@ -12,10 +12,11 @@ from support.small_fleets import small_market
 
 from eglb.agents.region import Region
 from eglb.coordinator.algorithms.admm import Admm
-from eglb.coordinator.algorithms.algorithm import Broadcast, Incumbent
+from eglb.coordinator.algorithms.algorithm import Incumbent
 from eglb.coordinator.algorithms.level_bundle import LevelBundle
 from eglb.coordinator.algorithms.reroute import Method, Reroute
 from eglb.coordinator.algorithms.subgradient import Subgradient
+from eglb.coordinator.exchange import Broadcast
 from eglb.coordinator.fleet.fleet import Fleet, group_regions, seat
 from eglb.coordinator.fleet.transport import InProcess
 from eglb.coordinator.market.market import Market

@@ -13,7 +13,6 @@ from support.known_answers import build_backwards
 
 from eglb.agents.codec import encode
 from eglb.coordinator.algorithms.admm import Admm
-from eglb.coordinator.algorithms.algorithm import Broadcast, Round
 from eglb.coordinator.algorithms.crossover import Relay
 from eglb.coordinator.algorithms.level_bundle import LevelBundle
 from eglb.coordinator.algorithms.newton import Newton
@@ -21,6 +20,7 @@ from eglb.coordinator.algorithms.reroute import Method
 from eglb.coordinator.algorithms.subgradient import Subgradient
 from eglb.coordinator.durability import resumption
 from eglb.coordinator.durability.resumption import Kept, go_on, keep, pack, unpack
+from eglb.coordinator.exchange import Broadcast, Round
 from eglb.coordinator.fleet.fleet import Fleet, group_regions, seat
 from eglb.coordinator.fleet.transport import InProcess
 from eglb.coordinator.run import Outcome, Run

@@ -14,7 +14,7 @@ from eglb.agents.codec import Fault, Message, decode, encode
 from eglb.agents.host import RegionHost, RoundNumber
 from eglb.agents.region import Holding, Region, Request
 from eglb.agents.valuation import Accepted, Bound, BoundTerm, Evaluate, Introduce, Offer, Value
-from eglb.coordinator.algorithms.algorithm import Broadcast
+from eglb.coordinator.exchange import Broadcast
 from eglb.coordinator.fleet.fleet import (
     Fleet,
     FleetError,

@@ -10,7 +10,7 @@ import pytest
 
 from eglb.agents.region import Region
 from eglb.agents.valuation import Introduce
-from eglb.coordinator.algorithms.algorithm import Broadcast
+from eglb.coordinator.exchange import Broadcast
 from eglb.coordinator.fleet.fleet import Fleet, group_regions, seat
 from eglb.coordinator.fleet.network import Network, WideArea
 from eglb.coordinator.fleet.transport import Arrival, InProcess, Line, Transport, Wait

@@ -11,7 +11,9 @@ from support.online_instances import draw_hours, objective_so_far
 from eglb.agents.forecasting import NoForecast
 from eglb.coordinator.fleet.transport import Arrival, InProcess, Wait
 from eglb.coordinator.market.market import Market
-from eglb.coordinator.online.slot import Books, DemandSeries, Hour, rest_of_period
+from eglb.coordinator.online.outlook import rest_of_period
+from eglb.coordinator.online.settlement import Settlement
+from eglb.coordinator.online.slot import DemandSeries, Hour
 from eglb.sims.replay.simulation import simulate
 
 Array = np.ndarray
@@ -49,9 +51,9 @@ def test_the_account_ends_at_what_was_metered(delay: int) -> None:
     np.testing.assert_allclose([record.objective for record in run.trace], spent, rtol=1e-9)
 
 
-def books(delay: int | None) -> tuple[Books, dict[int, Array]]:
-    """Books of two regions and one kind; slot s has footprint s + 1 metered, 10 (s + 1) estimated."""
-    kept, seen = Books(np.zeros((2, 1))), {}
+def books(delay: int | None) -> tuple[Settlement, dict[int, Array]]:
+    """Settlement of two regions and one kind; slot s has footprint s + 1 metered, 10 (s + 1) estimated."""
+    kept, seen = Settlement(np.zeros((2, 1))), {}
     for now in range(6):
         exchange = kept.read(now, delay)
         try:

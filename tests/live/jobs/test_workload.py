@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from eglb.coordinator.online.policies.soft import Soft
-from eglb.coordinator.online.slot import Exchange, Hour
+from eglb.coordinator.online.policy import Exchange
+from eglb.coordinator.online.slot import Hour
 from eglb.foundation.errors import InputError
 from eglb.live.loop.records import Served
 from eglb.live.service import Service, Wanted, open_service

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from eglb.coordinator.online.policies.soft import Soft
-from eglb.coordinator.online.slot import Exchange, Hour, Policy
+from eglb.coordinator.online.policy import Exchange, Policy
+from eglb.coordinator.online.slot import Hour
 from eglb.foundation.errors import InputError
 from eglb.live import service as live_service
 from eglb.live.loop.records import Served

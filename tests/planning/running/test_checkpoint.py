@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from support.known_answers import build_backwards
 
-from eglb.coordinator.algorithms.algorithm import Incumbent, Traffic
+from eglb.coordinator.algorithms.algorithm import Incumbent
 from eglb.coordinator.durability.resumption import Kept, pack
+from eglb.coordinator.exchange import Traffic
 from eglb.foundation.errors import InputError
 from eglb.planning.running.checkpoint import SolveOptions, fingerprint_of, open_checkpoint, resume_checkpoint
 from eglb.planning.solution import RoundRecord
