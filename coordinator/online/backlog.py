@@ -18,17 +18,16 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from eglb.agents.timeline import Look
 from eglb.coordinator.exchange import Broadcast
 from eglb.coordinator.market.jobs import Work
 from eglb.coordinator.market.market import Market
+from eglb.coordinator.online.settlement import settled
 from eglb.foundation.arrays import Array
-
-if TYPE_CHECKING:
-    from eglb.coordinator.online.slot import Hour
 
 ROUNDING = 1e-9
 """Part of a job's work that may be left undone without it being missed."""
@@ -70,16 +69,25 @@ class Backlog:
         self._ceiling = np.zeros((0, market.regions))
         self._demand = np.zeros((0, promised.shape[1]))
 
-    def open(self, hour: Hour) -> Generator[Broadcast, Sequence[Any], None]:
-        """A slot begins: admit or refuse the jobs that are released.
+    def open(
+        self, now: int, meter_delay: int | None, demand: Array
+    ) -> Generator[Broadcast, Sequence[Any], None]:
+        """Slot `now` begins with `demand` (1, J) in MW: admit or refuse the jobs that are released.
 
-        The agents are asked for their capacity up to the last deadline.
+        The agents are asked for their capacity up to the last deadline; `meter_delay` as in `Slot`.
         """
-        slots = self.turn_to(hour.now)
+        slots = self.turn_to(now)
         if not slots:
             return
-        (quantity,) = yield Broadcast((hour.look(hour.now + np.arange(slots)),), opening=True)
-        self.promise(hour.demand.at(hour.now, hour.present), np.array(quantity.quantity.T, order="C"))
+        look = Look(
+            now=now,
+            settled=settled(now, meter_delay),
+            slot=now + np.arange(slots),
+            weight=np.ones(slots),
+            carried=np.zeros((self._market.regions, self._market.kinds)),
+        )
+        (quantity,) = yield Broadcast((look,), opening=True)
+        self.promise(demand, np.array(quantity.quantity.T, order="C"))
 
     @property
     def commitment(self) -> Array:

@@ -58,7 +58,7 @@ class DemandSeries:
 
 
 @dataclass(frozen=True, eq=False)
-class Hour:
+class Slot:
     """A slot that is to be planned, with all that the coordinator knows then.
 
     Parameters

@@ -18,7 +18,7 @@ from eglb.coordinator.market.market import Market
 from eglb.coordinator.online.loop import decide_with_whoever_is_there, drive
 from eglb.coordinator.online.policy import Policy
 from eglb.coordinator.online.running_certificate import RunningCertificate, Standing
-from eglb.coordinator.online.slot import DemandSeries, Hour
+from eglb.coordinator.online.slot import DemandSeries, Slot
 from eglb.live.jobs.slot_backlog import Task
 from eglb.planning.launch import Launched
 
@@ -48,7 +48,7 @@ class Planner:
         self._thread.start()
 
     def plan(
-        self, hour: Hour, timeline: Timeline, task: Task | None = None, policy: Policy | None = None
+        self, hour: Slot, timeline: Timeline, task: Task | None = None, policy: Policy | None = None
     ) -> Future[Array]:
         """The route (E,) of a slot, after every agent was handed its part of `timeline`, with what of a task
         cannot wait; by another policy if one is given.
@@ -94,7 +94,7 @@ class Planner:
             except Exception as error:  # it is whoever asked that has to go on without an answer
                 future.set_exception(error)
 
-    def _plan(self, hour: Hour, timeline: Timeline, task: Task | None, policy: Policy) -> Array:
+    def _plan(self, hour: Slot, timeline: Timeline, task: Task | None, policy: Policy) -> Array:
         hosts = self._agents.hosts
         cuts = np.cumsum([0, *(len(host.names) for host in hosts)]).tolist()
         parts = [timeline.rows(slice(a, b)) for a, b in pairwise(cuts)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eglb.agents.timeline import Timeline
-from eglb.coordinator.online.slot import Hour
+from eglb.coordinator.online.slot import Slot
 from eglb.live.accounting.settlement import Bookkeeper, Settled
 from eglb.live.jobs.slot_backlog import Task
 from eglb.live.loop.records import Forecasts
@@ -31,7 +31,7 @@ class Briefing:
         ahead = np.empty((len(series.parts.scenario.gateways), 0)) if outlook is None else outlook[:, at:]
         return series.foretell_demand(at, self.forecasts.demand, ahead)
 
-    def hour(self, slot: int, asked: Array, heard: Iterable[Settled], task: Task | None = None) -> Hour:
+    def hour(self, slot: int, asked: Array, heard: Iterable[Settled], task: Task | None = None) -> Slot:
         """What a policy decides about, for `asked` (J,) MW and a `task`; `heard` are slots metered since the
         last.
         """
@@ -42,7 +42,7 @@ class Briefing:
         remaining = last - slot
         market = series.parts.market if task is None else task.market
         further = np.zeros(len(market.edge_region) - len(self.distance))
-        return Hour(
+        return Slot(
             market=market.over(demand.at(at, np.array([at]))),
             demand=demand,
             distance=np.concatenate([self.distance, further]),
@@ -57,7 +57,7 @@ class Briefing:
             backlog=None if task is None else task.backlog,
         )
 
-    def timeline(self, hour: Hour) -> Timeline:
+    def timeline(self, hour: Slot) -> Timeline:
         """What all agents together are handed."""
         forecasts = self.forecasts
         return self.books.series.timeline(

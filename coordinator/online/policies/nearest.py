@@ -9,7 +9,7 @@ import numpy as np
 from eglb.coordinator.exchange import Broadcast
 from eglb.coordinator.market.market import Market
 from eglb.coordinator.online.policy import Exchange, Policy
-from eglb.coordinator.online.slot import Hour
+from eglb.coordinator.online.slot import Slot
 from eglb.foundation.arrays import Array
 
 
@@ -23,9 +23,9 @@ class Nearest(Policy):
     needs_distance = True
     plans_work = False
 
-    def decide(self, hour: Hour) -> Exchange:
-        (quantity,) = yield Broadcast((hour.look(hour.present),), opening=True)
-        return nearest_first(hour.market, hour.distance, quantity.quantity[:, 0])
+    def decide(self, slot: Slot) -> Exchange:
+        (quantity,) = yield Broadcast((slot.look(slot.present),), opening=True)
+        return nearest_first(slot.market, slot.distance, quantity.quantity[:, 0])
 
 
 def nearest_first(market: Market, distance: Array, capacity: Array) -> Array:

@@ -16,7 +16,7 @@ from eglb.coordinator.fleet.transport import Arrival, InProcess, Line, Wait
 from eglb.coordinator.market.market import Market
 from eglb.coordinator.online.loop import decide_with_whoever_is_there, drive
 from eglb.coordinator.online.running_certificate import RunningCertificate
-from eglb.coordinator.online.slot import DemandSeries, Hour
+from eglb.coordinator.online.slot import DemandSeries, Slot
 from eglb.planning.online.forecasts import parse_forecast
 from eglb.planning.partition import partition
 from eglb.sims.replay.estimate_errors import EstimateError
@@ -82,8 +82,8 @@ def fleet(name: str) -> Iterator[tuple[Fleet, Mute, Market, Timeline, DemandSeri
     )
 
 
-def hour(market: Market, demand: DemandSeries, distance: Array, footprint: Array) -> Hour:
-    return Hour(
+def hour(market: Market, demand: DemandSeries, distance: Array, footprint: Array) -> Slot:
+    return Slot(
         market=market.over(demand.at(SLOT, np.array([SLOT]))),
         demand=demand,
         distance=distance,
