@@ -41,9 +41,9 @@ from eglb.agents.codec import Message, decode, encode
 from eglb.agents.proximal import Proposal, ProximalStep
 from eglb.coordinator.algorithms import admm, level_bundle, newton
 from eglb.coordinator.exchange import Broadcast, Reply, Round
-from eglb.coordinator.fleet.fleet import Fleet, group_regions, seat
+from eglb.coordinator.fleet.fleet import Fleet, group_regions, host_slices
 from eglb.coordinator.fleet.network import Network
-from eglb.coordinator.fleet.transport import Arrival, InProcess, Line, Transport, Wait
+from eglb.coordinator.fleet.transport import Arrival, InProcess, Transport, TransportWrapper, Wait
 from eglb.coordinator.run import run
 from eglb.planning.partition import partition
 from eglb.planning.wide_area import lay_network, measured_places
@@ -57,7 +57,7 @@ GAPS = (1e-3, 1e-4, 1e-6)
 MAX_ROUNDS, LIMIT_S = 600, 60.0
 
 
-class Recorder(Line):
+class Recorder(TransportWrapper):
     """Another transport, and the bytes of every exchange."""
 
     def __init__(self, inner: Transport) -> None:
@@ -191,7 +191,7 @@ def measure(
     parts = partition(scenario)
     hosts = group_regions(parts.region, 1)
     transport = way.recorder(InProcess(hosts))
-    fleet = way.fleet(transport, seat(parts.market, hosts), narrow=way.narrow)
+    fleet = way.fleet(transport, host_slices(parts.market, hosts), narrow=way.narrow)
     algorithm = METHODS[way.algorithm](parts.market, GAPS[-1])
     gaps: list[tuple[int, float]] = []
     with ExitStack() as changed:

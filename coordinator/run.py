@@ -78,7 +78,7 @@ class Run:
             return self.incumbent, self.closed, not self.unmet.any()
         return self._best, self._best_closed, self._best_meets_all
 
-    def go(
+    def run(
         self,
         *,
         max_rounds: int | None = None,
@@ -154,7 +154,7 @@ def run(
     time_limit_s: float | None = None,
     on_round: Callable[[float], None] | None = None,
 ) -> Outcome:
-    """Drive `algorithm` over a `fleet` whose members must stay; see `Run.go`."""
-    return Run(algorithm.market, fleet, algorithm, None).go(
+    """Drive `algorithm` over a `fleet` whose members must stay; see `Run.run`."""
+    return Run(algorithm.market, fleet, algorithm, None).run(
         max_rounds=max_rounds, time_limit_s=time_limit_s, on_round=on_round
     )

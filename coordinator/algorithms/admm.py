@@ -16,8 +16,8 @@ ceiling).
 
 Bounds, offers and the pricing of repaired plans ride on ordinary rounds, so a certificate costs bytes but no
 rounds. Nothing is set by hand for the size of a fleet: every region's two penalties balance themselves
-(`penalty_factor`), and priced plans are mixed part by part of the horizon (`Mixture`), because plans, first
-order in the error, would otherwise lag behind bounds, which are second order.
+(`penalty_factor`), and priced plans are mixed part by part of the horizon (`PrimalRecovery`), because plans,
+first order in the error, would otherwise lag behind bounds, which are second order.
 
 Stragglers and lost messages: a region's center moves only when its answer to that move is in, so the last
 answer of a silent region is still the exact proximal point of its center. With lost messages this is the
@@ -41,7 +41,7 @@ from eglb.agents.proximal import Proposal, ProximalStep
 from eglb.agents.region import Request
 from eglb.agents.valuation import Accepted, Offer, Profile
 from eglb.coordinator.algorithms.algorithm import Algorithm, Finished, WarmStart
-from eglb.coordinator.algorithms.primal_recovery import Mixture
+from eglb.coordinator.algorithms.primal_recovery import PrimalRecovery
 from eglb.coordinator.exchange import Broadcast, Round
 from eglb.coordinator.market.market import Market
 from eglb.foundation.arrays import Array
@@ -79,7 +79,7 @@ class Admm(Algorithm):
         super().__init__(market, gap, warm)
         self._round = 0
         self.part = market.parts(_PARTS, _SLOTS_OF_PART)
-        self._mixture = Mixture(market.equity, _PLANS_MIXED, self.part)
+        self._recovery = PrimalRecovery(market.equity, _PLANS_MIXED, self.part)
         if warm is None:
             self._route = market.spread()
             self._demand_price = np.zeros_like(market.demand)
@@ -250,9 +250,9 @@ class Admm(Algorithm):
                     self._ceiling[:, part.regions] = np.maximum(known, reply.load.T)
         priced = self.digest(heard)
         for plan in priced:
-            self._mixture.add(plan)
+            self._recovery.add(plan)
         if priced:
-            self.incumbent.offer_plan(*self._mixture.best())
+            self.incumbent.offer_plan(*self._recovery.best())
 
 
 def moved_penalty(center: Array, point: Array, step: Array, now: Array) -> Array:

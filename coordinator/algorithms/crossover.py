@@ -14,7 +14,7 @@ from eglb.coordinator.market.market import Market
 from eglb.foundation.arrays import Array
 
 
-class Relay(Algorithm):
+class Crossover(Algorithm):
     """`first` until it stops or reaches `hand_over_gap`, then `second` to the gap that was asked for; if that
     stalls and there is a `last`, that one.
     """

@@ -36,7 +36,7 @@ class Cleared:
     plan: PricedPlan
 
 
-class Auction(Algorithm):
+class DualDecomposition(Algorithm):
     """The exchanges shared by all methods that maximise phi; a method says which equity price to announce
     next.
 

@@ -47,7 +47,7 @@ class PricedPlan:
         return self.cost + equity.cost(self.footprint)
 
 
-class Mixture:
+class PrimalRecovery:
     """The last `keep` priced plans and their best mixture, part by part of the horizon.
 
     In every slot a mixture of feasible routes is feasible, and the mixture need not be the same in all slots.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from eglb.coordinator.algorithms.algorithm import WarmStart
-from eglb.coordinator.algorithms.dual_decomposition import Auction, Cleared
+from eglb.coordinator.algorithms.dual_decomposition import Cleared, DualDecomposition
 from eglb.coordinator.algorithms.primal_recovery import PricedPlan
 from eglb.coordinator.market.market import Market
 from eglb.foundation.arrays import Array
@@ -16,7 +16,7 @@ _EARLIER_ITERATIONS = 10
 """For how many iterations a warm start's plan stands, in the mean and in the length of the steps."""
 
 
-class Subgradient(Auction):
+class Subgradient(DualDecomposition):
     """mu_k <- projection of mu_k + step * f_k onto the set of equity prices, step falling with 1 /
     sqrt(iteration).
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-_MAGIC, _VERSION = b"eglbstat", 2
+_MAGIC, _VERSION = b"eglbstat", 3
 _HEAD, _CHECKSUM_SIZE = struct.Struct("<8sHQQ"), 32
 _KEPT = 2
 _PARTIAL = "partial"

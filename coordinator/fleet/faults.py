@@ -19,7 +19,7 @@ import numpy as np
 
 from eglb.agents.codec import Message, decode, encode
 from eglb.agents.host import RoundNumber
-from eglb.coordinator.fleet.transport import Arrival, Line, Transport, Wait
+from eglb.coordinator.fleet.transport import Arrival, Transport, TransportWrapper, Wait
 from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
 
@@ -155,7 +155,7 @@ class _Health:
     frozen: bool = False
 
 
-class FaultyLine(Line):
+class FaultyTransport(TransportWrapper):
     """A line on which `Faults` happen, counted by name in `counts`.
 
     Parameters

@@ -12,7 +12,7 @@ import numpy as np
 
 from eglb.agents.codec import Fault, Message, decode, encode
 from eglb.agents.host import RegionHost, RoundNumber
-from eglb.agents.region import Holding, Region, Request
+from eglb.agents.region import PrivateData, Region, Request
 from eglb.agents.validation import check_replies, sizes_of
 from eglb.coordinator.exchange import Broadcast, Reply, Round, Traffic
 from eglb.coordinator.fleet.membership import Membership
@@ -36,7 +36,7 @@ class FleetError(Exception):
 
 
 @dataclass(frozen=True)
-class Seat:
+class HostSlice:
     """Which rows of a message concern one host."""
 
     names: tuple[str, ...]
@@ -45,18 +45,18 @@ class Seat:
     gateways: np.ndarray
 
 
-def seat(market: Market, holdings: Sequence[Holding]) -> list[Seat]:
+def host_slices(market: Market, private_data: Sequence[PrivateData]) -> list[HostSlice]:
     """Hosts hold consecutive regions, in the market's order."""
-    seats, first = [], 0
-    for holding in holdings:
-        last = first + len(holding.names)
+    slices, first = [], 0
+    for private in private_data:
+        last = first + len(private.names)
         edges = slice(int(market.region_start[first]), int(market.region_start[last]))
         gateways = np.unique(market.edge_gateway[market.by_region[edges]])
-        seats.append(Seat(holding.names, slice(first, last), edges, gateways))
+        slices.append(HostSlice(private.names, slice(first, last), edges, gateways))
         first = last
     if first != market.regions:
-        raise ValueError(f"{first} regions are seated, the market has {market.regions}")
-    return seats
+        raise ValueError(f"{first} regions have a host, the market has {market.regions}")
+    return slices
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,14 +96,14 @@ class Fleet:
     def __init__(
         self,
         transport: Transport,
-        seats: Sequence[Seat],
+        slices: Sequence[HostSlice],
         deadline_s: float = 60.0,
         narrow: bool = True,
         *,
         sizes: dict[str, int] | None = None,
     ) -> None:
         self._transport = transport
-        self._seats = seats
+        self._slices = slices
         self._narrow = narrow
         self._sizes = dict(sizes or {})
         self._opening: Broadcast | None = None
@@ -111,9 +111,9 @@ class Fleet:
         self._number = 0
         self._sent: dict[int, _Sent | None] = {}
         self._stand_ins: dict[int, RegionHost] = {}
-        names = tuple(name for at in seats for name in at.names)
-        self.membership = Membership(names, [at.regions for at in seats], deadline_s)
-        self.traffic = Traffic(bytes_up_by_host=[0] * len(seats))
+        names = tuple(name for at in slices for name in at.names)
+        self.membership = Membership(names, [at.regions for at in slices], deadline_s)
+        self.traffic = Traffic(bytes_up_by_host=[0] * len(slices))
 
     def ask(self, broadcast: Broadcast) -> tuple[Message, ...]:
         """One joined reply per request, from everyone.
@@ -224,7 +224,7 @@ class Fleet:
         self._transport.restart(host)
 
     def _encode(self, host: int, sent: _Sent) -> bytes:
-        at, broadcast = self._seats[host], sent.broadcast
+        at, broadcast = self._slices[host], sent.broadcast
         own = broadcast.requests + tuple(
             request for request, owing in broadcast.again if owing[at.regions].any()
         )
@@ -240,7 +240,7 @@ class Fleet:
 
     def _read(self, host: int, answer: bytes) -> Reply | None:
         """The valid replies in `answer`, to whichever round they belong; None if they are of no use."""
-        members, at = self.membership, self._seats[host]
+        members, at = self.membership, self._slices[host]
         try:
             number, replies = _numbered(decode(answer), self._number, host)
         except ValueError as error:
@@ -285,7 +285,7 @@ class Fleet:
         if not closed.any():
             return tuple(parts)
         full = list(parts)
-        for h, at in enumerate(self._seats):
+        for h, at in enumerate(self._slices):
             rows = closed[at.regions]
             if not rows.any():
                 continue
@@ -304,7 +304,7 @@ class Fleet:
 
     def _stand_in(self, host: int, requests: tuple[Request, ...]) -> tuple[Message, ...]:
         """What regions without any capacity answer."""
-        at = self._seats[host]
+        at = self._slices[host]
         if host not in self._stand_ins:
             self._stand_ins[host] = RegionHost(
                 Region.closed(at.names, self._sizes["slot"], self._sizes["kind"])
@@ -321,7 +321,7 @@ class Fleet:
         """Who takes no part, and why."""
         reasons = self.membership.reasons()
         lost = [
-            f"{'+'.join(at.names)} ({reasons[at.names[0]]})" for at in self._seats if at.names[0] in reasons
+            f"{'+'.join(at.names)} ({reasons[at.names[0]]})" for at in self._slices if at.names[0] in reasons
         ]
         return f"no answer from {', '.join(lost)}"
 
@@ -362,9 +362,9 @@ def regions_per_host(regions: int, slots: int, cores: int, memory: float) -> int
     return -(-regions // hosts)
 
 
-def group_regions(holding: Holding, per_host: int) -> list[Holding]:
+def group_regions(private: PrivateData, per_host: int) -> list[PrivateData]:
     """The private data of all regions, dealt to hosts of at most `per_host` consecutive regions each."""
-    count = len(holding.names)
+    count = len(private.names)
     hosts = -(-count // max(per_host, 1))
     cuts = np.linspace(0, count, hosts + 1).astype(int)
-    return [holding.rows(slice(a, b)) for a, b in pairwise(cuts)]
+    return [private.rows(slice(a, b)) for a, b in pairwise(cuts)]

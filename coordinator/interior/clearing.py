@@ -29,14 +29,14 @@ def clear(market: Market, cost: Array, quantity: Array, gap: float) -> tuple[Arr
     """Route (T, E) for `cost` and `quantity` (T, N) that serves all demand and work but for rounding, to be
     repaired, and its demand price (T, J), which is dual feasible; what both are worth differs by about `gap`.
     """
-    m, folding = market.folded, market.folding
+    m, aggregation = market.aggregated, market.aggregation
     even = market.spread()
-    load_unit = float(folding.fold(market.asked()).mean()) or 1.0
+    load_unit = float(aggregation.aggregate(market.asked()).mean()) or 1.0
     price_unit = float(np.abs(cost).mean()) or 1.0
     jobs = JobSlots(market, np.zeros((m.slots, 0, m.regions)), load_unit)
     unit_cost, limit = cost / price_unit, quantity / load_unit + _SLACK
 
-    x = folding.fold_route(even) / load_unit
+    x = aggregation.aggregate_route(even) / load_unit
     products = jobs.products + limit.size
     spent = float(np.abs(unit_cost * m.load(x)).sum())
     tau = max(_START_GAP * spent / products, _LEAST_CENTRING)
@@ -71,7 +71,7 @@ def clear(market: Market, cost: Array, quantity: Array, gap: float) -> tuple[Arr
         x, spare = x + primal * moves.route, spare + primal * spare_move
         z, capacity_price = z + dual * moves.reduced_cost, capacity_price + dual * price_move
         nu = nu + dual * moves.demand_price
-    return load_unit * jobs.unfold(x), price_unit * _cheapest(market, unit_cost + capacity_price)
+    return load_unit * jobs.disaggregate(x), price_unit * _cheapest(market, unit_cost + capacity_price)
 
 
 def _cheapest(market: Market, cost: Array) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from eglb.coordinator.interior.border_preconditioner import StarMesh, edge_pairs, projected_cg
+from eglb.coordinator.interior.border_preconditioner import BorderPreconditioner, edge_pairs, projected_cg
 from eglb.coordinator.interior.dense import PRICE_FLOOR, ROUTE_FLOOR, Moves
 from eglb.coordinator.interior.sparse_ldl import factorise, plan_elimination, substitute
 from eglb.coordinator.market.market import Market
@@ -65,7 +65,7 @@ class SparseSlots:
         self._work = market.slots * (plan.fill + len(gateway))
         self._exact = False
         if market.kinds:
-            self._mesh = StarMesh(market, self._intensity)
+            self._preconditioner = BorderPreconditioner(market, self._intensity)
 
     def reduce(
         self,
@@ -117,7 +117,7 @@ class SparseSlots:
         """The bordered system of the equity prices, up to a residual of `enough`; see `projected_cg`."""
         if not len(rest):
             return guess, rest
-        lumped = self._mesh.lump(self._weight, self._damped)
+        lumped = self._preconditioner.assemble(self._weight, self._damped)
         if self._exact:
             binding = np.flatnonzero((compliance < lumped.own).any(0))
             lumped.replace(binding, self.border_at(binding))

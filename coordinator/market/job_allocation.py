@@ -106,7 +106,7 @@ def _price_of_work(base: Array, step: Array, energy: float, most: float, least: 
         indices,
     )
 )
-def place(
+def water_fill_jobs(
     missing: Array,
     route: Array,
     price: Array,

@@ -21,7 +21,7 @@ from eglb.foundation.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)
-class Work:
+class JobSet:
     """M jobs in the last of the C columns of a market over T slots.
 
     Jobs that never run at the same time may share columns. A job that takes more energy in some regions has a
@@ -97,7 +97,7 @@ class Work:
         job_allocation.least_cost(np.ascontiguousarray(price, dtype=float), value, *self.jobs)
         return float(value.sum())
 
-    def one_way(self, price: Array) -> Work:
+    def one_way(self, price: Array) -> JobSet:
         """The jobs where each goes the way that costs it least at `price` (T, C) for a MW of load, and is
         counted in MW of load there, so that no way has a gain.
         """
@@ -109,7 +109,7 @@ class Work:
         )
         way = np.lexsort((cost, job))[self.way_start[:-1]]
         gain = self.way_gain[way]
-        return Work(
+        return JobSet(
             self.first,
             self.last,
             self.energy * gain,
@@ -128,7 +128,7 @@ class Work:
         job_allocation.nearest_load(served, load, *self.jobs)
         return load
 
-    def less(self, unmet: Array) -> Work:
+    def less(self, unmet: Array) -> JobSet:
         """The same jobs with less work by what of `unmet` (T, C) is theirs, see `work_repair.repair`; they
         need not keep their least power then.
         """
@@ -140,7 +140,7 @@ class Work:
                 )
             ]
         )
-        return Work(
+        return JobSet(
             self.first,
             self.last,
             np.maximum(self.energy - lacks, 0.0),

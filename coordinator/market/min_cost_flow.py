@@ -172,7 +172,7 @@ def _cheapest_room(
         indices,
     )
 )
-def join(
+def add_jobs(
     cost: Array,
     quantity: Array,
     route: Array,

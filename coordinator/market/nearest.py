@@ -30,7 +30,7 @@ def region_load(route: Array, load: Array, edge_region: Array) -> None:
 
 
 @compiled(nothing(matrix, matrix, matrix, matrix, matrix, vector, indices, indices, count))
-def project(
+def water_fill(
     target: Array,
     load: Array,
     route: Array,

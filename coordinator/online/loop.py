@@ -56,7 +56,7 @@ def drive(exchange: Generator[Broadcast, Sequence[Any], Result], fleet: Fleet) -
         return end.value
 
 
-def decide_with_whoever_is_there(policy: Policy, slot: Slot, fleet: Fleet) -> Array:
+def decide_with_present_members(policy: Policy, slot: Slot, fleet: Fleet) -> Array:
     """The route (E,) of a slot, decided with the present members of the fleet: a region whose agent is lost
     takes no part. When the membership changes meanwhile, the decision starts again.
 

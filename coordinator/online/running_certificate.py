@@ -21,7 +21,7 @@ from eglb.agents.bidding import Bid, PriceFootprints, Quantity
 from eglb.agents.timeline import Look
 from eglb.agents.valuation import Evaluate
 from eglb.coordinator.algorithms.level_bundle import nearest_in_level_set
-from eglb.coordinator.algorithms.primal_recovery import Mixture
+from eglb.coordinator.algorithms.primal_recovery import PrimalRecovery
 from eglb.coordinator.exchange import Broadcast
 from eglb.coordinator.market.market import Market
 from eglb.coordinator.online.slot import DemandSeries
@@ -160,7 +160,7 @@ class RunningCertificate:
         best = max(self._followed, key=lambda each: each.bound)
         costs = np.array([each.cost for each in self._followed])
         footprints = np.array([each.footprint for each in self._followed])
-        mixed = Mixture.weights(costs[:, None], footprints[:, None], self._equity)[:, 0]
+        mixed = PrimalRecovery.weights(costs[:, None], footprints[:, None], self._equity)[:, 0]
         ceiling = mixed @ costs + self._equity.cost(np.tensordot(mixed, footprints, 1))
         if ceiling - best.bound <= _CLOSE * abs(ceiling):
             return None

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from eglb.coordinator.market.jobs import Work
+from eglb.coordinator.market.jobs import JobSet
 from eglb.coordinator.market.market import Market
 from eglb.coordinator.online.backlog import ROUNDING, Backlog
 from eglb.live.accounting.periods import Periods
@@ -358,14 +358,14 @@ class Workload:
             )
         return self._market
 
-    def _work(self, jobs: tuple[Job, ...], at: int) -> Work:
+    def _work(self, jobs: tuple[Job, ...], at: int) -> JobSet:
         """Open jobs, in slots of the series."""
         seats, hours = [self._seats[job.name] for job in jobs], self._series.parts.scenario.slot_hours
         begun = self._series.begun
         ways = [len(seat.columns) for seat in seats]
         energy, most = (np.array([getattr(job, name) for job in jobs]) for name in ("energy_mwh", "max_mw"))
         slots = np.array([max(seat.last - seat.first, 1) for seat in seats])
-        return Work(
+        return JobSet(
             first=np.array([seat.first for seat in seats], np.int64) + begun,
             last=np.array([seat.last for seat in seats], np.int64) + begun,
             energy=energy / hours,

@@ -19,7 +19,7 @@ from eglb.agents.codec import Fault, Message, decode, encode
 from eglb.agents.host import RoundNumber
 from eglb.coordinator.exchange import Broadcast, Round
 from eglb.coordinator.fleet.fleet import Fleet
-from eglb.coordinator.fleet.transport import Arrival, Line, Transport, Wait
+from eglb.coordinator.fleet.transport import Arrival, Transport, TransportWrapper, Wait
 from eglb.coordinator.run import Run
 from eglb.planning.audit import lower_bound
 from eglb.planning.partition import Partition
@@ -46,7 +46,7 @@ class Broken(AssertionError):
     """Something that must hold does not."""
 
 
-class Carried(Line):
+class Carried(TransportWrapper):
     """Outermost: counts what the coordinator sends and gets, and since when each host has been silent."""
 
     def __init__(self, inner: Transport) -> None:
@@ -73,7 +73,7 @@ class Carried(Line):
         self.inner.restart(host)
 
 
-class Genuine(Line):
+class Genuine(TransportWrapper):
     """Innermost: remembers what hosts really answered, and to which round. They may refuse what is damaged,
     is of a round that is over, or rests on what they have forgotten, and nothing else.
     """

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from eglb.coordinator.fleet.membership import Event, Membership
+from eglb.coordinator.fleet.membership import Membership, MembershipEvent
 from eglb.foundation.errors import InputError
 from eglb.scenarios.scenario import Scenario
 
@@ -225,7 +225,7 @@ def read_order(path: Path) -> Order:
         raise InputError(f"{path}: is no order, and is not carried out") from None
 
 
-def last_of_each(events: Sequence[Event]) -> dict[str, Event]:
+def last_of_each(events: Sequence[MembershipEvent]) -> dict[str, MembershipEvent]:
     """What last took each region out, by its name."""
     return {
         name: event
@@ -243,7 +243,7 @@ def member_lines(members: Mapping[str, Any], shortfall: Mapping[str, Any]) -> li
     if not out:
         return []
     it = "it" if len(out) == 1 else "them"
-    events = [Event(**event) for event in members["events"]]
+    events = [MembershipEvent(**event) for event in members["events"]]
     lines = [f"Without {missing(out, events)}; certified against the best plan without {it}."]
     if shortfall["mwh"]:
         span = f"{shortfall['slots']} slot{'s' * (shortfall['slots'] != 1)}"
@@ -260,7 +260,7 @@ def member_lines(members: Mapping[str, Any], shortfall: Mapping[str, Any]) -> li
     return lines
 
 
-def missing(out: Mapping[str, str], events: Sequence[Event]) -> str:
+def missing(out: Mapping[str, str], events: Sequence[MembershipEvent]) -> str:
     """Names, since when and why: ``oregon since round 12 (lost: no answer within 5 s)``."""
     since = last_of_each(events)
     alike: dict[str, list[str]] = {}
