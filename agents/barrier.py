@@ -1,5 +1,4 @@
-"""The interior-point method at the agent: a quadratic model of its own barrier, and its own part of each
-step.
+"""Interior point at the agent: a quadratic model of its own barrier, and its own part of each step.
 
 Private to the agent are the slack u of its capacity with price z, and the slack w of each footprint level
 with price mu. The coordinator moves load and level; the agent follows with its own step lengths, measures

@@ -1,4 +1,4 @@
-"""What metering teaches an agent about its own footprint estimates.
+"""Exponentially weighted regression: what metering teaches an agent about its own footprint estimates.
 
 A regression of metered on estimated intensities, for every region and kind by itself, with old slots
 forgotten. It removes a bias, and shrinks an estimate that is mostly noise to the metered mean.

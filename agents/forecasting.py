@@ -1,6 +1,4 @@
-"""Forecasts: series foretold from their past, by an agent for its own signals, by the coordinator for
-demand.
-"""
+"""Time-series forecasts: of its own signals by an agent, of demand by the coordinator."""
 
 from __future__ import annotations
 

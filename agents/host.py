@@ -1,4 +1,4 @@
-"""The process around one agent: bytes in, bytes out."""
+"""Request handler of an agent's process: bytes in, bytes out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The agent's heavy computations, compiled: worth loading for large fleets only.
+"""Compiled kernels of the agent (numba): worth loading for large fleets only.
 
 Twins of `proximal.proximal_load`, `proximal.round_down` and `valuation.knapsack`; same problems, same shapes,
 one region after the other.

@@ -1,6 +1,4 @@
-"""The private data of the data centers that one agent holds, and the two abstract ideas of an agent's
-work.
-"""
+"""Private data of an agent: of the data centers that it holds. And what a request to it is."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A data center hour by hour: what it has metered, what it estimates, and what it expects of the slots to
-come.
+"""Time series of an agent: what it has metered, what it estimates, what it expects of the slots to come.
 
 An agent in a replay holds its whole series and answers, for any moment, from what was known then.
 """

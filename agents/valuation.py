@@ -1,4 +1,4 @@
-"""What an agent tells about a given plan or given prices: its cost, its room, its part of the lower bound."""
+"""Evaluation at the agent: of a given plan or given prices, its cost, its room, its part of the bound."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ import eglb
 from eglb.agents.codec import Message, decode, encode
 from eglb.agents.proximal import Proposal, ProximalStep
 from eglb.coordinator.algorithms import admm, level_bundle, newton
-from eglb.coordinator.exchange import Broadcast, Reply, Round
+from eglb.coordinator.exchange import Broadcast, HostReply, Round
 from eglb.coordinator.fleet.fleet import Fleet, group_regions, host_slices
 from eglb.coordinator.fleet.network import Network
 from eglb.coordinator.fleet.transport import Arrival, InProcess, Transport, TransportWrapper, Wait
@@ -129,11 +129,11 @@ class CertificatesApart(Fleet):
         first = super().exchange(replace(broadcast, requests=(step,), again=()))
         second = super().exchange(replace(broadcast, requests=tuple(rest)))
         # As if all had been answered in the second.
-        parts = tuple(
-            Reply(second.number, a.regions, a.requests + b.requests, a.replies + b.replies)
+        host_replies = tuple(
+            HostReply(second.number, a.regions, a.requests + b.requests, a.replies + b.replies)
             for a, b in zip(first.present, second.present, strict=True)
         )
-        return Round(second.number, parts, first.changed or second.changed)
+        return Round(second.number, host_replies, first.changed or second.changed)
 
 
 @dataclass(frozen=True)

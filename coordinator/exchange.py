@@ -27,7 +27,7 @@ class Broadcast:
 
 
 @dataclass(frozen=True, eq=False)
-class Reply:
+class HostReply:
     """What one host answered to one broadcast: a reply to each request, with a row for each of its
     regions.
     """
@@ -47,27 +47,28 @@ class Round:
     """
 
     number: int
-    parts: tuple[Reply, ...]
+    host_replies: tuple[HostReply, ...]
     changed: bool = False
 
     @classmethod
     def complete(cls, requests: tuple[Request, ...], replies: Sequence[Message]) -> Round:
         """The round of a broadcast of `requests` that everyone answered, already joined."""
-        return cls(0, (Reply(0, slice(None), requests, tuple(replies)),))
+        return cls(0, (HostReply(0, slice(None), requests, tuple(replies)),))
 
     @property
-    def present(self) -> tuple[Reply, ...]:
+    def present(self) -> tuple[HostReply, ...]:
         """The answers to this round's broadcast, in the order of the regions."""
-        mine = [part for part in self.parts if part.number == self.number]
-        return tuple(sorted(mine, key=lambda part: part.regions.start or 0))
+        mine = [host_reply for host_reply in self.host_replies if host_reply.number == self.number]
+        return tuple(sorted(mine, key=lambda host_reply: host_reply.regions.start or 0))
 
     @cached_property
     def replies(self) -> tuple[Message, ...]:
         """One reply per request of the broadcast, joined; for rounds that heard everyone."""
         present = self.present
-        first = min(present, key=lambda part: len(part.replies))
+        first = min(present, key=lambda host_reply: len(host_reply.replies))
         return tuple(
-            type(reply).join([part.replies[q] for part in present]) for q, reply in enumerate(first.replies)
+            type(reply).join([host_reply.replies[q] for host_reply in present])
+            for q, reply in enumerate(first.replies)
         )
 
 

@@ -1,6 +1,4 @@
-"""The loop: exchange, step, until the algorithm is done or a limit is reached; and what happens when members
-of the fleet are lost or come back.
-"""
+"""Driver of an algorithm: exchange, step, until it is done, a limit is reached or the membership changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ADMM on the regions' hourly loads: T + K numbers each way per region and round. The default.
+"""ADMM, sharing form, on the regions' hourly loads: T + K numbers each way per region and round. The default.
 
 Two copies of load and footprint must agree: the agents' (y, f), which knows costs and capacities, and the
 coordinator's (z, g), which meets demand and pays for the worst region. Over-relaxed Douglas-Rachford
@@ -129,13 +129,16 @@ class Admm(Algorithm):
         The others' stay, so that their last answer is still the proximal point of their center.
         """
         anybody = False
-        for part in sorted(heard.parts, key=lambda part: part.number):
-            step, reply, rows = part.requests[0], part.replies[0], part.regions
+        for host_reply in sorted(heard.host_replies, key=lambda host_reply: host_reply.number):
+            step, reply, rows = host_reply.requests[0], host_reply.replies[0], host_reply.regions
             if not isinstance(step, ProximalStep) or not isinstance(reply, Proposal):
                 continue
-            if part.number < heard.number - _OLDEST or (self._heard_in[rows] >= part.number).any():
+            if (
+                host_reply.number < heard.number - _OLDEST
+                or (self._heard_in[rows] >= host_reply.number).any()
+            ):
                 continue
-            self._heard_in[rows] = part.number
+            self._heard_in[rows] = host_reply.number
             self._y[:, rows], self._f[rows] = reply.load.T, reply.footprint
             self._s_load[:, rows] = moved_penalty(
                 step.load_center[rows].T, self._y[:, rows], step.load_step[rows], self._load_step[rows]
@@ -243,11 +246,11 @@ class Admm(Algorithm):
         return [] if short.any() else [self.ask_plan(plan)]
 
     def _credit(self, heard: Round) -> None:
-        for part in heard.parts:
-            for reply in part.replies:
+        for host_reply in heard.host_replies:
+            for reply in host_reply.replies:
                 if isinstance(reply, Accepted):
-                    known = self._ceiling[:, part.regions]
-                    self._ceiling[:, part.regions] = np.maximum(known, reply.load.T)
+                    known = self._ceiling[:, host_reply.regions]
+                    self._ceiling[:, host_reply.regions] = np.maximum(known, reply.load.T)
         priced = self.digest(heard)
         for plan in priced:
             self._recovery.add(plan)

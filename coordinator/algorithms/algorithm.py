@@ -1,4 +1,4 @@
-"""What an algorithm is: a state machine that never does input or output, and what it has found so far."""
+"""Algorithm interface: a state machine without input or output, and what it has found so far."""
 
 from __future__ import annotations
 
@@ -199,10 +199,10 @@ class Algorithm(ABC):
         the order in which they were asked about.
         """
         asked = {id(question.request): question for question in self._questions}
-        for part in heard.parts:
-            for request, reply in zip(part.requests, part.replies, strict=True):
+        for host_reply in heard.host_replies:
+            for request, reply in zip(host_reply.requests, host_reply.replies, strict=True):
                 if question := asked.get(id(request)):
-                    question.take(part.regions, reply)
+                    question.take(host_reply.regions, reply)
         priced, left = [], []
         for question in self._questions:
             if question.owing.any():

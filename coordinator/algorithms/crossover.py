@@ -1,5 +1,4 @@
-"""Algorithms one after the other: the next starts from the point, and goes on from the certificate, of the
-one before.
+"""Crossover: algorithms one after the other, each from the point and the certificate of the one before.
 
 Interior point after ADMM (crossover): ADMM is quick to a gap of 1e-3 at any size, interior point from there
 on. ADMM after interior point: where the latter stops making progress, plan and bound are kept and improved.

@@ -1,5 +1,4 @@
-"""Dual decomposition: agents bid at announced equity prices, the coordinator clears, agents report
-footprints.
+"""Dual decomposition: agents bid at announced equity prices, the coordinator clears, agents evaluate.
 
 The dual function phi(mu) = min { sum_i (price_i + mu_i . intensity_i) . y_i : y serves demand } is concave.
 Clearing the bids computes it exactly: its value is a lower bound, the footprints of the cleared loads are a

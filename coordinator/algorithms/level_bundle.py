@@ -1,4 +1,4 @@
-"""Dual decomposition by a level bundle method on the equity price.
+"""Level bundle method: dual decomposition whose next equity price is a projection on a level set.
 
 Every cleared plan r gives a plane that lies above the dual function, phi(mu) <= cost_r + mu . footprint_r.
 The best mixture of the plans (`PrimalRecovery`) is feasible. Its objective is at the same time the highest

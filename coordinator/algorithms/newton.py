@@ -1,4 +1,4 @@
-"""Decentralised interior-point method: the fewest rounds, and the most disclosure.
+"""Interior-point method, decentralised: the fewest rounds, and the most disclosure.
 
 Every agent keeps the barriers of its own capacity and footprint levels, answers with their quadratic model
 and takes its own step lengths. The coordinator holds routes and prices, takes a few Newton steps on the

@@ -1,4 +1,4 @@
-"""The best convex mixture of feasible plans: feasible itself, and often much better than each of them."""
+"""Primal recovery: the best convex mixture of feasible plans, often much better than each of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens first when members of a fleet are lost, drained or back: a feasible plan in two exchanges.
+"""Failover: a feasible plan in two exchanges when members of a fleet are lost, drained or back.
 
 The first asks every region what it can take at most; that tells, exactly, how little of demand must be left
 out, and the plan so far is moved to where there is room. The second prices it, and is already the opening of

@@ -1,4 +1,4 @@
-"""The textbook dual decomposition: projected subgradient steps on the equity price. The yardstick."""
+"""Projected subgradient method: the textbook dual decomposition. The yardstick."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of a run, and how another coordinator goes on from it."""
+"""Checkpoint and restart: what is kept of a run, and how another coordinator goes on from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exact copies of an algorithm's state as bytes, and back; what is read can run nothing.
+"""Serialisation of an algorithm's state: exact copies as bytes, and back; what is read can run nothing.
 
 `freeze` walks from a value to all it refers to; `thaw` builds the same again: shared objects stay shared,
 arrays keep their memory layout, views stay views of the array they look into. So an algorithm goes on to the

@@ -1,4 +1,4 @@
-"""What goes wrong between coordinator and agents, drawn from a seed: for experiments and tests.
+"""Fault injection between coordinator and agents, drawn from a seed: for experiments and tests.
 
     drop=0.1,late=0.3:5,crash=0.01,out=oregon@20+50,seed=3
 

@@ -1,4 +1,4 @@
-"""The fleet: carries an algorithm's broadcasts to the agents and their replies back, and keeps count."""
+"""Fleet of agents: carries an algorithm's broadcasts to them and their replies back, and keeps count."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from eglb.agents.codec import Fault, Message, decode, encode
 from eglb.agents.host import RegionHost, RoundNumber
 from eglb.agents.region import PrivateData, Region, Request
 from eglb.agents.validation import check_replies, sizes_of
-from eglb.coordinator.exchange import Broadcast, Reply, Round, Traffic
+from eglb.coordinator.exchange import Broadcast, HostReply, Round, Traffic
 from eglb.coordinator.fleet.membership import Membership
 from eglb.coordinator.fleet.transport import Transport, Wait
 from eglb.coordinator.market.market import Market
@@ -145,11 +145,11 @@ class Fleet:
         sent = self._sent[self._number] = _Sent(broadcast)
         self._sent.pop(self._number - _REMEMBERED, None)
         members = self.membership
-        parts: list[Reply] = []
+        host_replies: list[HostReply] = []
         waiting = set(members.active)
         pause_s = _SHORTEST_PAUSE_S
         while not members.changed:
-            self._round(sent, sorted(waiting), parts)
+            self._round(sent, sorted(waiting), host_replies)
             members_left = set(members.active)
             if not members_left:
                 raise FleetError(self.who_is_missing())
@@ -164,7 +164,7 @@ class Fleet:
                 self._give_up_overdue()
         if sent.answered >= sent.asked.keys():
             self._sent[self._number] = None  # nothing of it can come in any more
-        full = tuple(parts) if members.changed else self._with_stand_ins(broadcast, parts)
+        full = tuple(host_replies) if members.changed else self._with_stand_ins(broadcast, host_replies)
         return Round(self._number, full, members.changed)
 
     def settle(self) -> None:
@@ -191,7 +191,7 @@ class Fleet:
             self._sizes |= sizes_of(opening.requests)
         self._number = number
 
-    def _round(self, sent: _Sent, hosts: Sequence[int], parts: list[Reply]) -> None:
+    def _round(self, sent: _Sent, hosts: Sequence[int], host_replies: list[HostReply]) -> None:
         """Ask some hosts once, and look after all of them."""
         members, now = self.membership, self._transport.now()
         self.traffic.rounds += 1
@@ -210,9 +210,9 @@ class Fleet:
                 continue
             self.traffic.bytes_up += len(answer)
             self.traffic.bytes_up_by_host[h] += len(answer)
-            part = self._read(h, answer)
-            if part is not None:
-                parts.append(part)
+            host_reply = self._read(h, answer)
+            if host_reply is not None:
+                host_replies.append(host_reply)
         self._give_up_overdue()
 
     def _give_up_overdue(self) -> None:
@@ -238,7 +238,7 @@ class Fleet:
         cut = [r.cut(at.regions, at.edges, at.gateways) for r in before + own]
         return encode([RoundNumber(self._number, host), *cut], self._narrow)
 
-    def _read(self, host: int, answer: bytes) -> Reply | None:
+    def _read(self, host: int, answer: bytes) -> HostReply | None:
         """The valid replies in `answer`, to whichever round they belong; None if they are of no use."""
         members, at = self.membership, self._slices[host]
         try:
@@ -277,29 +277,31 @@ class Fleet:
         sent.answered.add(host)
         if asked.before or sent.broadcast is self._opening:
             self._opened.add(host)
-        return Reply(number, at.regions, asked.own, tuple(replies[len(asked.before) :]))
+        return HostReply(number, at.regions, asked.own, tuple(replies[len(asked.before) :]))
 
-    def _with_stand_ins(self, broadcast: Broadcast, parts: Sequence[Reply]) -> tuple[Reply, ...]:
-        """`parts`, and the answers of regions that take no part and have no capacity."""
+    def _with_stand_ins(
+        self, broadcast: Broadcast, host_replies: Sequence[HostReply]
+    ) -> tuple[HostReply, ...]:
+        """`host_replies`, and the answers of regions that take no part and have no capacity."""
         closed = self.membership.closed
         if not closed.any():
-            return tuple(parts)
-        full = list(parts)
+            return tuple(host_replies)
+        full = list(host_replies)
         for h, at in enumerate(self._slices):
             rows = closed[at.regions]
             if not rows.any():
                 continue
             # Late answers too: that a region is drained they cannot know.
             answered = False
-            for p, part in enumerate(parts):
-                if part.regions.start == at.regions.start:
-                    answered |= part.number == self._number
-                    overlaid = zip(part.replies, self._stand_in(h, part.requests), strict=True)
-                    full[p] = replace(part, replies=tuple(_overlay(a, b, rows) for a, b in overlaid))
+            for p, host_reply in enumerate(host_replies):
+                if host_reply.regions.start == at.regions.start:
+                    answered |= host_reply.number == self._number
+                    overlaid = zip(host_reply.replies, self._stand_in(h, host_reply.requests), strict=True)
+                    full[p] = replace(host_reply, replies=tuple(_overlay(a, b, rows) for a, b in overlaid))
             if rows.all() and not answered:
                 again = tuple(request for request, owing in broadcast.again if owing[at.regions].any())
                 own = broadcast.requests + again
-                full.append(Reply(self._number, at.regions, own, self._stand_in(h, own)))
+                full.append(HostReply(self._number, at.regions, own, self._stand_in(h, own)))
         return tuple(full)
 
     def _stand_in(self, host: int, requests: tuple[Request, ...]) -> tuple[Message, ...]:

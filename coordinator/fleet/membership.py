@@ -1,4 +1,4 @@
-"""Who takes part: which hosts answer, which were given up, which regions are drained on purpose.
+"""Membership and failure detection: which hosts answer, which are given up, which regions are drained.
 
 A pure state machine: what happened goes in, `closed` and `events` come out. The rules:
 

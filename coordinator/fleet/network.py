@@ -1,5 +1,4 @@
-"""A wide-area network between the coordinator and the agents, as a clock: nothing waits, everything is
-counted.
+"""Wide-area network model: a clock of latency and bandwidth. Nothing waits, everything is counted.
 
 An exchange lasts as long as its slowest host, plus the time for which the coordinator's own line is busy:
 

@@ -1,4 +1,4 @@
-"""Ray as this process has it: a private cluster that is started and ended, or one that runs and is joined.
+"""Ray cluster of this process: a private one, started and ended, or one that runs and is joined.
 
 The only module that imports ray.
 """

@@ -1,4 +1,4 @@
-"""The fleet on Ray: one actor per host, each on its region's node where nodes are labelled."""
+"""Transport over Ray actors: one per host, each on its region's node where nodes are labelled."""
 
 from __future__ import annotations
 

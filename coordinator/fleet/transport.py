@@ -1,4 +1,4 @@
-"""How messages travel: bytes to the hosts of agents and back, and when to stop waiting for them."""
+"""Transport of messages: bytes to the hosts of agents and back, and when to stop waiting for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Solving the border of the equity prices without forming it.
+"""Preconditioned conjugate gradients for the border of the equity prices, which is never formed.
 
 The border sum_t a R_t a' + diag(W) says how footprints answer to equity prices. Where no region is at its
 capacity every gateway is a star between its regions, and R_t the mesh that replaces it: a Laplacian with an

@@ -1,7 +1,7 @@
-"""Least-cost clearing of work beside demand where some ways take more energy: interior point, to any gap.
+"""Interior-point clearing of jobs beside demand where some ways take more energy: least cost, to any gap.
 
-Where ways have gains, alternating cycles make or lose load and shortest paths (`job_clearing`) are not
-enough. So bids are cleared by path following: the Newton system is that of `job_interior` without footprints,
+Where ways have gains, alternating cycles make or lose load and shortest paths (`min_cost_flow`) are not
+enough. So bids are cleared by path following: the Newton system is that of `dense_jobs` without footprints,
 and the barriers of the capacities are the coordinator's own, as bids and quantities are all it takes. The
 prices are feasible for the dual problem and the route nearly is for the primal one, so both are of use
 however far it went. Starting from the last clearing was tried: its point is central only for the bids that it

@@ -1,6 +1,6 @@
-"""The Newton system of the interior-point method with deferrable jobs: slots, coupled by the jobs' energy.
+"""Newton system, dense, with deferrable jobs: slots, coupled by the jobs' energy.
 
-To `interior` a job adds, in every slot of its own, a power s that is asked for beside demand, with what it
+To `dense` a job adds, in every slot of its own, a power s that is asked for beside demand, with what it
 leaves of its most, v, and has above its least, u, their prices rho and sigma, and once the price pi of its
 energy:
 

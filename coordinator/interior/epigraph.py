@@ -1,4 +1,4 @@
-"""Footprint levels of the interior-point method: how they follow the equity prices, for every equity shape.
+"""Epigraph variables of the equity shapes: how footprint levels follow the equity prices.
 
 Region i promises f_i <= s_i, with mu_i the price of the promise; the coordinator pays for the levels s. What
 the shape of a kind has to say is optimality of s at given prices,

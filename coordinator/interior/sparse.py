@@ -1,7 +1,7 @@
-"""The Newton system of the interior-point method, reduced slot by slot with sparse factors.
+"""Newton system, sparse: the routes of the interior-point method, reduced slot by slot with sparse factors.
 
-The same algebra as `interior`, for fleets where a gateway reaches a few of many regions. Systems of `LANES`
-slots lie side by side in the innermost axis and are factored together (see `elimination`). The border in the
+The same algebra as `dense`, for fleets where a gateway reaches a few of many regions. Systems of `LANES`
+slots lie side by side in the innermost axis and are factored together (see `sparse_ldl`). The border in the
 equity prices is never formed: conjugate gradients apply it, slot by slot.
 """
 
@@ -154,7 +154,7 @@ class SparseSlots:
         return answer.sum(0)
 
     def expand(self, equity_cost: Array) -> Moves:
-        """Go back from the equity prices to everything else; see `interior.expand_slots`."""
+        """Go back from the equity prices to everything else; see `dense.expand_slots`."""
         route, reduced_cost, curvature, tau = self._point
         price, moves = np.empty_like(self._own), (np.empty_like(route), np.empty_like(route))
         capacity = np.empty_like(curvature)

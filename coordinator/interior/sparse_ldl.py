@@ -1,4 +1,4 @@
-"""Sparse elimination of the demand prices: one order and one fill pattern for the systems of all slots.
+"""Sparse LDL factorisation of the demand prices: one order and one fill pattern for all slots.
 
 Gateways are neighbours when they share a region, in every slot alike. So the order of elimination and the
 pattern of the factors are found once, and the factors of several slots, side by side in the innermost axis

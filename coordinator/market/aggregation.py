@@ -1,4 +1,4 @@
-"""Columns of a market that reach the same regions, folded into one.
+"""Aggregation of columns: those of a market that reach the same regions, as one.
 
 To the regions it does not matter whose the load is. So where only loads and their prices count, gateways and
 jobs with the same reach may be one column, that is asked for all they ask for; and what is carried for it can

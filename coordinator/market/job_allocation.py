@@ -1,4 +1,4 @@
-"""Placing of work over slots and regions: nearest to a proposal, or at least cost.
+"""Water filling of jobs over slots and regions: nearest to a proposal, or at least cost.
 
 Kernels, compiled. A job m runs in slots ``first[m]`` to ``last[m]``, does `energy` (MW-slots of work) at a
 power between `least` and `most` (MW of work), and does so by its ways ``way_start[m]:way_start[m + 1]``: the

@@ -1,4 +1,4 @@
-"""Work that can wait: what the coordinator knows of deferrable jobs, as further columns of its market.
+"""Deferrable jobs: what the coordinator knows of work that can wait, as further columns of its market.
 
 To the regions a job is one more gateway, which asks for at most so much in every slot. How much it does ask
 for is the coordinator's choice: any powers s between `least` and `most` that sum to the job's `energy` over
@@ -56,8 +56,8 @@ class JobSet:
         return np.repeat(np.arange(len(self.first)), np.diff(self.way_start)).astype(np.int64)
 
     @property
-    def jobs(self) -> tuple[Array, Array, Array, Array, Array, Array, Array, Array]:
-        """The arguments that describe jobs to the kernels of `scheduling`."""
+    def kernel_arguments(self) -> tuple[Array, Array, Array, Array, Array, Array, Array, Array]:
+        """The arguments that describe jobs to the kernels of `job_allocation`."""
         return (
             self.first,
             self.last,
@@ -94,7 +94,7 @@ class JobSet:
     def least_cost(self, price: Array) -> float:
         """What all work costs at least at `price` (T, C) for a MW of load, USD."""
         value = np.empty(len(self.first))
-        job_allocation.least_cost(np.ascontiguousarray(price, dtype=float), value, *self.jobs)
+        job_allocation.least_cost(np.ascontiguousarray(price, dtype=float), value, *self.kernel_arguments)
         return float(value.sum())
 
     def one_way(self, price: Array) -> JobSet:
@@ -125,11 +125,11 @@ class JobSet:
         zero elsewhere.
         """
         load = np.zeros_like(served)
-        job_allocation.nearest_load(served, load, *self.jobs)
+        job_allocation.nearest_load(served, load, *self.kernel_arguments)
         return load
 
     def less(self, unmet: Array) -> JobSet:
-        """The same jobs with less work by what of `unmet` (T, C) is theirs, see `work_repair.repair`; they
+        """The same jobs with less work by what of `unmet` (T, C) is theirs, see `repair.repair`; they
         need not keep their least power then.
         """
         lacks = np.array(

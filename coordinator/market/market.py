@@ -1,6 +1,4 @@
-"""What the coordinator knows from the start: who asks for how much, who may serve whom, what inequity
-costs.
-"""
+"""Market: who asks for how much, who may serve whom, what inequity costs. Known from the start."""
 
 from __future__ import annotations
 
@@ -189,7 +187,7 @@ class Market:
         unmet = np.empty_like(self.demand)
         ceiling = np.ascontiguousarray(ceiling, dtype=float)
         state = (route, ceiling, self.fixed_demand, unmet)
-        known = (*self.work.jobs, self._owner, self.work.way_job, *self._graph)
+        known = (*self.work.kernel_arguments, self._owner, self.work.way_job, *self._graph)
         work_repair.repair(*state, *known)
         return unmet
 
@@ -210,7 +208,7 @@ class Market:
         route, price, _ = aggregated.over(aggregation.aggregate(demand))._clear(cost, quantity)
         lacks, power = np.zeros(len(work.first)), np.zeros((self.slots, len(work.first)))
         state = (cost, quantity, route, price, power, lacks)
-        known = (*work.jobs[:5], *self._under_way, *aggregated._graph)
+        known = (*work.kernel_arguments[:5], *self._under_way, *aggregated._graph)
         min_cost_flow.add_jobs(*state, *known)
         column = work.way_column[work.way_start[:-1]]
         served = demand
@@ -286,7 +284,7 @@ class Market:
             )
             if self.work is not None:
                 missing = target - load
-                known = (*self.work.jobs, self.gateway_start, self.edge_region)
+                known = (*self.work.kernel_arguments, self.gateway_start, self.edge_region)
                 job_allocation.water_fill_jobs(missing, route, price, step, *known)
                 load = target - missing
         return load
@@ -327,7 +325,9 @@ class Market:
 
     @cached_property
     def _under_way(self) -> tuple[Array, Array, Array]:
-        """What `job_clearing.join` knows of columns: the jobs of each, slot by slot, and that of each job."""
+        """What `min_cost_flow.add_jobs` knows of columns: the jobs of each, slot by slot, and that of each
+        job.
+        """
         assert self.work is not None
         work, columns = self.work, self.aggregation.columns
         column = self.aggregation.column[work.way_column[work.way_start[:-1]]]

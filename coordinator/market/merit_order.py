@@ -1,4 +1,4 @@
-"""Least-cost clearing of demand, slot by slot: regions in order of cost, exactly, whatever the reach.
+"""Merit-order clearing of demand at least cost, slot by slot: exact, whatever the reach.
 
 The loads that serve a slot form a polymatroid, so filling regions in ascending cost is optimal
 (docs/theory.md, section 9). Arrays are those of `eglb.coordinator.market.nearest`.

@@ -1,4 +1,4 @@
-"""Clearing of demand, slot by slot: who serves whom, nearest to a proposal, or at all.
+"""Water filling of demand, slot by slot: the plan nearest to a proposal, or any that serves all it can.
 
 All kernels are compiled, treat slots independently, cost a small multiple of the number of edges per slot and
 write into arrays they are given.

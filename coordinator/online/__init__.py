@@ -1,1 +1,1 @@
-"""Hour by hour: one slot decided before the next is known, policies, settlement, the running certificate."""
+"""Online control: one slot decided before the next is known. Policies, settlement, certificate."""

@@ -1,4 +1,4 @@
-"""Work that waits, hour by hour: what is admitted at its release, and how much of it cannot wait any more.
+"""Admission control of jobs: who is admitted at its release, and how much work cannot wait any more.
 
 Gateways are promised room: up to so many MW in every slot to come. A job is admitted at its release if,
 beside what is promised, all work admitted before and its own can be done in time. A plan that shows so, the

@@ -1,4 +1,4 @@
-"""The hourly loop: read the meters, let the policy decide, keep the books, certify."""
+"""Control loop, slot by slot: read the meters, let the policy decide, settle, certify."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Least-cost loads of the same slots over and over, at costs that change a little from time to time."""
+"""Incremental dispatch: least-cost loads of the same slots over and over, at costs that change a little."""
 
 from __future__ import annotations
 

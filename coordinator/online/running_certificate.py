@@ -1,4 +1,4 @@
-"""The certificate of a run that is still going on: how good it was against the best possible up to now.
+"""Hindsight certificate of an unfinished run: how good it was against the best possible up to now.
 
 For every equity price mu in its simplices the least cost of serving slot s at that price, phi_s(mu), adds
 up over the slots so far to a lower bound of the best objective that any plan of these slots could have

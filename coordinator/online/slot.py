@@ -1,4 +1,4 @@
-"""Hour by hour: what a policy is told at the start of a slot, and what it is.
+"""Slot to be planned: what the coordinator knows at its start, demand series and market.
 
 The problem is that of the whole horizon, but a slot must be planned before the next one is known.
 Footprints add up over a declared accounting period; only the worst region's total at its end is priced.

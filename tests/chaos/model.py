@@ -182,11 +182,15 @@ class Model:
 
     def _credit(self) -> None:
         closed = self._fleet.membership.closed
-        for part in self._fleet.heard.parts:
-            host = self._host_of[part.regions.start]
-            if not closed[part.regions].any() and not self._genuine.gave(host, part.number, part.replies):
-                kinds = ", ".join(type(reply).__name__ for reply in part.replies)
-                raise Broken(f"host {host} never answered round {part.number} so ({kinds}), yet it is used")
+        for host_reply in self._fleet.heard.host_replies:
+            host = self._host_of[host_reply.regions.start]
+            if not closed[host_reply.regions].any() and not self._genuine.gave(
+                host, host_reply.number, host_reply.replies
+            ):
+                kinds = ", ".join(type(reply).__name__ for reply in host_reply.replies)
+                raise Broken(
+                    f"host {host} never answered round {host_reply.number} so ({kinds}), yet it is used"
+                )
 
     def _notice(self) -> None:
         """Silence of a member never lasts longer than its deadline and the tolerance."""

@@ -1,4 +1,4 @@
-"""Cheapest first: equity does not count until the bill comes."""
+"""Cost greedy: cheapest first; equity does not count until the bill comes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Advice with a safety net: follow any policy, but never cost more than (1 + eps) times a robust one.
+"""Robust advice: follow any policy, but never cost more than (1 + eps) times a robust one.
 
 The robust policy B runs in shadow: it decides as if it had decided all along, on footprints of its own.
 With E and F what was spent, and a prime for the shadow after its move, the advice A is followed as far as

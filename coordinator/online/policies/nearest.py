@@ -1,4 +1,4 @@
-"""Nearest first: what a latency-minded router does."""
+"""Latency greedy: nearest first, as a latency-minded router does."""
 
 from __future__ import annotations
 

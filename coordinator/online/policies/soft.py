@@ -1,5 +1,4 @@
-"""Entropic re-solving: every hour the equity price that is best for the rest of the period, and is not sure
-of it.
+"""Entropic re-solving: in every slot the equity price that is best, softly, for the rest of the period.
 
 What is to come is taken to be like the past weeks, but for the hours that are foretold. With F the footprints
 so far and phi_s the cost of serving slot s at an equity price, every hour maximises

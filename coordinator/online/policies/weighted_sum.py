@@ -1,4 +1,4 @@
-"""The weighted sum: every region's footprint at the same price, whoever is worst off."""
+"""Weighted sum: every region's footprint at the same price, whoever is worst off."""
 
 from __future__ import annotations
 

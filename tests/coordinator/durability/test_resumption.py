@@ -120,7 +120,9 @@ def test_the_coordinator_s_own_part_is_exact_to_the_bit(name: str) -> None:
 
 def about(heard: Round, action: Broadcast) -> Round:
     """The same answers, to the requests of a copy."""
-    return replace(heard, parts=tuple(replace(part, requests=action.requests) for part in heard.parts))
+    return replace(
+        heard, host_replies=tuple(replace(each, requests=action.requests) for each in heard.host_replies)
+    )
 
 
 @pytest.mark.parametrize("name", ["newton", "crossover"])

@@ -371,15 +371,13 @@ def test_a_round_that_needs_not_all_closes_without_stragglers_and_takes_them_lat
     expected = honest_replies(stage)
     patient = replace(s.question, needs_all=False)
     first = s.fleet.exchange(patient)
-    assert [part.regions.start for part in first.present] == [0, 3]
+    assert [each.regions.start for each in first.present] == [0, 3]
     assert s.fleet.traffic.rounds == 2
     s.transport.script[1] = [lambda honest: [*kept, honest, *kept, honest]]
     second = s.fleet.exchange(patient)
-    late_parts = [part for part in second.parts if part.number == first.number]
-    assert len(late_parts) == 1 and late_parts[0].regions == slice(1, 3)
-    assert_same(
-        late_parts[0].replies, [type(m)(**{n: getattr(m, n)[1:3] for n in m.axes()}) for m in expected]
-    )
+    late = [each for each in second.host_replies if each.number == first.number]
+    assert len(late) == 1 and late[0].regions == slice(1, 3)
+    assert_same(late[0].replies, [type(m)(**{n: getattr(m, n)[1:3] for n in m.axes()}) for m in expected])
     assert_same(second.replies, expected)
     assert s.fleet.membership.rejected == {("r1", "duplicate"): 2}
 
