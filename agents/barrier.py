@@ -1,5 +1,4 @@
-"""The interior-point method at the agent: a quadratic model of its own barrier, and its own part of each
-step.
+"""Interior point at the agent: a quadratic model of its own barrier, and its own part of each step.
 
 Private to the agent are the slack u of its capacity with price z, and the slack w of each footprint level
 with price mu. The coordinator moves load and level; the agent follows with its own step lengths, measures
@@ -14,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eglb.agents.codec import Message, in_single_precision, per_region, scalar, shared
-from eglb.agents.region import Array, Memory, Region, Request
+from eglb.agents.region import Memory, Region, Request
+from eglb.foundation.arrays import Array
 
 _BOUNDARY = 0.99
 _SLACK_FLOOR = 1e-3

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eglb.agents.codec import Message, per_region
-from eglb.agents.region import Array, Memory, Region, Request
+from eglb.agents.region import Memory, Region, Request
+from eglb.foundation.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""What metering teaches an agent about its own footprint estimates.
+"""Exponentially weighted regression: what metering teaches an agent about its own footprint estimates.
 
 A regression of metered on estimated intensities, for every region and kind by itself, with old slots
 forgotten. It removes a bias, and shrinks an estimate that is mostly noise to the metered mean.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _KEPT = 1.0 - 1.0 / 336.0
 """Of the weight of a slot, from one to the next: a memory of two weeks of hours."""

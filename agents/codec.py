@@ -1,4 +1,4 @@
-"""Messages between the coordinator and the agents, and their one encoding.
+"""Message codec: the messages between the coordinator and the agents, and their one encoding, msgpack.
 
 A message is a frozen dataclass whose array fields say which axes they run along: `per_region` fields have one
 row for each region, `per_edge` fields one row for each (region, gateway) pair sorted by region, `per_gateway`

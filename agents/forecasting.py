@@ -1,6 +1,4 @@
-"""Forecasts: series foretold from their past, by an agent for its own signals, by the coordinator for
-demand.
-"""
+"""Time-series forecasts: of its own signals by an agent, of demand by the coordinator."""
 
 from __future__ import annotations
 
@@ -10,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.random_numbers import keyed_random
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

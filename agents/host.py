@@ -1,4 +1,4 @@
-"""The process around one agent: bytes in, bytes out."""
+"""Request handler of an agent's process: bytes in, bytes out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from eglb.agents import barrier, bidding, proximal, timeline, valuation
 from eglb.agents.codec import Fault, Message, decode, encode
-from eglb.agents.region import Holding, Memory, MemoryLost, Region, Request
+from eglb.agents.region import Memory, MemoryLost, PrivateData, Region, Request
 from eglb.agents.validation import find_problem
 
 REQUEST_MODULES = (barrier, bidding, proximal, timeline, valuation)
@@ -41,16 +41,16 @@ class RegionHost:
     than the newest are refused, and the same message again gets the same answer.
     """
 
-    def __init__(self, holding: Holding | None = None) -> None:
+    def __init__(self, private: PrivateData | None = None) -> None:
         self._memory = Memory()
         self._round: int | None = None
         self._answered: list[tuple[bytes, bytes]] = []
-        self.hold(holding)
+        self.renew(private)
 
-    def hold(self, holding: Holding | None) -> None:
+    def renew(self, private: PrivateData | None) -> None:
         """Take private data, in a process that was started without."""
-        self._holding = holding
-        self._shown = holding if isinstance(holding, Region) else None
+        self._private = private
+        self._shown = private if isinstance(private, Region) else None
 
     def answer(self, data: bytes) -> bytes | None:
         """The encoded replies to the encoded requests in `data`, one for one and in order, or one `Fault`.
@@ -58,7 +58,7 @@ class RegionHost:
         Whatever `data` is, nothing is raised. None from a host that holds no data, because its process was
         started again.
         """
-        if self._holding is None:
+        if self._private is None:
             return None
         head: list[Message] = []
         try:
@@ -90,8 +90,8 @@ class RegionHost:
     def _reply(self, request: Message) -> Message:
         if not isinstance(request, Request):
             raise _Refused(f"{type(request).__name__} is not a request")
-        assert self._holding is not None
-        shown = request.show(self._holding) or self._shown
+        assert self._private is not None
+        shown = request.show(self._private) or self._shown
         if shown is None:
             raise MemoryLost
         regions, kinds, slots = shown.intensity.shape

@@ -1,4 +1,4 @@
-"""The agent's heavy computations, compiled: worth loading for large fleets only.
+"""Compiled kernels of the agent (numba): worth loading for large fleets only.
 
 Twins of `proximal.proximal_load`, `proximal.round_down` and `valuation.knapsack`; same problems, same shapes,
 one region after the other.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from eglb.agents.region import Array, Region
+from eglb.agents.region import Region
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import (
     compiled,
     given_cube,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eglb.agents.forecasting import Array, Forecaster, Past, Persistence
+from eglb.agents.forecasting import Forecaster, Past, Persistence
+from eglb.foundation.arrays import Array
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingRegressor

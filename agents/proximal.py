@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from eglb.agents.codec import Message, per_region
-from eglb.agents.region import Array, Memory, Region, Request
+from eglb.agents.region import Memory, Region, Request
+from eglb.foundation.arrays import Array
 
 _NEWTON_STEPS = 60
 _HALVINGS = 30

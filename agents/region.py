@@ -1,6 +1,4 @@
-"""The private data of the data centers that one agent holds, and the two abstract ideas of an agent's
-work.
-"""
+"""Private data of an agent: of the data centers that it holds. And what a request to it is."""
 
 from __future__ import annotations
 
@@ -11,37 +9,36 @@ from typing import Any, Self
 import numpy as np
 
 from eglb.agents.codec import Message
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)
-class Holding(ABC):
+class PrivateData(ABC):
     """What an agent holds of one or more data centers; every array has one row for each."""
 
     names: tuple[str, ...]
 
     def rows(self, rows: slice) -> Self:
-        """The holding of some of the data centers."""
+        """The private data of some of the data centers."""
         taken: dict[str, Any] = {"names": self.names[rows]}
         for name, value in self._parts():
             if isinstance(value, np.ndarray):
                 taken[name] = np.ascontiguousarray(value[rows])
-            elif isinstance(value, Holding):
+            elif isinstance(value, PrivateData):
                 taken[name] = value.rows(rows)
         return replace(self, **taken)
 
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        return sum(v.nbytes for _, v in self._parts() if isinstance(v, (np.ndarray, Holding)))
+        return sum(v.nbytes for _, v in self._parts() if isinstance(v, (np.ndarray, PrivateData)))
 
     def _parts(self) -> list[tuple[str, Any]]:
         return [(f.name, getattr(self, f.name)) for f in fields(self)]
 
 
 @dataclass(frozen=True, eq=False)
-class Region(Holding):
+class Region(PrivateData):
     """n data centers (usually one) over T slots with K footprint kinds.
 
     Nothing here is ever sent as such; what an answer discloses is said where the request is defined.
@@ -100,7 +97,7 @@ class Request(Message, ABC):
     def answer(self, region: Region, memory: Memory) -> Message:
         """The reply, a function of private data, this message and `memory` only; rows follow `region`."""
 
-    def show(self, holding: Holding) -> Region | None:
+    def show(self, private: PrivateData) -> Region | None:
         """The data that this and later requests are about, out of what the agent holds; None to go on with
         the same.
         """

@@ -1,5 +1,4 @@
-"""A data center hour by hour: what it has metered, what it estimates, and what it expects of the slots to
-come.
+"""Time series of an agent: what it has metered, what it estimates, what it expects of the slots to come.
 
 An agent in a replay holds its whole series and answers, for any moment, from what was known then.
 """
@@ -15,11 +14,12 @@ from eglb.agents.bidding import Quantity
 from eglb.agents.calibration import Calibration
 from eglb.agents.codec import per_region, shared
 from eglb.agents.forecasting import Forecaster, Past
-from eglb.agents.region import Array, Holding, Memory, Region, Request
+from eglb.agents.region import Memory, PrivateData, Region, Request
+from eglb.foundation.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)
-class Timeline(Holding):
+class Timeline(PrivateData):
     """The private series of n data centers over T slots, those before the run included.
 
     Parameters
@@ -132,16 +132,16 @@ class Look(Request):
     weight: Array = shared("slot", at_least=0.0)
     carried: Array = per_region("kind")
 
-    def show(self, holding: Holding) -> Region:
-        if isinstance(holding, Timeline):
-            slots = holding.metered.price.shape[1]
+    def show(self, private: PrivateData) -> Region:
+        if isinstance(private, Timeline):
+            slots = private.metered.price.shape[1]
             if not (0 <= self.now < slots and ((self.slot >= 0) & (self.slot < slots)).all()):
                 raise ValueError(f"asked about other slots than its {slots}")
-            return holding.at(self.now, self.settled, self.slot, self.weight, self.carried)
-        if isinstance(holding, Region) and not holding.capacity.any():
+            return private.at(self.now, self.settled, self.slot, self.weight, self.carried)
+        if isinstance(private, Region) and not private.capacity.any():
             # Who stands in for an agent that is lost: nothing can be taken at any moment, what was caused
             # before counts.
-            closed = Region.closed(holding.names, len(self.slot), self.carried.shape[1])
+            closed = Region.closed(private.names, len(self.slot), self.carried.shape[1])
             return replace(closed, carried=self.carried)
         raise ValueError("only an agent with a timeline can look at moments")
 

@@ -1,4 +1,4 @@
-"""What a valid message is: every field holds what its kind declares, for the regions that it is about.
+"""Message validation: every field holds what its kind declares, for the regions that it is about.
 
 Checked once, on arrival, in both directions: no algorithm can turn a broken reply into a certificate, and no
 broken request gets into an agent's memory or its compiled code, which trusts shapes.

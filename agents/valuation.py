@@ -1,4 +1,4 @@
-"""What an agent tells about a given plan or given prices: its cost, its room, its part of the lower bound."""
+"""Evaluation at the agent: of a given plan or given prices, its cost, its room, its part of the bound."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from eglb.agents.codec import Message, per_edge, per_gateway, per_region, shared
-from eglb.agents.region import Array, Memory, MemoryLost, Region, Request
+from eglb.agents.region import Memory, MemoryLost, Region, Request
+from eglb.foundation.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,7 +42,7 @@ from ray.cluster_utils import Cluster
 
 import eglb
 from eglb.coordinator.algorithms.admm import Admm
-from eglb.coordinator.algorithms.crossover import Relay
+from eglb.coordinator.algorithms.crossover import Crossover
 from eglb.coordinator.algorithms.level_bundle import LevelBundle
 from eglb.coordinator.algorithms.newton import Newton
 from eglb.coordinator.algorithms.reroute import Method
@@ -57,7 +57,7 @@ STORE_BYTES = 80 * 2**20
 METHODS: dict[str, Method] = {
     "admm": Admm,
     "dual": LevelBundle,
-    "newton": partial(Relay, first=Newton, second=Admm),
+    "newton": partial(Crossover, first=Newton, second=Admm),
 }
 STRIKES = ("kill", "freeze", "node")
 
@@ -155,7 +155,7 @@ def recover(fleet: eglb.Scenario, nodes: Nodes, algorithm: str, how: str, seed: 
                 raise Recovered
 
         with suppress(Recovered):
-            run.go(on_round=look)
+            run.run(on_round=look)
     row.setdefault("planned", "not" if at else "never struck")
     return row
 

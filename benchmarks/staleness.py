@@ -39,7 +39,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import eglb
 from eglb.coordinator.algorithms import crossover
-from eglb.coordinator.algorithms.algorithm import Broadcast, Finished, Round
+from eglb.coordinator.algorithms.algorithm import Finished
+from eglb.coordinator.exchange import Broadcast, Round
 from eglb.coordinator.fleet.faults import Faults
 
 INSTANCES = ("paper10-partial", "world10", "synthetic:50x48")
@@ -97,7 +98,7 @@ class Row:
     without: str
 
 
-class NotedRelay(crossover.Relay):
+class NotedCrossover(crossover.Crossover):
     """The relay, and how often it handed over."""
 
     hand_overs = 0
@@ -105,13 +106,13 @@ class NotedRelay(crossover.Relay):
     def step(self, heard: Round) -> Broadcast | Finished:
         before = self._running
         action = super().step(heard)
-        NotedRelay.hand_overs += self._running is not before
+        NotedCrossover.hand_overs += self._running is not before
         return action
 
 
 def measure(name: str, fleet: eglb.Scenario, algorithm: str, condition: Condition, seed: int) -> Row:
-    gap, before = GAPS.get(algorithm, GAP), NotedRelay.hand_overs
-    with mock.patch.object(crossover, "Relay", NotedRelay):
+    gap, before = GAPS.get(algorithm, GAP), NotedCrossover.hand_overs
+    with mock.patch.object(crossover, "Crossover", NotedCrossover):
         found = eglb.solve(
             fleet,
             algorithm,
@@ -131,7 +132,7 @@ def measure(name: str, fleet: eglb.Scenario, algorithm: str, condition: Conditio
         found.rounds,
         float(f"{found.audit.gap:.3g}"),
         found.audit.gap <= gap and max(found.audit.violations.values()) < VIOLATION_MW,
-        algorithm == "newton" and NotedRelay.hand_overs > before,
+        algorithm == "newton" and NotedCrossover.hand_overs > before,
         "+".join(found.out),
     )
 

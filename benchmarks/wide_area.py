@@ -40,10 +40,10 @@ import eglb
 from eglb.agents.codec import Message, decode, encode
 from eglb.agents.proximal import Proposal, ProximalStep
 from eglb.coordinator.algorithms import admm, level_bundle, newton
-from eglb.coordinator.algorithms.algorithm import Broadcast, Part, Round
-from eglb.coordinator.fleet.fleet import Fleet, group_regions, seat
+from eglb.coordinator.exchange import Broadcast, HostReply, Round
+from eglb.coordinator.fleet.fleet import Fleet, group_regions, host_slices
 from eglb.coordinator.fleet.network import Network
-from eglb.coordinator.fleet.transport import Arrival, InProcess, Line, Transport, Wait
+from eglb.coordinator.fleet.transport import Arrival, InProcess, Transport, TransportWrapper, Wait
 from eglb.coordinator.run import run
 from eglb.planning.partition import partition
 from eglb.planning.wide_area import lay_network, measured_places
@@ -57,7 +57,7 @@ GAPS = (1e-3, 1e-4, 1e-6)
 MAX_ROUNDS, LIMIT_S = 600, 60.0
 
 
-class Recorder(Line):
+class Recorder(TransportWrapper):
     """Another transport, and the bytes of every exchange."""
 
     def __init__(self, inner: Transport) -> None:
@@ -129,11 +129,11 @@ class CertificatesApart(Fleet):
         first = super().exchange(replace(broadcast, requests=(step,), again=()))
         second = super().exchange(replace(broadcast, requests=tuple(rest)))
         # As if all had been answered in the second.
-        parts = tuple(
-            Part(second.number, a.regions, a.requests + b.requests, a.replies + b.replies)
+        host_replies = tuple(
+            HostReply(second.number, a.regions, a.requests + b.requests, a.replies + b.replies)
             for a, b in zip(first.present, second.present, strict=True)
         )
-        return Round(second.number, parts, first.changed or second.changed)
+        return Round(second.number, host_replies, first.changed or second.changed)
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def measure(
     parts = partition(scenario)
     hosts = group_regions(parts.region, 1)
     transport = way.recorder(InProcess(hosts))
-    fleet = way.fleet(transport, seat(parts.market, hosts), narrow=way.narrow)
+    fleet = way.fleet(transport, host_slices(parts.market, hosts), narrow=way.narrow)
     algorithm = METHODS[way.algorithm](parts.market, GAPS[-1])
     gaps: list[tuple[int, float]] = []
     with ExitStack() as changed:

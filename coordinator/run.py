@@ -1,6 +1,4 @@
-"""The loop: exchange, step, until the algorithm is done or a limit is reached; and what happens when members
-of the fleet are lost or come back.
-"""
+"""Driver of an algorithm: exchange, step, until it is done, a limit is reached or the membership changes."""
 
 from __future__ import annotations
 
@@ -10,12 +8,12 @@ from enum import Enum
 
 import numpy as np
 
-from eglb.coordinator.algorithms.algorithm import Algorithm, Broadcast, Finished, Incumbent
+from eglb.coordinator.algorithms.algorithm import Algorithm, Finished, Incumbent
 from eglb.coordinator.algorithms.reroute import Method, Reroute
+from eglb.coordinator.exchange import Broadcast
 from eglb.coordinator.fleet.fleet import Fleet, FleetError
 from eglb.coordinator.market.market import Market
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 
 class Outcome(Enum):
@@ -78,7 +76,7 @@ class Run:
             return self.incumbent, self.closed, not self.unmet.any()
         return self._best, self._best_closed, self._best_meets_all
 
-    def go(
+    def run(
         self,
         *,
         max_rounds: int | None = None,
@@ -154,7 +152,7 @@ def run(
     time_limit_s: float | None = None,
     on_round: Callable[[float], None] | None = None,
 ) -> Outcome:
-    """Drive `algorithm` over a `fleet` whose members must stay; see `Run.go`."""
-    return Run(algorithm.market, fleet, algorithm, None).go(
+    """Drive `algorithm` over a `fleet` whose members must stay; see `Run.run`."""
+    return Run(algorithm.market, fleet, algorithm, None).run(
         max_rounds=max_rounds, time_limit_s=time_limit_s, on_round=on_round
     )

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from eglb.agents.forecasting import Forecaster
-    from eglb.coordinator.online.slot import Policy
+    from eglb.coordinator.online.policy import Policy
     from eglb.foundation.errors import InfeasibleError, InputError
     from eglb.planning.audit import audit
     from eglb.planning.explanation.explain import explain
@@ -79,7 +79,7 @@ _HOMES = {
     "InfeasibleError": "eglb.foundation.errors",
     "InputError": "eglb.foundation.errors",
     "Orders": "eglb.planning.running.membership_orders",
-    "Policy": "eglb.coordinator.online.slot",
+    "Policy": "eglb.coordinator.online.policy",
     "Reproduction": "eglb.sims.reproduction.reproduction",
     "Scaling": "eglb.sims.scaling.scaling",
     "Scenario": "eglb.scenarios.scenario",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import eglb
-from eglb.coordinator.online.slot import follow
+from eglb.coordinator.online.policy import follow
 
 
 # 1. A policy has one method. It never sees the regions' prices; it asks their agents.
@@ -20,14 +20,14 @@ class WorstPays(eglb.Policy):
 
     sharpness: float = 4.0
 
-    def decide(self, hour):
-        # `hour.footprint` is (regions, kinds) of the period so far, by meters where they were read.
-        largest = np.maximum(hour.footprint.max(0), 1e-12)
-        share = (hour.footprint / largest) ** self.sharpness + 1e-6
-        price = hour.market.equity_weight * share / share.sum(0)
+    def decide(self, slot):
+        # `slot.footprint` is (regions, kinds) of the period so far, by meters where they were read.
+        largest = np.maximum(slot.footprint.max(0), 1e-12)
+        share = (slot.footprint / largest) ** self.sharpness + 1e-6
+        price = slot.market.equity_weight * share / share.sum(0)
         # `follow` asks the agents for bids at this price and clears demand at least cost.
         # It is a generator, as messages go out and come back: so `yield from`.
-        return (yield from follow(hour, price))
+        return (yield from follow(slot, price))
 
 
 def main() -> None:

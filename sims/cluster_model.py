@@ -32,8 +32,8 @@ from scipy.optimize import nnls
 
 from eglb.coordinator.algorithms.admm import Admm
 from eglb.coordinator.algorithms.algorithm import Broadcast
-from eglb.coordinator.fleet.fleet import Fleet, group_regions, seat
-from eglb.coordinator.fleet.transport import Arrival, InProcess, Line, Transport, Wait
+from eglb.coordinator.fleet.fleet import Fleet, group_regions, host_slices
+from eglb.coordinator.fleet.transport import Arrival, InProcess, Transport, TransportWrapper, Wait
 from eglb.foundation.arrays import Array
 from eglb.planning.partition import partition
 from eglb.scenarios.synthetic import SyntheticSpec, generate
@@ -158,7 +158,7 @@ def _least_squares(
     return nnls(weighted / scale, values * weight)[0] / scale
 
 
-class _Clock(Line):
+class _Clock(TransportWrapper):
     """Another transport, and the seconds spent in it."""
 
     def __init__(self, inner: Transport) -> None:
@@ -192,7 +192,7 @@ def measure_round(spec: SyntheticSpec, hosts: int, *, actors: bool, cycles: int 
         transport = InProcess(regions)
     clock = _Clock(transport)
     try:
-        fleet = Fleet(clock, seat(parts.market, regions))
+        fleet = Fleet(clock, host_slices(parts.market, regions))
         method = Admm(parts.market, _NO_GAP)
         action = method.start()
         means, traffic = [], []

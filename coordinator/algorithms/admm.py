@@ -1,4 +1,4 @@
-"""ADMM on the regions' hourly loads: T + K numbers each way per region and round. The default.
+"""ADMM, sharing form, on the regions' hourly loads: T + K numbers each way per region and round. The default.
 
 Two copies of load and footprint must agree: the agents' (y, f), which knows costs and capacities, and the
 coordinator's (z, g), which meets demand and pays for the worst region. Over-relaxed Douglas-Rachford
@@ -16,8 +16,8 @@ ceiling).
 
 Bounds, offers and the pricing of repaired plans ride on ordinary rounds, so a certificate costs bytes but no
 rounds. Nothing is set by hand for the size of a fleet: every region's two penalties balance themselves
-(`penalty_factor`), and priced plans are mixed part by part of the horizon (`Mixture`), because plans, first
-order in the error, would otherwise lag behind bounds, which are second order.
+(`penalty_factor`), and priced plans are mixed part by part of the horizon (`PrimalRecovery`), because plans,
+first order in the error, would otherwise lag behind bounds, which are second order.
 
 Stragglers and lost messages: a region's center moves only when its answer to that move is in, so the last
 answer of a silent region is still the exact proximal point of its center. With lost messages this is the
@@ -40,11 +40,11 @@ import numpy as np
 from eglb.agents.proximal import Proposal, ProximalStep
 from eglb.agents.region import Request
 from eglb.agents.valuation import Accepted, Offer, Profile
-from eglb.coordinator.algorithms.algorithm import Algorithm, Broadcast, Finished, Round, WarmStart
-from eglb.coordinator.algorithms.primal_recovery import Mixture
+from eglb.coordinator.algorithms.algorithm import Algorithm, Finished, WarmStart
+from eglb.coordinator.algorithms.primal_recovery import PrimalRecovery
+from eglb.coordinator.exchange import Broadcast, Round
 from eglb.coordinator.market.market import Market
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _RELAXATION = 1.75
 _LOAD_PENALTY, _FOOTPRINT_PENALTY = 2.0, 6.0
@@ -79,7 +79,7 @@ class Admm(Algorithm):
         super().__init__(market, gap, warm)
         self._round = 0
         self.part = market.parts(_PARTS, _SLOTS_OF_PART)
-        self._mixture = Mixture(market.equity, _PLANS_MIXED, self.part)
+        self._recovery = PrimalRecovery(market.equity, _PLANS_MIXED, self.part)
         if warm is None:
             self._route = market.spread()
             self._demand_price = np.zeros_like(market.demand)
@@ -129,13 +129,16 @@ class Admm(Algorithm):
         The others' stay, so that their last answer is still the proximal point of their center.
         """
         anybody = False
-        for part in sorted(heard.parts, key=lambda part: part.number):
-            step, reply, rows = part.requests[0], part.replies[0], part.regions
+        for host_reply in sorted(heard.host_replies, key=lambda host_reply: host_reply.number):
+            step, reply, rows = host_reply.requests[0], host_reply.replies[0], host_reply.regions
             if not isinstance(step, ProximalStep) or not isinstance(reply, Proposal):
                 continue
-            if part.number < heard.number - _OLDEST or (self._heard_in[rows] >= part.number).any():
+            if (
+                host_reply.number < heard.number - _OLDEST
+                or (self._heard_in[rows] >= host_reply.number).any()
+            ):
                 continue
-            self._heard_in[rows] = part.number
+            self._heard_in[rows] = host_reply.number
             self._y[:, rows], self._f[rows] = reply.load.T, reply.footprint
             self._s_load[:, rows] = moved_penalty(
                 step.load_center[rows].T, self._y[:, rows], step.load_step[rows], self._load_step[rows]
@@ -243,16 +246,16 @@ class Admm(Algorithm):
         return [] if short.any() else [self.ask_plan(plan)]
 
     def _credit(self, heard: Round) -> None:
-        for part in heard.parts:
-            for reply in part.replies:
+        for host_reply in heard.host_replies:
+            for reply in host_reply.replies:
                 if isinstance(reply, Accepted):
-                    known = self._ceiling[:, part.regions]
-                    self._ceiling[:, part.regions] = np.maximum(known, reply.load.T)
+                    known = self._ceiling[:, host_reply.regions]
+                    self._ceiling[:, host_reply.regions] = np.maximum(known, reply.load.T)
         priced = self.digest(heard)
         for plan in priced:
-            self._mixture.add(plan)
+            self._recovery.add(plan)
         if priced:
-            self.incumbent.offer_plan(*self._mixture.best())
+            self.incumbent.offer_plan(*self._recovery.best())
 
 
 def moved_penalty(center: Array, point: Array, step: Array, now: Array) -> Array:

@@ -1,11 +1,9 @@
-"""What an algorithm is: a state machine that never does input or output, and what it has found so far."""
+"""Algorithm interface: a state machine without input or output, and what it has found so far."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
@@ -13,72 +11,12 @@ from eglb.agents.codec import Message, in_single_precision
 from eglb.agents.region import Request
 from eglb.agents.valuation import Bound, Evaluate, Introduce
 from eglb.coordinator.algorithms.primal_recovery import PricedPlan
+from eglb.coordinator.exchange import Broadcast, Round
 from eglb.coordinator.market.market import Market
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _QUESTIONS_OPEN = 200
 """At most; older ones are given up. A warm start asks for as many plans as it was told equity prices."""
-
-
-@dataclass(frozen=True, eq=False)
-class Broadcast:
-    """Requests to send to every agent in one exchange; an agent answers all of them, in order.
-
-    An `opening` is kept by the fleet and sent again to an agent that lost its memory. If it `needs_all`, the
-    round stays open until every member has answered; else it may close without stragglers. What was asked
-    `again`, with a mask (N,) of the regions that still owe the answer, goes to them alone.
-    """
-
-    requests: tuple[Request, ...]
-    opening: bool = False
-    needs_all: bool = True
-    again: tuple[tuple[Request, Array], ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """What one host answered to one broadcast: a reply to each request, with a row for each of its
-    regions.
-    """
-
-    number: int
-    regions: slice
-    requests: tuple[Request, ...]
-    replies: tuple[Message, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Round:
-    """What came back while one exchange was open: answers to its broadcast, the one with this `number`, and
-    late ones to earlier broadcasts.
-
-    If the membership `changed` meanwhile, the answers are not complete and the problem is another one now.
-    """
-
-    number: int
-    parts: tuple[Part, ...]
-    changed: bool = False
-
-    @classmethod
-    def complete(cls, requests: tuple[Request, ...], replies: Sequence[Message]) -> Round:
-        """The round of a broadcast of `requests` that everyone answered, already joined."""
-        return cls(0, (Part(0, slice(None), requests, tuple(replies)),))
-
-    @property
-    def present(self) -> tuple[Part, ...]:
-        """The answers to this round's broadcast, in the order of the regions."""
-        mine = [part for part in self.parts if part.number == self.number]
-        return tuple(sorted(mine, key=lambda part: part.regions.start or 0))
-
-    @cached_property
-    def replies(self) -> tuple[Message, ...]:
-        """One reply per request of the broadcast, joined; for rounds that heard everyone."""
-        present = self.present
-        first = min(present, key=lambda part: len(part.replies))
-        return tuple(
-            type(reply).join([part.replies[q] for part in present]) for q, reply in enumerate(first.replies)
-        )
 
 
 @dataclass(frozen=True)
@@ -261,10 +199,10 @@ class Algorithm(ABC):
         the order in which they were asked about.
         """
         asked = {id(question.request): question for question in self._questions}
-        for part in heard.parts:
-            for request, reply in zip(part.requests, part.replies, strict=True):
+        for host_reply in heard.host_replies:
+            for request, reply in zip(host_reply.requests, host_reply.replies, strict=True):
                 if question := asked.get(id(request)):
-                    question.take(part.regions, reply)
+                    question.take(host_reply.regions, reply)
         priced, left = [], []
         for question in self._questions:
             if question.owing.any():
@@ -290,13 +228,3 @@ class Algorithm(ABC):
         plan = PricedPlan(question.route, answer["cost"].sum(0), np.moveaxis(answer["footprint"], 1, 0))
         self.incumbent.offer_plan(plan.objective(self.market.equity), plan.route)
         return plan
-
-
-@dataclass(eq=False)
-class Traffic:
-    """What went over the wire: exchanges, and encoded bytes of all agents together in each direction."""
-
-    rounds: int = 0
-    bytes_up: int = 0
-    bytes_down: int = 0
-    bytes_up_by_host: list[int] = field(default_factory=list)

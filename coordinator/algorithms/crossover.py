@@ -1,5 +1,4 @@
-"""Algorithms one after the other: the next starts from the point, and goes on from the certificate, of the
-one before.
+"""Crossover: algorithms one after the other, each from the point and the certificate of the one before.
 
 Interior point after ADMM (crossover): ADMM is quick to a gap of 1e-3 at any size, interior point from there
 on. ADMM after interior point: where the latter stops making progress, plan and bound are kept and improved.
@@ -7,16 +6,14 @@ on. ADMM after interior point: where the latter stops making progress, plan and 
 
 from __future__ import annotations
 
-import numpy as np
-
 from eglb.agents.valuation import Evaluate
-from eglb.coordinator.algorithms.algorithm import Algorithm, Broadcast, Finished, Round, WarmStart
+from eglb.coordinator.algorithms.algorithm import Algorithm, Finished, WarmStart
+from eglb.coordinator.exchange import Broadcast, Round
 from eglb.coordinator.market.market import Market
+from eglb.foundation.arrays import Array
 
-Array = np.ndarray
 
-
-class Relay(Algorithm):
+class Crossover(Algorithm):
     """`first` until it stops or reaches `hand_over_gap`, then `second` to the gap that was asked for; if that
     stalls and there is a `last`, that one.
     """

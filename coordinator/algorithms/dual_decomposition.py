@@ -1,5 +1,4 @@
-"""Dual decomposition: agents bid at announced equity prices, the coordinator clears, agents report
-footprints.
+"""Dual decomposition: agents bid at announced equity prices, the coordinator clears, agents evaluate.
 
 The dual function phi(mu) = min { sum_i (price_i + mu_i . intensity_i) . y_i : y serves demand } is concave.
 Clearing the bids computes it exactly: its value is a lower bound, the footprints of the cleared loads are a
@@ -17,12 +16,12 @@ import numpy as np
 
 from eglb.agents.bidding import Bid, OfferQuantity, PriceFootprints, Quantity
 from eglb.agents.valuation import Evaluate
-from eglb.coordinator.algorithms.algorithm import Algorithm, Broadcast, Finished, Round, WarmStart
+from eglb.coordinator.algorithms.algorithm import Algorithm, Finished, WarmStart
 from eglb.coordinator.algorithms.primal_recovery import PricedPlan
+from eglb.coordinator.exchange import Broadcast, Round
 from eglb.coordinator.interior import clearing
 from eglb.coordinator.market.market import Market
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _CLEARING_GAP = 0.05
 """Of the gap asked for: that at which a clearing that is not exact may end."""
@@ -36,7 +35,7 @@ class Cleared:
     plan: PricedPlan
 
 
-class Auction(Algorithm):
+class DualDecomposition(Algorithm):
     """The exchanges shared by all methods that maximise phi; a method says which equity price to announce
     next.
 

@@ -1,10 +1,10 @@
-"""Dual decomposition by a level bundle method on the equity price.
+"""Level bundle method: dual decomposition whose next equity price is a projection on a level set.
 
 Every cleared plan r gives a plane that lies above the dual function, phi(mu) <= cost_r + mu . footprint_r.
-The best mixture of the plans (`Mixture`) is feasible, and its objective is at the same time the highest point
-of the planes over the simplices. A next price is the one nearest to the best so far where all planes reach a
-level between the best bound and that objective (Lemarechal, Nemirovskii and Nesterov 1995); prices of several
-levels are announced together. No step length, no tuning with the instance.
+The best mixture of the plans (`PrimalRecovery`) is feasible. Its objective is at the same time the highest
+point of the planes over the simplices. A next price is the one nearest to the best so far where all planes
+reach a level between the best bound and that objective (Lemarechal, Nemirovskii and Nesterov 1995); prices of
+several levels are announced together. No step length, no tuning with the instance.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from scipy.linalg import block_diag
 from scipy.optimize import nnls
 
 from eglb.coordinator.algorithms.algorithm import WarmStart
-from eglb.coordinator.algorithms.dual_decomposition import Auction, Cleared
-from eglb.coordinator.algorithms.primal_recovery import Mixture, PricedPlan
+from eglb.coordinator.algorithms.dual_decomposition import Cleared, DualDecomposition
+from eglb.coordinator.algorithms.primal_recovery import PricedPlan, PrimalRecovery
 from eglb.coordinator.market.equity import Equity, MeanOfWorst, NormOfAll, norm
 from eglb.coordinator.market.market import Market
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _LEVELS = (0.2, 0.6)
 """Announced together: two thirds of the rounds of 0.4 alone for a third more bytes."""
@@ -32,34 +31,34 @@ _OTHERS_REMEMBERED = 10
 """Latest equity prices to remember beside those in the mixture; without them one roll in twenty is slow."""
 
 
-class LevelBundle(Auction):
+class LevelBundle(DualDecomposition):
     """Level bundle method; coordinator's work per iteration is clearing, one small LP and one small
     projection.
     """
 
     def __init__(self, market: Market, gap: float, warm: WarmStart | None = None) -> None:
         super().__init__(market, gap, warm)
-        self._mixture = Mixture(market.equity, keep=_PLANES)
+        self._recovery = PrimalRecovery(market.equity, keep=_PLANES)
         self._planes: list[Cleared] = []
 
     def further_start(self, warm: WarmStart) -> Sequence[Array]:
         return list(warm.equity_prices)
 
     def remembered_equity_prices(self) -> Array:
-        used = [c.equity_price for c in self._planes if c.plan in self._mixture.used]
-        others = [c.equity_price for c in self._planes if c.plan not in self._mixture.used]
+        used = [c.equity_price for c in self._planes if c.plan in self._recovery.used]
+        others = [c.equity_price for c in self._planes if c.plan not in self._recovery.used]
         prices = used + others[-_OTHERS_REMEMBERED:]
         return np.array(prices).reshape(len(prices), self.market.regions, self.market.kinds)
 
     def use_earlier(self, plan: PricedPlan) -> None:
-        self._mixture.add(plan)
+        self._recovery.add(plan)
 
     def announce(self, cleared: Sequence[Cleared]) -> Sequence[Array]:
         weight = self.market.equity_weight
         for each in cleared:
-            self._mixture.add(each.plan)
+            self._recovery.add(each.plan)
         self._planes = [*self._planes, *cleared][-_PLANES:]
-        self.incumbent.offer_plan(*self._mixture.best())
+        self.incumbent.offer_plan(*self._recovery.best())
         center = self.incumbent.equity_price
         assert center is not None
         if not len(weight):

@@ -1,4 +1,4 @@
-"""Decentralised interior-point method: the fewest rounds, and the most disclosure.
+"""Interior-point method, decentralised: the fewest rounds, and the most disclosure.
 
 Every agent keeps the barriers of its own capacity and footprint levels, answers with their quadratic model
 and takes its own step lengths. The coordinator holds routes and prices, takes a few Newton steps on the
@@ -28,16 +28,15 @@ import numpy as np
 from eglb.agents.barrier import BarrierModel, BarrierStep, Disclose, Disclosure
 from eglb.agents.region import Request
 from eglb.agents.validation import find_problem
-from eglb.coordinator.algorithms.algorithm import Algorithm, Broadcast, Finished, Incumbent, Round, WarmStart
-from eglb.coordinator.algorithms.primal_recovery import Mixture, PricedPlan
+from eglb.coordinator.algorithms.algorithm import Algorithm, Finished, Incumbent, WarmStart
+from eglb.coordinator.algorithms.primal_recovery import PricedPlan, PrimalRecovery
+from eglb.coordinator.exchange import Broadcast, Round
 from eglb.coordinator.interior.dense import DenseSlots
 from eglb.coordinator.interior.dense_jobs import JobSlots
-from eglb.coordinator.interior.epigraph import Levels, near_levels, start_levels
+from eglb.coordinator.interior.epigraph import Epigraph, near_epigraph, start_epigraph
 from eglb.coordinator.interior.sparse import SparseSlots
-from eglb.coordinator.market.equity import Equity
-from eglb.foundation.equity_shape import EquityShape
-
-Array = np.ndarray
+from eglb.coordinator.market.equity import Equity, EquityShape
+from eglb.foundation.arrays import Array
 
 _NEWTON_STEPS, _NEWTON_STEPS_FEW = 6, 3
 """Of a round; with few gateways a round is so quick that more steps do not pay."""
@@ -96,7 +95,7 @@ class Newton(Algorithm):
         # With jobs that takes as long as several rounds, and saves none but to a warm start.
         self._clears = m.clears_exactly and (m.work is None or self.warm is not None)
         told = 0 if self.warm is None else len(self.warm.equity_prices)
-        self._plans = Mixture(m.equity, _PLANS_MIXED + told, self._part)
+        self._plans = PrimalRecovery(m.equity, _PLANS_MIXED + told, self._part)
         self._best_gap, self._best_round = np.inf, 0
         requests: list[Request] = [self.introduce(m.load(m.spread())), Disclose()]
         if self.warm is not None:
@@ -150,7 +149,7 @@ class Newton(Algorithm):
         self._price = np.array(known.price.T, order="C")
         self._raw_intensity = known.intensity.astype(float)
         self._price_unit = float(np.abs(self._price).mean()) or 1.0
-        asked = m.demand if m.work is None else m.folding.fold(m.asked())
+        asked = m.demand if m.work is None else m.aggregation.aggregate(m.asked())
         self._load_unit = float(asked.mean()) or 1.0
         longest = self._raw_intensity.sum(-1).max(0)
         self._footprint_unit = np.where(longest > 0.0, longest, 1.0)
@@ -160,7 +159,7 @@ class Newton(Algorithm):
             self._raw_intensity.transpose(2, 1, 0) / self._footprint_unit[:, None]
         )
         self._demand = asked / self._load_unit
-        self._inner = m if m.work is None else m.folded
+        self._inner = m if m.work is None else m.aggregated
         self._jobs = None if m.work is None else JobSlots(m, self._intensity, self._load_unit)
         kind = DenseSlots if m.gateways <= _FEW_GATEWAYS else SparseSlots
         self._slots = self._jobs or kind(m, self._intensity, self._demand)
@@ -171,14 +170,14 @@ class Newton(Algorithm):
         self._mu = self._mu_ahead = self._equity.fair_share(m.regions).T
         self._unit_cost = self._cost(m.equity.fair_share(m.regions)) / self._price_unit
         cost = self._unit_cost + 0.5
-        self._x = np.maximum(self._folded(self.market.spread()), 1e-3 * float(self._demand.mean()))
+        self._x = np.maximum(self._aggregated(self.market.spread()), 1e-3 * float(self._demand.mean()))
         if self._jobs is not None:
             self._x = self._jobs.only_real(self._x)
         self._y = m.load(self._x)
         # A kind of which no region in reach has any needs an interior too.
         common = np.maximum(1.1 * self._footprint(self._y).max(1, initial=0.0), _LEVEL_FLOOR)
-        self._levels: list[Levels] = [
-            start_levels(kind, float(level), m.regions)
+        self._epigraphs: list[Epigraph] = [
+            start_epigraph(kind, float(level), m.regions)
             for kind, level in zip(self._equity.kinds, common, strict=True)
         ]
         offered = np.ascontiguousarray(cost[:, m.edge_region])
@@ -218,8 +217,8 @@ class Newton(Algorithm):
             x = np.maximum(plan / self._load_unit, 0.3 * root)
             served, asked = np.add.reduceat(x, m.gateway_start[:-1], axis=1), self._demand
         else:
-            self._nu = self._jobs.start(m.folding.highest(nu), self._tau)
-            x = self._jobs.only_real(np.maximum(self._folded(plan), 0.3 * root))
+            self._nu = self._jobs.start(m.aggregation.highest(nu), self._tau)
+            x = self._jobs.only_real(np.maximum(self._aggregated(plan), 0.3 * root))
             served, asked = self._jobs.carried(x), self._jobs.asked()
         inner = self._inner
         factor = np.divide(asked, served, out=np.zeros_like(served), where=served > 0.0)
@@ -233,8 +232,8 @@ class Newton(Algorithm):
         least = np.divide(self._tau, self._x, out=np.ones_like(x), where=self._x > 0.0)
         self._z = np.maximum(capacity_price[:, inner.edge_region] - gain, least)
         footprint = self._footprint(self._y)
-        self._levels = [
-            near_levels(kind, footprint[k], self._mu[k], self._tau, _LEVEL_FLOOR)
+        self._epigraphs = [
+            near_epigraph(kind, footprint[k], self._mu[k], self._tau, _LEVEL_FLOOR)
             for k, kind in enumerate(self._equity.kinds)
         ]
         self._guessed_gap = gap
@@ -278,7 +277,9 @@ class Newton(Algorithm):
                 self._x, self._z, self._nu, slope + curvature * moved, curvature, self._tau
             )
             raised = self._level() - started
-            answers = [kind.respond(mu, self._tau) for kind, mu in zip(self._levels, self._mu, strict=True)]
+            answers = [
+                kind.respond(mu, self._tau) for kind, mu in zip(self._epigraphs, self._mu, strict=True)
+            ]
             offset = self._by_kind(answer.offset for answer in answers)
             compliance = self._by_kind(answer.compliance for answer in answers)
             direction = self._by_kind(answer.direction for answer in answers)
@@ -297,7 +298,7 @@ class Newton(Algorithm):
                     continue
             full_capacity_price = capacity_price + curvature * moved
             full_rise = raised + ds
-            for levels, mu, move, rise in zip(self._levels, self._mu, dmu, ds, strict=True):
+            for levels, mu, move, rise in zip(self._epigraphs, self._mu, dmu, ds, strict=True):
                 level_room, price_room = levels.rooms(rise, mu, move, self._tau)
                 route_room, cost_room = min(route_room, level_room), min(cost_room, price_room)
             primal, dual = min(1.0, _BOUNDARY * route_room), min(1.0, _BOUNDARY * cost_room)
@@ -307,9 +308,9 @@ class Newton(Algorithm):
             self._z += dual * dz
             self._nu = self._nu + dual * dnu
             moved += primal * m.load(dx)
-            self._levels = [
+            self._epigraphs = [
                 levels.moved(rise, mu, move, self._tau, primal, dual)
-                for levels, mu, move, rise in zip(self._levels, self._mu, dmu, ds, strict=True)
+                for levels, mu, move, rise in zip(self._epigraphs, self._mu, dmu, ds, strict=True)
             ]
             if self._jobs is not None and min(primal, dual) >= _FULL_STEP:
                 break
@@ -325,7 +326,7 @@ class Newton(Algorithm):
 
     def _level(self) -> Array:
         """(K, N) the regions' footprint levels."""
-        return self._by_kind(levels.level for levels in self._levels)
+        return self._by_kind(levels.level for levels in self._epigraphs)
 
     def _by_kind(self, rows: Iterable[Array]) -> Array:
         """(K, N) from one row a kind, of which there may be none."""
@@ -372,10 +373,10 @@ class Newton(Algorithm):
         least = 0.0 if self._jobs is None else _AMPLE * self.gap * spent / (2.0 * pairs)
         self._tau = max(centring * total / pairs, least, _LEAST_CENTRING)
 
-    def _folded(self, route: Array) -> Array:
-        """`route` (T, E) of the market inside the method: on folded edges, in units of order one."""
-        folded = route if self._jobs is None else self.market.folding.fold_route(route)
-        return folded / self._load_unit
+    def _aggregated(self, route: Array) -> Array:
+        """`route` (T, E) of the market inside the method: on aggregated edges, in units of order one."""
+        aggregated = route if self._jobs is None else self.market.aggregation.aggregate_route(route)
+        return aggregated / self._load_unit
 
     def _certificate(self) -> list[Request]:
         """Bounds at the prices just reached and, where clearing pays, at the demand prices that are optimal
@@ -389,7 +390,7 @@ class Newton(Algorithm):
         self._remembered.append(equity_price)
         route, nu = self._x, self._nu
         if self._jobs is not None:
-            route, nu = self._jobs.unfold(route), np.take(nu, m.folding.column, axis=1)
+            route, nu = self._jobs.disaggregate(route), np.take(nu, m.aggregation.column, axis=1)
         requests: list[Request] = [self.ask_bound(self._price_unit * nu, equity_price)]
         if self._clears:
             cheapest, demand_price, _ = m.clear(self._cost(equity_price), self._capacity)

@@ -1,4 +1,4 @@
-"""The best convex mixture of feasible plans: feasible itself, and often much better than each of them."""
+"""Primal recovery: the best convex mixture of feasible plans, often much better than each of them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from scipy.optimize import linprog
 
 from eglb.coordinator.market.equity import Equity, MeanOfWorst, PriceSet
 from eglb.coordinator.market.nearest import add_weighted
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import in_shards
-
-Array = np.ndarray
 
 _NEAR_WORST, _ROUNDS_OF_ROWS = 0.97, 10
 """Part of the lowest level from which on a region may be the worst; how often rows may be added."""
@@ -48,7 +47,7 @@ class PricedPlan:
         return self.cost + equity.cost(self.footprint)
 
 
-class Mixture:
+class PrimalRecovery:
     """The last `keep` priced plans and their best mixture, part by part of the horizon.
 
     In every slot a mixture of feasible routes is feasible, and the mixture need not be the same in all slots.

@@ -1,4 +1,4 @@
-"""What happens first when members of a fleet are lost, drained or back: a feasible plan in two exchanges.
+"""Failover: a feasible plan in two exchanges when members of a fleet are lost, drained or back.
 
 The first asks every region what it can take at most; that tells, exactly, how little of demand must be left
 out, and the plan so far is moved to where there is room. The second prices it, and is already the opening of
@@ -13,10 +13,11 @@ from dataclasses import replace
 import numpy as np
 
 from eglb.agents.valuation import Accepted, Offer
-from eglb.coordinator.algorithms.algorithm import Algorithm, Broadcast, Finished, Incumbent, Round, WarmStart
+from eglb.coordinator.algorithms.algorithm import Algorithm, Finished, Incumbent, WarmStart
+from eglb.coordinator.exchange import Broadcast, Round
 from eglb.coordinator.market.market import Market
+from eglb.foundation.arrays import Array
 
-Array = np.ndarray
 Method = Callable[[Market, float, WarmStart | None], Algorithm]
 """Makes the algorithm for a market, a gap and, if there is one, a place to start from."""
 

@@ -1,4 +1,4 @@
-"""The textbook dual decomposition: projected subgradient steps on the equity price. The yardstick."""
+"""Projected subgradient method: the textbook dual decomposition. The yardstick."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from eglb.coordinator.algorithms.algorithm import WarmStart
-from eglb.coordinator.algorithms.dual_decomposition import Auction, Cleared
+from eglb.coordinator.algorithms.dual_decomposition import Cleared, DualDecomposition
 from eglb.coordinator.algorithms.primal_recovery import PricedPlan
 from eglb.coordinator.market.market import Market
-
-Array = np.ndarray
-
+from eglb.foundation.arrays import Array
 
 _EARLIER_ITERATIONS = 10
 """For how many iterations a warm start's plan stands, in the mean and in the length of the steps."""
 
 
-class Subgradient(Auction):
+class Subgradient(DualDecomposition):
     """mu_k <- projection of mu_k + step * f_k onto the set of equity prices, step falling with 1 /
     sqrt(iteration).
 

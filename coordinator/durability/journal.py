@@ -1,4 +1,4 @@
-"""The journal of a run: what it would need to go on, on disk, safe from a death at any moment.
+"""Checkpoint journal: what a run would need to go on, on disk, safe from a death at any moment.
 
 A record is a file of its own, `state-ROUND.msgpack`: a magic word, the format's version, the round, the
 length of what was written, a BLAKE2b checksum of all this, and what was written. It is written beside its

@@ -1,4 +1,4 @@
-"""What is kept of a run, and how another coordinator goes on from it."""
+"""Checkpoint and restart: what is kept of a run, and how another coordinator goes on from it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from typing import Any
 import numpy as np
 
 from eglb import agents, coordinator
-from eglb.coordinator.algorithms.algorithm import Incumbent, Traffic
+from eglb.coordinator.algorithms.algorithm import Incumbent
 from eglb.coordinator.algorithms.reroute import Method
 from eglb.coordinator.durability.snapshot import freeze, freeze_in_pieces, thaw
+from eglb.coordinator.exchange import Traffic
 from eglb.coordinator.fleet.fleet import Fleet
-from eglb.coordinator.fleet.membership import Event
+from eglb.coordinator.fleet.membership import MembershipEvent
 from eglb.coordinator.market.market import Market
 from eglb.coordinator.run import Run
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class RunState:
     """A run after some round.
 
     Parameters
@@ -71,7 +71,7 @@ _KINDS = {
 }
 
 
-def keep(run: Run, trace: Mapping[str, Array]) -> Kept:
+def capture(run: Run, trace: Mapping[str, Array]) -> RunState:
     """What another coordinator needs to go on with `run`, between two exchanges."""
     fleet, members = run.fleet, run.fleet.membership
     incumbent, closed, meets_all = run.best
@@ -82,7 +82,7 @@ def keep(run: Run, trace: Mapping[str, Array]) -> Kept:
         known = _known(run.market, fleet, run.method, incumbent)
         with suppress(TypeError):  # an algorithm with something that cannot be kept starts again, too
             state = freeze_in_pieces({"program": _program(), **going_on}, known)
-    return Kept(
+    return RunState(
         traffic=fleet.traffic,
         seconds=run.seconds,
         incumbent=incumbent,
@@ -97,7 +97,9 @@ def keep(run: Run, trace: Mapping[str, Array]) -> Kept:
     )
 
 
-def go_on(kept: Kept, market: Market, fleet: Fleet, method: Method, gap: float, same_method: bool) -> Run:
+def resume(
+    kept: RunState, market: Market, fleet: Fleet, method: Method, gap: float, same_method: bool
+) -> Run:
     """The run that was kept, with a fleet of agents that know nothing.
 
     It goes on to the same iterates if it can. If agents knew what died with them, or other regions take part
@@ -107,7 +109,7 @@ def go_on(kept: Kept, market: Market, fleet: Fleet, method: Method, gap: float, 
     members = fleet.membership
     members.drain(kept.drained)
     fleet.settle()
-    members.take_over(kept.round, [Event(*event) for event in kept.events])
+    members.take_over(kept.round, [MembershipEvent(*event) for event in kept.events])
     members.rejected.update({(region, what): count for region, what, count in kept.rejected})
     _restore(fleet.traffic, kept.traffic)
     known = _known(market, fleet, method, replace(kept.incumbent))  # the run will change its own
@@ -123,7 +125,7 @@ def go_on(kept: Kept, market: Market, fleet: Fleet, method: Method, gap: float, 
     return run
 
 
-def pack(kept: Kept, problem: str) -> list[bytes]:
+def pack(kept: RunState, problem: str) -> list[bytes]:
     """`kept`, with the fingerprint of the problem it is about, as bytes in pieces.
 
     The state comes last, so that what else was kept can be read without it: its length, then itself.
@@ -132,7 +134,7 @@ def pack(kept: Kept, problem: str) -> list[bytes]:
     return [_LENGTH.pack(len(rest)), rest, *(kept.state or ())]
 
 
-def unpack(data: bytes, problem: str) -> Kept:
+def unpack(data: bytes, problem: str) -> RunState:
     """What `pack` was given.
 
     Raises
@@ -149,7 +151,7 @@ def unpack(data: bytes, problem: str) -> Kept:
         raise ValueError("of another scenario")
     if wrong := [name for name, kind in _KINDS.items() if not isinstance(told[name], kind)]:
         raise ValueError(f"not what is kept of a run: {', '.join(wrong)}")
-    return Kept(**told, state=[data[end:]] if len(data) > end else None)
+    return RunState(**told, state=[data[end:]] if len(data) > end else None)
 
 
 def _known(market: Market, fleet: Fleet, method: Method | None, incumbent: Incumbent) -> dict[str, Any]:
@@ -163,7 +165,7 @@ def _restore(traffic: Traffic, before: Traffic) -> None:
         traffic.bytes_up_by_host = before.bytes_up_by_host
 
 
-def _exact_state(kept: Kept, known: Mapping[str, Any]) -> dict[str, Any] | None:
+def _exact_state(kept: RunState, known: Mapping[str, Any]) -> dict[str, Any] | None:
     """What was kept to go on from exactly; None if nothing was, or by another version of the program, whose
     attributes may mean something else.
     """

@@ -1,4 +1,4 @@
-"""Exact copies of an algorithm's state as bytes, and back; what is read can run nothing.
+"""Serialisation of an algorithm's state: exact copies as bytes, and back; what is read can run nothing.
 
 `freeze` walks from a value to all it refers to; `thaw` builds the same again: shared objects stay shared,
 arrays keep their memory layout, views stay views of the array they look into. So an algorithm goes on to the
@@ -26,7 +26,7 @@ import msgpack
 import numpy as np
 
 from eglb.agents.host import REQUEST_MODULES
-from eglb.coordinator import run
+from eglb.coordinator import exchange, run
 from eglb.coordinator.algorithms import (
     admm,
     algorithm,
@@ -40,14 +40,14 @@ from eglb.coordinator.algorithms import (
 )
 from eglb.coordinator.interior import epigraph
 from eglb.coordinator.market import equity, jobs, market
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _MODULES = (
     admm,
     algorithm,
     dual_decomposition,
     level_bundle,
+    exchange,
     equity,
     epigraph,
     market,

@@ -1,4 +1,4 @@
-"""What goes wrong between coordinator and agents, drawn from a seed: for experiments and tests.
+"""Fault injection between coordinator and agents, drawn from a seed: for experiments and tests.
 
     drop=0.1,late=0.3:5,crash=0.01,out=oregon@20+50,seed=3
 
@@ -19,10 +19,9 @@ import numpy as np
 
 from eglb.agents.codec import Message, decode, encode
 from eglb.agents.host import RoundNumber
-from eglb.coordinator.fleet.transport import Arrival, Line, Transport, Wait
+from eglb.coordinator.fleet.transport import Arrival, Transport, TransportWrapper, Wait
+from eglb.foundation.arrays import Array
 from eglb.foundation.errors import InputError
-
-Array = np.ndarray
 
 _EARLIER_KEPT = 5
 """Answers of a host that may be sent again instead of the present one."""
@@ -156,7 +155,7 @@ class _Health:
     frozen: bool = False
 
 
-class FaultyLine(Line):
+class FaultyTransport(TransportWrapper):
     """A line on which `Faults` happen, counted by name in `counts`.
 
     Parameters

@@ -1,4 +1,4 @@
-"""The fleet: carries an algorithm's broadcasts to the agents and their replies back, and keeps count."""
+"""Fleet of agents: carries an algorithm's broadcasts to them and their replies back, and keeps count."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ import numpy as np
 
 from eglb.agents.codec import Fault, Message, decode, encode
 from eglb.agents.host import RegionHost, RoundNumber
-from eglb.agents.region import Holding, Region, Request
+from eglb.agents.region import PrivateData, Region, Request
 from eglb.agents.validation import check_replies, sizes_of
-from eglb.coordinator.algorithms.algorithm import Broadcast, Part, Round, Traffic
+from eglb.coordinator.exchange import Broadcast, HostReply, Round, Traffic
 from eglb.coordinator.fleet.membership import Membership
 from eglb.coordinator.fleet.transport import Transport, Wait
 from eglb.coordinator.market.market import Market
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _QUORUM = 0.5
 """Part of the active hosts with which a round may close that need not hear everyone."""
@@ -37,7 +36,7 @@ class FleetError(Exception):
 
 
 @dataclass(frozen=True)
-class Seat:
+class HostSlice:
     """Which rows of a message concern one host."""
 
     names: tuple[str, ...]
@@ -46,18 +45,18 @@ class Seat:
     gateways: np.ndarray
 
 
-def seat(market: Market, holdings: Sequence[Holding]) -> list[Seat]:
+def host_slices(market: Market, private_data: Sequence[PrivateData]) -> list[HostSlice]:
     """Hosts hold consecutive regions, in the market's order."""
-    seats, first = [], 0
-    for holding in holdings:
-        last = first + len(holding.names)
+    slices, first = [], 0
+    for private in private_data:
+        last = first + len(private.names)
         edges = slice(int(market.region_start[first]), int(market.region_start[last]))
         gateways = np.unique(market.edge_gateway[market.by_region[edges]])
-        seats.append(Seat(holding.names, slice(first, last), edges, gateways))
+        slices.append(HostSlice(private.names, slice(first, last), edges, gateways))
         first = last
     if first != market.regions:
-        raise ValueError(f"{first} regions are seated, the market has {market.regions}")
-    return seats
+        raise ValueError(f"{first} regions have a host, the market has {market.regions}")
+    return slices
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,14 +96,14 @@ class Fleet:
     def __init__(
         self,
         transport: Transport,
-        seats: Sequence[Seat],
+        slices: Sequence[HostSlice],
         deadline_s: float = 60.0,
         narrow: bool = True,
         *,
         sizes: dict[str, int] | None = None,
     ) -> None:
         self._transport = transport
-        self._seats = seats
+        self._slices = slices
         self._narrow = narrow
         self._sizes = dict(sizes or {})
         self._opening: Broadcast | None = None
@@ -112,9 +111,9 @@ class Fleet:
         self._number = 0
         self._sent: dict[int, _Sent | None] = {}
         self._stand_ins: dict[int, RegionHost] = {}
-        names = tuple(name for at in seats for name in at.names)
-        self.membership = Membership(names, [at.regions for at in seats], deadline_s)
-        self.traffic = Traffic(bytes_up_by_host=[0] * len(seats))
+        names = tuple(name for at in slices for name in at.names)
+        self.membership = Membership(names, [at.regions for at in slices], deadline_s)
+        self.traffic = Traffic(bytes_up_by_host=[0] * len(slices))
 
     def ask(self, broadcast: Broadcast) -> tuple[Message, ...]:
         """One joined reply per request, from everyone.
@@ -146,11 +145,11 @@ class Fleet:
         sent = self._sent[self._number] = _Sent(broadcast)
         self._sent.pop(self._number - _REMEMBERED, None)
         members = self.membership
-        parts: list[Part] = []
+        host_replies: list[HostReply] = []
         waiting = set(members.active)
         pause_s = _SHORTEST_PAUSE_S
         while not members.changed:
-            self._round(sent, sorted(waiting), parts)
+            self._round(sent, sorted(waiting), host_replies)
             members_left = set(members.active)
             if not members_left:
                 raise FleetError(self.who_is_missing())
@@ -165,7 +164,7 @@ class Fleet:
                 self._give_up_overdue()
         if sent.answered >= sent.asked.keys():
             self._sent[self._number] = None  # nothing of it can come in any more
-        full = tuple(parts) if members.changed else self._with_stand_ins(broadcast, parts)
+        full = tuple(host_replies) if members.changed else self._with_stand_ins(broadcast, host_replies)
         return Round(self._number, full, members.changed)
 
     def settle(self) -> None:
@@ -192,7 +191,7 @@ class Fleet:
             self._sizes |= sizes_of(opening.requests)
         self._number = number
 
-    def _round(self, sent: _Sent, hosts: Sequence[int], parts: list[Part]) -> None:
+    def _round(self, sent: _Sent, hosts: Sequence[int], host_replies: list[HostReply]) -> None:
         """Ask some hosts once, and look after all of them."""
         members, now = self.membership, self._transport.now()
         self.traffic.rounds += 1
@@ -211,9 +210,9 @@ class Fleet:
                 continue
             self.traffic.bytes_up += len(answer)
             self.traffic.bytes_up_by_host[h] += len(answer)
-            part = self._read(h, answer)
-            if part is not None:
-                parts.append(part)
+            host_reply = self._read(h, answer)
+            if host_reply is not None:
+                host_replies.append(host_reply)
         self._give_up_overdue()
 
     def _give_up_overdue(self) -> None:
@@ -225,7 +224,7 @@ class Fleet:
         self._transport.restart(host)
 
     def _encode(self, host: int, sent: _Sent) -> bytes:
-        at, broadcast = self._seats[host], sent.broadcast
+        at, broadcast = self._slices[host], sent.broadcast
         own = broadcast.requests + tuple(
             request for request, owing in broadcast.again if owing[at.regions].any()
         )
@@ -239,9 +238,9 @@ class Fleet:
         cut = [r.cut(at.regions, at.edges, at.gateways) for r in before + own]
         return encode([RoundNumber(self._number, host), *cut], self._narrow)
 
-    def _read(self, host: int, answer: bytes) -> Part | None:
+    def _read(self, host: int, answer: bytes) -> HostReply | None:
         """The valid replies in `answer`, to whichever round they belong; None if they are of no use."""
-        members, at = self.membership, self._seats[host]
+        members, at = self.membership, self._slices[host]
         try:
             number, replies = _numbered(decode(answer), self._number, host)
         except ValueError as error:
@@ -278,34 +277,36 @@ class Fleet:
         sent.answered.add(host)
         if asked.before or sent.broadcast is self._opening:
             self._opened.add(host)
-        return Part(number, at.regions, asked.own, tuple(replies[len(asked.before) :]))
+        return HostReply(number, at.regions, asked.own, tuple(replies[len(asked.before) :]))
 
-    def _with_stand_ins(self, broadcast: Broadcast, parts: Sequence[Part]) -> tuple[Part, ...]:
-        """`parts`, and the answers of regions that take no part and have no capacity."""
+    def _with_stand_ins(
+        self, broadcast: Broadcast, host_replies: Sequence[HostReply]
+    ) -> tuple[HostReply, ...]:
+        """`host_replies`, and the answers of regions that take no part and have no capacity."""
         closed = self.membership.closed
         if not closed.any():
-            return tuple(parts)
-        full = list(parts)
-        for h, at in enumerate(self._seats):
+            return tuple(host_replies)
+        full = list(host_replies)
+        for h, at in enumerate(self._slices):
             rows = closed[at.regions]
             if not rows.any():
                 continue
             # Late answers too: that a region is drained they cannot know.
             answered = False
-            for p, part in enumerate(parts):
-                if part.regions.start == at.regions.start:
-                    answered |= part.number == self._number
-                    overlaid = zip(part.replies, self._stand_in(h, part.requests), strict=True)
-                    full[p] = replace(part, replies=tuple(_overlay(a, b, rows) for a, b in overlaid))
+            for p, host_reply in enumerate(host_replies):
+                if host_reply.regions.start == at.regions.start:
+                    answered |= host_reply.number == self._number
+                    overlaid = zip(host_reply.replies, self._stand_in(h, host_reply.requests), strict=True)
+                    full[p] = replace(host_reply, replies=tuple(_overlay(a, b, rows) for a, b in overlaid))
             if rows.all() and not answered:
                 again = tuple(request for request, owing in broadcast.again if owing[at.regions].any())
                 own = broadcast.requests + again
-                full.append(Part(self._number, at.regions, own, self._stand_in(h, own)))
+                full.append(HostReply(self._number, at.regions, own, self._stand_in(h, own)))
         return tuple(full)
 
     def _stand_in(self, host: int, requests: tuple[Request, ...]) -> tuple[Message, ...]:
         """What regions without any capacity answer."""
-        at = self._seats[host]
+        at = self._slices[host]
         if host not in self._stand_ins:
             self._stand_ins[host] = RegionHost(
                 Region.closed(at.names, self._sizes["slot"], self._sizes["kind"])
@@ -322,7 +323,7 @@ class Fleet:
         """Who takes no part, and why."""
         reasons = self.membership.reasons()
         lost = [
-            f"{'+'.join(at.names)} ({reasons[at.names[0]]})" for at in self._seats if at.names[0] in reasons
+            f"{'+'.join(at.names)} ({reasons[at.names[0]]})" for at in self._slices if at.names[0] in reasons
         ]
         return f"no answer from {', '.join(lost)}"
 
@@ -363,9 +364,9 @@ def regions_per_host(regions: int, slots: int, cores: int, memory: float) -> int
     return -(-regions // hosts)
 
 
-def group_regions(holding: Holding, per_host: int) -> list[Holding]:
+def group_regions(private: PrivateData, per_host: int) -> list[PrivateData]:
     """The private data of all regions, dealt to hosts of at most `per_host` consecutive regions each."""
-    count = len(holding.names)
+    count = len(private.names)
     hosts = -(-count // max(per_host, 1))
     cuts = np.linspace(0, count, hosts + 1).astype(int)
-    return [holding.rows(slice(a, b)) for a, b in pairwise(cuts)]
+    return [private.rows(slice(a, b)) for a, b in pairwise(cuts)]

@@ -1,4 +1,4 @@
-"""Ctrl-C and polite termination, held back while something half done could not be undone."""
+"""Signal handling: SIGINT and SIGTERM held back while something half done could not be undone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who takes part: which hosts answer, which were given up, which regions are drained on purpose.
+"""Membership and failure detection: which hosts answer, which are given up, which regions are drained.
 
 A pure state machine: what happened goes in, `closed` and `events` come out. The rules:
 
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _FAILURES = 3
 _STRIKES, _STRIKE_FORGIVEN = 5.0, 0.25
@@ -30,7 +30,7 @@ _LONGEST_WAIT = 10
 _EVENTS_KEPT = 1000
 
 
-class Standing(Enum):
+class HostStatus(Enum):
     """Of a host."""
 
     ACTIVE = "active"
@@ -39,7 +39,7 @@ class Standing(Enum):
 
 
 @dataclass(frozen=True)
-class Event:
+class MembershipEvent:
     """What happened to some regions, when and why; `what` is one of lost, back, quarantined, drained,
     admitted.
     """
@@ -57,7 +57,7 @@ class Event:
 @dataclass(eq=False)
 class _Host:
     regions: slice
-    standing: Standing = Standing.ACTIVE
+    status: HostStatus = HostStatus.ACTIVE
     asked_at: float | None = None
     """When the oldest message was sent that it has not answered."""
     failures: int = 0
@@ -79,7 +79,7 @@ class Membership:
     names: tuple[str, ...]
     hosts: Sequence[slice]
     deadline_s: float
-    events: list[Event] = field(default_factory=list)
+    events: list[MembershipEvent] = field(default_factory=list)
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Answers not used, by the first region of the host and by what was wrong with them."""
     round: int = 0
@@ -92,19 +92,19 @@ class Membership:
     @property
     def active(self) -> list[int]:
         """Hosts that are asked."""
-        return [h for h, host in enumerate(self._hosts) if host.standing is Standing.ACTIVE]
+        return [h for h, host in enumerate(self._hosts) if host.status is HostStatus.ACTIVE]
 
     @property
     def lost(self) -> list[int]:
         """Hosts that may come back."""
-        return [h for h, host in enumerate(self._hosts) if host.standing is Standing.LOST]
+        return [h for h, host in enumerate(self._hosts) if host.status is HostStatus.LOST]
 
     @property
     def closed(self) -> Array:
         """(N,) regions that take no part now."""
         closed = self._drained.copy()
         for host in self._hosts:
-            if host.standing is not Standing.ACTIVE:
+            if host.status is not HostStatus.ACTIVE:
                 closed[host.regions] = True
         return closed
 
@@ -140,7 +140,7 @@ class Membership:
     def failed(self, host: int, reason: str) -> bool:
         """A host answered that it cannot; whether it is lost now."""
         state = self._hosts[host]
-        if state.standing is not Standing.ACTIVE:
+        if state.status is not HostStatus.ACTIVE:
             return False
         state.failures += 1
         state.reason = reason
@@ -153,11 +153,11 @@ class Membership:
         """An answer was wrong."""
         state = self._hosts[host]
         state.reason = reason
-        if state.standing is not Standing.ACTIVE:
+        if state.status is not HostStatus.ACTIVE:
             return
         state.strikes += 1.0
         if state.strikes >= _STRIKES:
-            state.standing = Standing.QUARANTINED
+            state.status = HostStatus.QUARANTINED
             self._note("quarantined", self.names[state.regions], reason)
 
     def reject(self, host: int, what: str) -> None:
@@ -183,12 +183,12 @@ class Membership:
     def returns(self, host: int) -> bool:
         """A lost host answered a probe; whether it is taken back."""
         state = self._hosts[host]
-        if state.standing is not Standing.LOST:
+        if state.status is not HostStatus.LOST:
             return False
         wait = 0 if state.losses == 1 else 2 ** min(state.losses, _LONGEST_WAIT)
         if self.round < state.lost_in + wait:
             return False
-        state.standing, state.asked_at, state.failures, state.reason = Standing.ACTIVE, None, 0, ""
+        state.status, state.asked_at, state.failures, state.reason = HostStatus.ACTIVE, None, 0, ""
         self._note("back", self.names[state.regions])
         return True
 
@@ -200,7 +200,7 @@ class Membership:
         """Let drained regions take part again."""
         self._turn(regions, False)
 
-    def take_over(self, round: int, events: Iterable[Event]) -> None:
+    def take_over(self, round: int, events: Iterable[MembershipEvent]) -> None:
         """Go on after `round` of another coordinator, who noted `events`, with agents started afresh."""
         self.round = round
         self.events[:] = events
@@ -215,8 +215,8 @@ class Membership:
         """Why each region that is closed is so."""
         found = {self.names[i]: "drained" for i in np.flatnonzero(self._drained)}
         for host in self._hosts:
-            if host.standing is not Standing.ACTIVE:
-                found |= dict.fromkeys(self.names[host.regions], f"{host.standing.value}: {host.reason}")
+            if host.status is not HostStatus.ACTIVE:
+                found |= dict.fromkeys(self.names[host.regions], f"{host.status.value}: {host.reason}")
         return found
 
     def to_dict(self) -> dict[str, Any]:
@@ -234,7 +234,7 @@ class Membership:
         }
 
     def _lose(self, state: _Host, reason: str) -> None:
-        state.standing, state.asked_at, state.reason = Standing.LOST, None, reason
+        state.status, state.asked_at, state.reason = HostStatus.LOST, None, reason
         state.losses, state.lost_in = state.losses + 1, self.round
         self._note("lost", self.names[state.regions], reason)
 
@@ -249,5 +249,5 @@ class Membership:
             self._note("drained" if drained else "admitted", tuple(moved))
 
     def _note(self, what: str, regions: tuple[str, ...], reason: str = "") -> None:
-        self.events.append(Event(self.round, what, regions, reason))
+        self.events.append(MembershipEvent(self.round, what, regions, reason))
         del self.events[:-_EVENTS_KEPT]

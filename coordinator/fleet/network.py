@@ -1,5 +1,4 @@
-"""A wide-area network between the coordinator and the agents, as a clock: nothing waits, everything is
-counted.
+"""Wide-area network model: a clock of latency and bandwidth. Nothing waits, everything is counted.
 
 An exchange lasts as long as its slowest host, plus the time for which the coordinator's own line is busy:
 
@@ -17,10 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eglb.coordinator.fleet.fleet import Seat
-from eglb.coordinator.fleet.transport import Arrival, Line, Transport, Wait
-
-Array = np.ndarray
+from eglb.coordinator.fleet.fleet import HostSlice
+from eglb.coordinator.fleet.transport import Arrival, Transport, TransportWrapper, Wait
+from eglb.foundation.arrays import Array
 
 _BITS_PER_BYTE, _BITS_PER_MBIT, _MS_PER_S = 8.0, 1e6, 1e3
 
@@ -64,15 +62,15 @@ class Network:
         return float(own.max(initial=0.0) + (down.sum() + up.sum()) / self.coordinator_mbit_s)
 
 
-class WideArea(Line):
+class WideArea(TransportWrapper):
     """Another transport with a clock: `seconds` is what its exchanges so far would take on `network`.
 
     The time that agents and coordinator compute is not in it.
     """
 
-    def __init__(self, inner: Transport, network: Network, seats: Sequence[Seat]) -> None:
+    def __init__(self, inner: Transport, network: Network, slices: Sequence[HostSlice]) -> None:
         super().__init__(inner)
-        self._network = network.by_host([at.regions for at in seats])
+        self._network = network.by_host([at.regions for at in slices])
         self.seconds = 0.0
 
     def call(

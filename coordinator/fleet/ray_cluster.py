@@ -1,4 +1,4 @@
-"""Ray as this process has it: a private cluster that is started and ended, or one that runs and is joined.
+"""Ray cluster of this process: a private one, started and ended, or one that runs and is joined.
 
 The only module that imports ray.
 """
@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from eglb.agents.region import Holding
+from eglb.agents.region import PrivateData
 from eglb.coordinator.fleet.fleet import FleetError
 from eglb.coordinator.fleet.interrupts import hear_signals, interrupts_held
 
@@ -51,13 +51,13 @@ class RayCluster:
 
     def __init__(self, ray: Any) -> None:
         self.actors: list[Any] = []
-        self.regions: Sequence[Holding] = ()
+        self.regions: Sequence[PrivateData] = ()
         self._ray = ray
         self._entered = False
         self._folder: Path | None = None
         self._environment: dict[str, str | None] = {}
 
-    def enter(self, address: str, deal: Callable[[int, float], Sequence[Holding]]) -> None:
+    def enter(self, address: str, deal: Callable[[int, float], Sequence[PrivateData]]) -> None:
         """Start or join, and deal the regions; what was started when this fails is ended by `end`."""
         if address == "local" and not self._ray.is_initialized():
             self.regions = deal(len(os.sched_getaffinity(0)), _free_memory())

@@ -1,4 +1,4 @@
-"""The fleet on Ray: one actor per host, each on its region's node where nodes are labelled."""
+"""Transport over Ray actors: one per host, each on its region's node where nodes are labelled."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from eglb.agents.host import RegionHost
-from eglb.agents.region import Holding
+from eglb.agents.region import PrivateData
 from eglb.coordinator.fleet.fleet import FleetError
 from eglb.coordinator.fleet.interrupts import interrupts_held
 from eglb.coordinator.fleet.ray_cluster import RayCluster, brief, load_ray
@@ -51,7 +51,7 @@ class RayActors(Transport):
     """
 
     def __init__(
-        self, deal: Callable[[int, float], Sequence[Holding]], address: str, at_home: bool = False
+        self, deal: Callable[[int, float], Sequence[PrivateData]], address: str, at_home: bool = False
     ) -> None:
         with interrupts_held():  # an import that was cut short cannot be repeated
             self._ray = load_ray()
@@ -111,11 +111,11 @@ class RayActors(Transport):
             self._running.pop(host, None)
             self._replace(host, self._node(host))
 
-    def renew(self, holdings: Sequence[Holding]) -> None:
+    def renew(self, private_data: Sequence[PrivateData]) -> None:
         with interrupts_held():
-            self.regions = holdings
-            for actor, holding in zip(self._cluster.actors, holdings, strict=True):
-                actor.hold.remote(holding)  # in order before the next question; lost with an actor that is
+            self.regions = private_data
+            for actor, private in zip(self._cluster.actors, private_data, strict=True):
+                actor.renew.remote(private)  # in order before the next question; lost with an actor that is
 
     def now(self) -> float:
         return time.monotonic()
@@ -247,11 +247,11 @@ def _places(home: str | None, avoid: str) -> list[dict[str, str]]:
     return [*at_home, others, {_NODE: f"!{_NOWHERE}"}]
 
 
-def _each_alone(dealt: Sequence[Holding], names: Collection[str]) -> list[Holding]:
-    """`dealt`, with each of the named regions in a holding of its own."""
-    alone: list[Holding] = []
-    for holding in dealt:
-        named = [r for r, name in enumerate(holding.names) if name in names]
-        cuts = sorted({0, len(holding.names), *named, *(r + 1 for r in named)})
-        alone += [holding.rows(slice(a, b)) for a, b in pairwise(cuts)]
+def _each_alone(dealt: Sequence[PrivateData], names: Collection[str]) -> list[PrivateData]:
+    """`dealt`, with each of the named regions alone."""
+    alone: list[PrivateData] = []
+    for private in dealt:
+        named = [r for r, name in enumerate(private.names) if name in names]
+        cuts = sorted({0, len(private.names), *named, *(r + 1 for r in named)})
+        alone += [private.rows(slice(a, b)) for a, b in pairwise(cuts)]
     return alone

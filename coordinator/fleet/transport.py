@@ -1,4 +1,4 @@
-"""How messages travel: bytes to the hosts of agents and back, and when to stop waiting for them."""
+"""Transport of messages: bytes to the hosts of agents and back, and when to stop waiting for them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from eglb.agents.host import RegionHost
-from eglb.agents.region import Holding
+from eglb.agents.region import PrivateData
 
 Arrival = tuple[int, bytes | Exception]
 """A host, and what it answered or why a delivery to it failed."""
@@ -43,7 +43,7 @@ class Transport(ABC):
         """Give a host up and start it afresh with its private data, wherever there is room; does not wait."""
 
     @abstractmethod
-    def renew(self, holdings: Sequence[Holding]) -> None:
+    def renew(self, private_data: Sequence[PrivateData]) -> None:
         """Give every host newer private data of the same regions, now and whenever it is started afresh; does
         not wait.
         """
@@ -70,9 +70,9 @@ class Transport(ABC):
 class InProcess(Transport):
     """Every host in this process; same bytes, same answers, no cluster."""
 
-    def __init__(self, holdings: Sequence[Holding]) -> None:
-        self._holdings = holdings
-        self._hosts = [RegionHost(holding) for holding in holdings]
+    def __init__(self, private_data: Sequence[PrivateData]) -> None:
+        self._private_data = private_data
+        self._hosts = [RegionHost(private) for private in private_data]
 
     def call(
         self, payloads: Mapping[int, bytes], wait: Wait, probes: Mapping[int, bytes] | None = None
@@ -80,12 +80,12 @@ class InProcess(Transport):
         return [(h, self._answer(h, data)) for h, data in [*payloads.items(), *(probes or {}).items()]]
 
     def restart(self, host: int) -> None:
-        self._hosts[host] = RegionHost(self._holdings[host])
+        self._hosts[host] = RegionHost(self._private_data[host])
 
-    def renew(self, holdings: Sequence[Holding]) -> None:
-        self._holdings = holdings
-        for host, holding in zip(self._hosts, holdings, strict=True):
-            host.hold(holding)
+    def renew(self, private_data: Sequence[PrivateData]) -> None:
+        self._private_data = private_data
+        for host, private in zip(self._hosts, private_data, strict=True):
+            host.renew(private)
 
     def now(self) -> float:
         return time.monotonic()
@@ -103,7 +103,7 @@ class InProcess(Transport):
         return self._hosts[host].answer(data) or ValueError("holds no data")
 
 
-class Line(Transport):
+class TransportWrapper(Transport):
     """Another transport with something on the way; says what in `call`."""
 
     def __init__(self, inner: Transport) -> None:
@@ -112,8 +112,8 @@ class Line(Transport):
     def restart(self, host: int) -> None:
         self.inner.restart(host)
 
-    def renew(self, holdings: Sequence[Holding]) -> None:
-        self.inner.renew(holdings)
+    def renew(self, private_data: Sequence[PrivateData]) -> None:
+        self.inner.renew(private_data)
 
     def now(self) -> float:
         return self.inner.now()

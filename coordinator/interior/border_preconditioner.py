@@ -1,4 +1,4 @@
-"""Solving the border of the equity prices without forming it.
+"""Preconditioned conjugate gradients for the border of the equity prices, which is never formed.
 
 The border sum_t a R_t a' + diag(W) says how footprints answer to equity prices. Where no region is at its
 capacity every gateway is a star between its regions, and R_t the mesh that replaces it: a Laplacian with an
@@ -16,17 +16,17 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
 from eglb.coordinator.market.market import Market
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import compiled, cube, float64, in_shards, indices, nothing, several
 
-Array = np.ndarray
 Linear = Callable[[Array], Array]
 
 _MOST_STEPS = 200
 _tensor = float64[:, :, :, ::1]
 
 
-class StarMesh:
-    """The lumped border: pattern once, values and factor at every Newton step.
+class BorderPreconditioner:
+    """The border, approximately: pattern once, values and factor at every Newton step.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class StarMesh:
                 columns.append(np.arange(regions) * kinds + m)
         self._rows, self._columns = np.concatenate(rows), np.concatenate(columns)
 
-    def lump(self, weight: Array, damped: Array) -> LumpedBorder:
+    def assemble(self, weight: Array, damped: Array) -> ApproximateBorder:
         """The meshes of all slots, from the routes' weights (blocks, E, lanes) and the regions' damping
         (blocks, N, lanes).
         """
@@ -65,7 +65,7 @@ class StarMesh:
         link = np.empty((blocks, kinds, kinds, 2, len(self._links[0])))
         own = np.empty((blocks, kinds, kinds, regions))
         in_shards(
-            _mesh,
+            _add_meshes,
             (kinds + 1) ** 2 * weight.size,
             (self._intensity, weight, damped, link, own),
             self._edges,
@@ -76,10 +76,10 @@ class StarMesh:
         values = np.concatenate([link.sum(0).ravel(), diagonal.ravel()])
         size = kinds * regions
         matrix = sp.csc_matrix((values, (self._rows, self._columns)), shape=(size, size))
-        return LumpedBorder(matrix, diagonal[range(kinds), range(kinds)])
+        return ApproximateBorder(matrix, diagonal[range(kinds), range(kinds)])
 
 
-class LumpedBorder:
+class ApproximateBorder:
     """About the border, as a sparse `matrix` (N K, N K), kinds innermost, with diagonal `own` (K, N)."""
 
     def __init__(self, matrix: sp.csc_matrix, own: Array) -> None:
@@ -87,7 +87,7 @@ class LumpedBorder:
         self.own = own
 
     def replace(self, region: Array, exact: Array) -> None:
-        """Put the `exact` block (n K, n K) of some regions in the place of the lumped one."""
+        """Put the `exact` block (n K, n K) of some regions in the place of the approximate one."""
         kinds = len(self.own)
         at = (region[:, None] * kinds + np.arange(kinds)).ravel()
         more = exact - self.matrix[at][:, at].toarray()
@@ -136,7 +136,7 @@ def edge_pairs(start: Array, order: Array) -> tuple[Array, Array, Array]:
         several((indices, indices)),
     )
 )
-def _mesh(
+def _add_meshes(
     intensity: Array,
     weight: Array,
     damped: Array,

@@ -1,7 +1,7 @@
-"""Least-cost clearing of work beside demand where some ways take more energy: interior point, to any gap.
+"""Interior-point clearing of jobs beside demand where some ways take more energy: least cost, to any gap.
 
-Where ways have gains, alternating cycles make or lose load and shortest paths (`job_clearing`) are not
-enough. So bids are cleared by path following: the Newton system is that of `job_interior` without footprints,
+Where ways have gains, alternating cycles make or lose load and shortest paths (`min_cost_flow`) are not
+enough. So bids are cleared by path following: the Newton system is that of `dense_jobs` without footprints,
 and the barriers of the capacities are the coordinator's own, as bids and quantities are all it takes. The
 prices are feasible for the dual problem and the route nearly is for the primal one, so both are of use
 however far it went. Starting from the last clearing was tried: its point is central only for the bids that it
@@ -15,8 +15,7 @@ import numpy as np
 from eglb.coordinator.interior.dense_jobs import JobSlots
 from eglb.coordinator.interior.epigraph import room
 from eglb.coordinator.market.market import Market
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _STEPS = 100
 _START_GAP, _CENTRING, _BOUNDARY = 0.5, 0.1, 0.99
@@ -30,14 +29,14 @@ def clear(market: Market, cost: Array, quantity: Array, gap: float) -> tuple[Arr
     """Route (T, E) for `cost` and `quantity` (T, N) that serves all demand and work but for rounding, to be
     repaired, and its demand price (T, J), which is dual feasible; what both are worth differs by about `gap`.
     """
-    m, folding = market.folded, market.folding
+    m, aggregation = market.aggregated, market.aggregation
     even = market.spread()
-    load_unit = float(folding.fold(market.asked()).mean()) or 1.0
+    load_unit = float(aggregation.aggregate(market.asked()).mean()) or 1.0
     price_unit = float(np.abs(cost).mean()) or 1.0
     jobs = JobSlots(market, np.zeros((m.slots, 0, m.regions)), load_unit)
     unit_cost, limit = cost / price_unit, quantity / load_unit + _SLACK
 
-    x = folding.fold_route(even) / load_unit
+    x = aggregation.aggregate_route(even) / load_unit
     products = jobs.products + limit.size
     spent = float(np.abs(unit_cost * m.load(x)).sum())
     tau = max(_START_GAP * spent / products, _LEAST_CENTRING)
@@ -72,7 +71,7 @@ def clear(market: Market, cost: Array, quantity: Array, gap: float) -> tuple[Arr
         x, spare = x + primal * moves.route, spare + primal * spare_move
         z, capacity_price = z + dual * moves.reduced_cost, capacity_price + dual * price_move
         nu = nu + dual * moves.demand_price
-    return load_unit * jobs.unfold(x), price_unit * _cheapest(market, unit_cost + capacity_price)
+    return load_unit * jobs.disaggregate(x), price_unit * _cheapest(market, unit_cost + capacity_price)
 
 
 def _cheapest(market: Market, cost: Array) -> Array:

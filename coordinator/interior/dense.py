@@ -1,4 +1,4 @@
-"""Linear algebra of the interior-point method: the Newton system of the routes, reduced slot by slot.
+"""Newton system, dense: the routes of the interior-point method, reduced slot by slot (Schur complement).
 
 All regions' barriers enter as quadratics (g, h per slot; W, b per footprint level). Eliminating routes and
 loads leaves one small system in the demand prices per slot, and one border in the equity prices over all
@@ -17,9 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from eglb.coordinator.market.market import Market
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import compiled, cube, indices, matrix, nothing, number, several
-
-Array = np.ndarray
 
 ROUTE_FLOOR = 1e-7
 PRICE_FLOOR = 1e-7

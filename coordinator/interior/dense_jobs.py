@@ -1,6 +1,6 @@
-"""The Newton system of the interior-point method with deferrable jobs: slots, coupled by the jobs' energy.
+"""Newton system, dense, with deferrable jobs: slots, coupled by the jobs' energy.
 
-To `interior` a job adds, in every slot of its own, a power s that is asked for beside demand, with what it
+To `dense` a job adds, in every slot of its own, a power s that is asked for beside demand, with what it
 leaves of its most, v, and has above its least, u, their prices rho and sigma, and once the price pi of its
 energy:
 
@@ -10,9 +10,9 @@ Eliminating s leaves its row of the slot's system with 1 / theta more on the dia
 sigma / u, and (q + dpi) / theta on its side. So given the moves of pi and of the equity prices, slots are
 independent as before; the border has one row more for each job. Full matrices throughout.
 
-All is in the folded columns of the market, so all jobs with the same reach share one row in a slot. The ways
-of a job with several share one, too, with loads divided by their gains, and jobs that follow each other may
-have the same. A job that has no choice of its powers is demand.
+All is in the aggregated columns of the market, so all jobs with the same reach share one row in a slot. The
+ways of a job with several share one, too, with loads divided by their gains, and jobs that follow each other
+may have the same. A job that has no choice of its powers is demand.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ import numpy as np
 
 from eglb.coordinator.interior.dense import PRICE_FLOOR, ROUTE_FLOOR, SMALL, Moves, solve_each
 from eglb.coordinator.interior.epigraph import room
-from eglb.coordinator.market.jobs import Work
+from eglb.coordinator.market.jobs import JobSet
 from eglb.coordinator.market.market import Market
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import compiled, cube, indices, matrix, nothing, vector
-
-Array = np.ndarray
 
 _NO_CHOICE = 1e-6
 """Part of the room between least and most power up to which a job's energy counts as all or nothing of it."""
@@ -39,24 +38,24 @@ class JobSlots:
 
     Parameters
     ----------
-    market : as agents know it; routes and prices here are those of its folded columns.
+    market : as agents know it; routes and prices here are those of its aggregated columns.
     intensity : (T, K, N) in units of order one; without kinds nothing depends on equity prices.
     load_unit : MW.
     """
 
     def __init__(self, market: Market, intensity: Array, load_unit: float) -> None:
-        work, folding, folded = market.work, market.folding, market.folded
+        work, aggregation, aggregated = market.work, market.aggregation, market.aggregated
         assert work is not None
-        slots, regions = folded.slots, folded.regions
+        slots, regions = aggregated.slots, aggregated.regions
         gateways = market.fixed_demand.shape[1]
-        way_column = folding.column[work.way_column]
-        column_row, job_row, rows = _rows_of(work, way_column, folded.gateways)
-        self._shape, self._columns = (slots, rows, regions), (slots, folded.gateways)
+        way_column = aggregation.column[work.way_column]
+        column_row, job_row, rows = _rows_of(work, way_column, aggregated.gateways)
+        self._shape, self._columns = (slots, rows, regions), (slots, aggregated.gateways)
         self._intensity, self._priced = intensity, regions if intensity.shape[1] else 0
         self._demand = np.zeros((slots, rows))
         self._demand[:, column_row[:gateways]] = market.fixed_demand / load_unit
-        row = np.full((slots, folded.gateways), -1)
-        share = np.ones((slots, folded.gateways))
+        row = np.full((slots, aggregated.gateways), -1)
+        share = np.ones((slots, aggregated.gateways))
         row[:, :gateways] = column_row[:gateways]
         for m, column, gain in zip(work.way_job, way_column, work.way_gain, strict=True):
             span = slice(work.first[m], work.last[m])
@@ -65,10 +64,10 @@ class JobSlots:
         # Columns in slots where they are of use: by gateways, or by the way of a job.
         self._real = np.nonzero(row >= 0)
         self._real_row, self._real_share = row[self._real], share[self._real]
-        self._slot, self._edge = np.nonzero((row >= 0)[:, folded.edge_gateway])
-        column = folded.edge_gateway[self._edge]
+        self._slot, self._edge = np.nonzero((row >= 0)[:, aggregated.edge_gateway])
+        column = aggregated.edge_gateway[self._edge]
         self._edge_row, self._edge_share = row[self._slot, column], share[self._slot, column]
-        self._region = folded.edge_region[self._edge]
+        self._region = aggregated.edge_region[self._edge]
         self._cell = (self._slot * rows + self._edge_row) * regions + self._region
         self._idle = np.ones((slots, rows), bool)
         self._idle[self._real[0], self._real_row] = False
@@ -78,10 +77,10 @@ class JobSlots:
         choice = np.minimum(even - work.least, work.most - even) > _NO_CHOICE * (work.most - work.least)
         for m in np.flatnonzero(~choice):
             self._demand[work.first[m] : work.last[m], job_row[m]] += even[m] / load_unit
-        # What each column is served, but for jobs with a choice; columns that are not folded, no matter what.
-        self._folding = folding
+        # What each column is served, but for jobs with a choice; columns that are alone, no matter what.
+        self._aggregation = aggregation
         market_column = work.way_column[work.way_start[:-1]]
-        self._served_alone = np.where(np.bincount(folding.column)[folding.column] == 1, 1.0, 0.0)
+        self._served_alone = np.where(np.bincount(aggregation.column)[aggregation.column] == 1, 1.0, 0.0)
         self._served_alone = np.tile(self._served_alone, (slots, 1))
         self._served_alone[:, :gateways] = market.fixed_demand / load_unit
         for m in np.flatnonzero(~choice):
@@ -149,11 +148,11 @@ class JobSlots:
         self._slack_price, self._spare_price = tau / self._slack, tau / self._spare
         return self._per_column(by_row, demand_price)
 
-    def unfold(self, route: Array) -> Array:
-        """(T, E) of the market from `route` (T, E') on folded edges, by the jobs' powers."""
+    def disaggregate(self, route: Array) -> Array:
+        """(T, E) of the market from `route` (T, E') on aggregated edges, by the jobs' powers."""
         served = self._served_alone.copy()
         np.add.at(served, (self._at[0], self._market_column), self._power)
-        return self._folding.unfold_route(route, served)
+        return self._aggregation.disaggregate_route(route, served)
 
     def asked(self) -> Array:
         """(T, C'): what is to be carried in the row of each column, demand and powers, in units of work."""
@@ -364,7 +363,7 @@ class JobSlots:
         return combined
 
 
-def _rows_of(work: Work, way_column: Array, columns: int) -> tuple[Array, Array, int]:
+def _rows_of(work: JobSet, way_column: Array, columns: int) -> tuple[Array, Array, int]:
     """The row (C',) of each column, that of each job (M,), and how many there are; `way_column` (V,) is the
     column of each way.
 

@@ -1,4 +1,4 @@
-"""Footprint levels of the interior-point method: how they follow the equity prices, for every equity shape.
+"""Epigraph variables of the equity shapes: how footprint levels follow the equity prices.
 
 Region i promises f_i <= s_i, with mu_i the price of the promise; the coordinator pays for the levels s. What
 the shape of a kind has to say is optimality of s at given prices,
@@ -21,8 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eglb.coordinator.market.equity import MeanOfWorst, NormOfAll, PriceSet, norm
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _LEAST = 1e-30
 _LEAST_BEND = 1e-12
@@ -39,7 +38,7 @@ class Response:
     rest: float
 
 
-class Levels(ABC):
+class Epigraph(ABC):
     """The levels of one kind in units of order one; immutable, `moved` gives the next ones."""
 
     @property
@@ -60,12 +59,12 @@ class Levels(ABC):
     @abstractmethod
     def moved(
         self, move: Array, price: Array, price_move: Array, tau: float, primal: float, dual: float
-    ) -> Levels:
+    ) -> Epigraph:
         """The levels after parts `primal` and `dual` of the move."""
 
 
 @dataclass(frozen=True, eq=False)
-class CommonLevel(Levels):
+class MaxEpigraph(Epigraph):
     """One level for all regions: the maximum."""
 
     mass: float
@@ -85,12 +84,12 @@ class CommonLevel(Levels):
 
     def moved(
         self, move: Array, price: Array, price_move: Array, tau: float, primal: float, dual: float
-    ) -> Levels:
+    ) -> Epigraph:
         return replace(self, common=self.common + primal * float(move[0]))
 
 
 @dataclass(frozen=True, eq=False)
-class ExceededLevel(Levels):
+class MeanOfWorstEpigraph(Epigraph):
     """A common level that regions may exceed, at a price of `cap` each: the mean of the worst.
 
     `excess` (N,) is r and `spare` (N,) zeta, what of the cap the price leaves.
@@ -123,7 +122,7 @@ class ExceededLevel(Levels):
 
     def moved(
         self, move: Array, price: Array, price_move: Array, tau: float, primal: float, dual: float
-    ) -> Levels:
+    ) -> Epigraph:
         common, excess, spare = self._moves(move, price, price_move, tau)
         return replace(
             self,
@@ -134,7 +133,7 @@ class ExceededLevel(Levels):
 
 
 @dataclass(frozen=True, eq=False)
-class OwnLevels(Levels):
+class NormEpigraph(Epigraph):
     """Every region a level of its own, the L_Q norm of which is paid for."""
 
     mass: float
@@ -165,36 +164,36 @@ class OwnLevels(Levels):
 
     def moved(
         self, move: Array, price: Array, price_move: Array, tau: float, primal: float, dual: float
-    ) -> Levels:
+    ) -> Epigraph:
         return replace(self, own=self.own + primal * move)
 
 
-def start_levels(prices: PriceSet, common: float, regions: int) -> Levels:
+def start_epigraph(prices: PriceSet, common: float, regions: int) -> Epigraph:
     """A roomy start: all regions at the level `common`."""
     if isinstance(prices, NormOfAll):
-        return OwnLevels(prices.weight, prices.power, np.full(regions, common))
+        return NormEpigraph(prices.weight, prices.power, np.full(regions, common))
     assert isinstance(prices, MeanOfWorst)
     if prices.count == 1:
-        return CommonLevel(prices.weight, common, regions)
+        return MaxEpigraph(prices.weight, common, regions)
     # A little room above the cap: where all regions count there would be none otherwise.
     cap = (1.0 + 1e-6) * prices.cap(regions)
     excess = np.full(regions, 0.1 * common)
-    return ExceededLevel(prices.weight, cap, 0.9 * common, excess, cap - prices.fair_share(regions))
+    return MeanOfWorstEpigraph(prices.weight, cap, 0.9 * common, excess, cap - prices.fair_share(regions))
 
 
-def near_levels(prices: PriceSet, footprint: Array, price: Array, tau: float, floor: float) -> Levels:
-    """Levels close to the end, from the footprints (N,) and prices (N,) reached, at centring `tau`."""
+def near_epigraph(prices: PriceSet, footprint: Array, price: Array, tau: float, floor: float) -> Epigraph:
+    """Epigraph close to the end, from the footprints (N,) and prices (N,) reached, at centring `tau`."""
     wanted = footprint + tau / price
     if isinstance(prices, NormOfAll):
-        return OwnLevels(prices.weight, prices.power, np.maximum(wanted, floor))
+        return NormEpigraph(prices.weight, prices.power, np.maximum(wanted, floor))
     assert isinstance(prices, MeanOfWorst)
     worst = np.argsort(-footprint, kind="stable")
     if prices.count == 1:
-        return CommonLevel(prices.weight, max(float(wanted[worst[0]]), floor), len(footprint))
+        return MaxEpigraph(prices.weight, max(float(wanted[worst[0]]), floor), len(footprint))
     cap = (1.0 + 1e-6) * prices.cap(len(footprint))
     common = max(float(wanted[worst[min(prices.count, len(footprint)) - 1]]), floor)
     spare = np.maximum(cap - price, 1e-3 * cap)
-    return ExceededLevel(prices.weight, cap, common, np.maximum(footprint - common, tau / spare), spare)
+    return MeanOfWorstEpigraph(prices.weight, cap, common, np.maximum(footprint - common, tau / spare), spare)
 
 
 def room(value: Array, move: Array) -> float:

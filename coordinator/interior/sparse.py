@@ -1,7 +1,7 @@
-"""The Newton system of the interior-point method, reduced slot by slot with sparse factors.
+"""Newton system, sparse: the routes of the interior-point method, reduced slot by slot with sparse factors.
 
-The same algebra as `interior`, for fleets where a gateway reaches a few of many regions. Systems of `LANES`
-slots lie side by side in the innermost axis and are factored together (see `elimination`). The border in the
+The same algebra as `dense`, for fleets where a gateway reaches a few of many regions. Systems of `LANES`
+slots lie side by side in the innermost axis and are factored together (see `sparse_ldl`). The border in the
 equity prices is never formed: conjugate gradients apply it, slot by slot.
 """
 
@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from eglb.coordinator.interior.border_preconditioner import StarMesh, edge_pairs, projected_cg
+from eglb.coordinator.interior.border_preconditioner import BorderPreconditioner, edge_pairs, projected_cg
 from eglb.coordinator.interior.dense import PRICE_FLOOR, ROUTE_FLOOR, Moves
 from eglb.coordinator.interior.sparse_ldl import factorise, plan_elimination, substitute
 from eglb.coordinator.market.market import Market
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import (
     compiled,
     cube,
@@ -24,8 +25,6 @@ from eglb.foundation.compilation import (
     number,
     several,
 )
-
-Array = np.ndarray
 
 LANES = 16
 _MANY_STEPS = 25
@@ -66,7 +65,7 @@ class SparseSlots:
         self._work = market.slots * (plan.fill + len(gateway))
         self._exact = False
         if market.kinds:
-            self._mesh = StarMesh(market, self._intensity)
+            self._preconditioner = BorderPreconditioner(market, self._intensity)
 
     def reduce(
         self,
@@ -118,7 +117,7 @@ class SparseSlots:
         """The bordered system of the equity prices, up to a residual of `enough`; see `projected_cg`."""
         if not len(rest):
             return guess, rest
-        lumped = self._mesh.lump(self._weight, self._damped)
+        lumped = self._preconditioner.assemble(self._weight, self._damped)
         if self._exact:
             binding = np.flatnonzero((compliance < lumped.own).any(0))
             lumped.replace(binding, self.border_at(binding))
@@ -155,7 +154,7 @@ class SparseSlots:
         return answer.sum(0)
 
     def expand(self, equity_cost: Array) -> Moves:
-        """Go back from the equity prices to everything else; see `interior.expand_slots`."""
+        """Go back from the equity prices to everything else; see `dense.expand_slots`."""
         route, reduced_cost, curvature, tau = self._point
         price, moves = np.empty_like(self._own), (np.empty_like(route), np.empty_like(route))
         capacity = np.empty_like(curvature)

@@ -1,4 +1,4 @@
-"""Sparse elimination of the demand prices: one order and one fill pattern for the systems of all slots.
+"""Sparse LDL factorisation of the demand prices: one order and one fill pattern for all slots.
 
 Gateways are neighbours when they share a region, in every slot alike. So the order of elimination and the
 pattern of the factors are found once, and the factors of several slots, side by side in the innermost axis
@@ -17,9 +17,8 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import compiled, indices, matrix, nothing
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""The shared dual variable: the price of being among the worst-off regions.
+"""Equity shapes and their dual sets: the price of being among the worst-off regions.
 
 A kind's regional footprints f >= 0 are paid for as weight times a shape of them: the largest, the mean of the
 M largest, or their L_Q norm. Each is a maximum over a convex set of prices,
@@ -22,9 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.equity_shape import EquityShape
-
-Array = np.ndarray
 
 _ROOT_STEPS = 60
 

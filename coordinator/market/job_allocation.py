@@ -1,4 +1,4 @@
-"""Placing of work over slots and regions: nearest to a proposal, or at least cost.
+"""Water filling of jobs over slots and regions: nearest to a proposal, or at least cost.
 
 Kernels, compiled. A job m runs in slots ``first[m]`` to ``last[m]``, does `energy` (MW-slots of work) at a
 power between `least` and `most` (MW of work), and does so by its ways ``way_start[m]:way_start[m + 1]``: the
@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import compiled, indices, matrix, nothing, number, vector
-
-Array = np.ndarray
 
 _NEWTON_STEPS = 100
 _ROUNDING = 1e-14
@@ -107,7 +106,7 @@ def _price_of_work(base: Array, step: Array, energy: float, most: float, least: 
         indices,
     )
 )
-def place(
+def water_fill_jobs(
     missing: Array,
     route: Array,
     price: Array,

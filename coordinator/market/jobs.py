@@ -1,4 +1,4 @@
-"""Work that can wait: what the coordinator knows of deferrable jobs, as further columns of its market.
+"""Deferrable jobs: what the coordinator knows of work that can wait, as further columns of its market.
 
 To the regions a job is one more gateway, which asks for at most so much in every slot. How much it does ask
 for is the coordinator's choice: any powers s between `least` and `most` that sum to the job's `energy` over
@@ -17,12 +17,11 @@ from functools import cached_property
 import numpy as np
 
 from eglb.coordinator.market import job_allocation
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)
-class Work:
+class JobSet:
     """M jobs in the last of the C columns of a market over T slots.
 
     Jobs that never run at the same time may share columns. A job that takes more energy in some regions has a
@@ -57,8 +56,8 @@ class Work:
         return np.repeat(np.arange(len(self.first)), np.diff(self.way_start)).astype(np.int64)
 
     @property
-    def jobs(self) -> tuple[Array, Array, Array, Array, Array, Array, Array, Array]:
-        """The arguments that describe jobs to the kernels of `scheduling`."""
+    def kernel_arguments(self) -> tuple[Array, Array, Array, Array, Array, Array, Array, Array]:
+        """The arguments that describe jobs to the kernels of `job_allocation`."""
         return (
             self.first,
             self.last,
@@ -95,10 +94,10 @@ class Work:
     def least_cost(self, price: Array) -> float:
         """What all work costs at least at `price` (T, C) for a MW of load, USD."""
         value = np.empty(len(self.first))
-        job_allocation.least_cost(np.ascontiguousarray(price, dtype=float), value, *self.jobs)
+        job_allocation.least_cost(np.ascontiguousarray(price, dtype=float), value, *self.kernel_arguments)
         return float(value.sum())
 
-    def one_way(self, price: Array) -> Work:
+    def one_way(self, price: Array) -> JobSet:
         """The jobs where each goes the way that costs it least at `price` (T, C) for a MW of load, and is
         counted in MW of load there, so that no way has a gain.
         """
@@ -110,7 +109,7 @@ class Work:
         )
         way = np.lexsort((cost, job))[self.way_start[:-1]]
         gain = self.way_gain[way]
-        return Work(
+        return JobSet(
             self.first,
             self.last,
             self.energy * gain,
@@ -126,11 +125,11 @@ class Work:
         zero elsewhere.
         """
         load = np.zeros_like(served)
-        job_allocation.nearest_load(served, load, *self.jobs)
+        job_allocation.nearest_load(served, load, *self.kernel_arguments)
         return load
 
-    def less(self, unmet: Array) -> Work:
-        """The same jobs with less work by what of `unmet` (T, C) is theirs, see `work_repair.repair`; they
+    def less(self, unmet: Array) -> JobSet:
+        """The same jobs with less work by what of `unmet` (T, C) is theirs, see `repair.repair`; they
         need not keep their least power then.
         """
         lacks = np.array(
@@ -141,7 +140,7 @@ class Work:
                 )
             ]
         )
-        return Work(
+        return JobSet(
             self.first,
             self.last,
             np.maximum(self.energy - lacks, 0.0),

@@ -1,6 +1,4 @@
-"""What the coordinator knows from the start: who asks for how much, who may serve whom, what inequity
-costs.
-"""
+"""Market: who asks for how much, who may serve whom, what inequity costs. Known from the start."""
 
 from __future__ import annotations
 
@@ -14,14 +12,13 @@ import numpy as np
 
 from eglb.coordinator.market import job_allocation, merit_order, min_cost_flow, nearest
 from eglb.coordinator.market import repair as work_repair
-from eglb.coordinator.market.aggregation import Folding, fold_columns
+from eglb.coordinator.market.aggregation import Aggregation, aggregate_columns
 from eglb.coordinator.market.equity import Equity
-from eglb.coordinator.market.jobs import Work
+from eglb.coordinator.market.jobs import JobSet
 from eglb.foundation import transport_repair
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import in_shards
 from eglb.foundation.equity_shape import EquityShape
-
-Array = np.ndarray
 
 _LARGE = 10_000
 
@@ -31,7 +28,7 @@ class Market:
     """J gateways (no two with the same reach) over T slots, N regions and E allowed pairs, sorted by gateway.
 
     Inside the coordinator arrays are slot-major: a route is (T, E), a load (T, N), a demand price (T, J).
-    With deferrable jobs the last of the gateways are columns of theirs, see `Work`; what is said of a
+    With deferrable jobs the last of the gateways are columns of theirs, see `JobSet`; what is said of a
     gateway's demand then means, for them, powers that do the work.
 
     Parameters
@@ -50,7 +47,7 @@ class Market:
     edge_region: Array
     equity_weight: Array
     equity_shape: tuple[EquityShape, ...] = ()
-    work: Work | None = None
+    work: JobSet | None = None
 
     def __post_init__(self) -> None:
         for name, dtype in (("demand", float), ("edge_gateway", np.int64), ("edge_region", np.int64)):
@@ -192,7 +189,7 @@ class Market:
         unmet = np.empty_like(self.demand)
         ceiling = np.ascontiguousarray(ceiling, dtype=float)
         state = (route, ceiling, self.fixed_demand, unmet)
-        known = (*self.work.jobs, self._owner, self.work.way_job, *self._graph)
+        known = (*self.work.kernel_arguments, self._owner, self.work.way_job, *self._graph)
         work_repair.repair(*state, *known)
         return unmet
 
@@ -207,21 +204,25 @@ class Market:
         """
         if self.work is None:
             return self._clear(cost, quantity)
-        work, folding, folded = self.work, self.folding, self.folded
+        work, aggregation, aggregated = self.work, self.aggregation, self.aggregated
         demand = work.load_at(work.least, *self.demand.shape)
         demand[:, : self.fixed_demand.shape[1]] = self.fixed_demand
-        route, price, _ = folded.over(folding.fold(demand))._clear(cost, quantity)
+        route, price, _ = aggregated.over(aggregation.aggregate(demand))._clear(cost, quantity)
         lacks, power = np.zeros(len(work.first)), np.zeros((self.slots, len(work.first)))
         state = (cost, quantity, route, price, power, lacks)
-        known = (*work.jobs[:5], *self._under_way, *folded._graph)
-        min_cost_flow.join(*state, *known)
+        known = (*work.kernel_arguments[:5], *self._under_way, *aggregated._graph)
+        min_cost_flow.add_jobs(*state, *known)
         column = work.way_column[work.way_start[:-1]]
         served = demand
         served[:, self.fixed_demand.shape[1] :] = 0.0
         for m in range(len(column)):
             served[:, column[m]] += power[:, m]
         unmet = work.spread(lacks, *self.demand.shape)
-        return folding.unfold_route(route, served), np.take(price, folding.column, axis=1), unmet
+        return (
+            aggregation.disaggregate_route(route, served),
+            np.take(price, aggregation.column, axis=1),
+            unmet,
+        )
 
     def _clear(self, cost: Array, quantity: Array) -> tuple[Array, Array, Array]:
         route = np.empty((self.slots, len(self.edge_region)))
@@ -240,7 +241,7 @@ class Market:
         state = (order, route, load, fresh)
         self._in_shards(merit_order.redispatch, (cost, quantity, self.demand, *state), *self._graph)
 
-    def over(self, demand: Array, work: Work | None = None) -> Market:
+    def over(self, demand: Array, work: JobSet | None = None) -> Market:
         """The same gateways and regions over other slots, with `demand` (T', J) MW and `work` there.
 
         Where `demand` leaves out the last columns they ask for what `work` may take at most.
@@ -255,7 +256,7 @@ class Market:
         other = copy(self)
         object.__setattr__(other, "demand", np.ascontiguousarray(demand, dtype=float))
         object.__setattr__(other, "work", work)
-        for known in ("_owner", "folding", "folded", "_under_way"):
+        for known in ("_owner", "aggregation", "aggregated", "_under_way"):
             other.__dict__.pop(known, None)
         return other
 
@@ -276,7 +277,7 @@ class Market:
         alone = self.work is None
         for _ in range(1 if alone else sweeps):
             self._in_shards(
-                nearest.project,
+                nearest.water_fill,
                 (target, load, route, price, self.fixed_demand),
                 step,
                 self.gateway_start,
@@ -285,8 +286,8 @@ class Market:
             )
             if self.work is not None:
                 missing = target - load
-                known = (*self.work.jobs, self.gateway_start, self.edge_region)
-                job_allocation.place(missing, route, price, step, *known)
+                known = (*self.work.kernel_arguments, self.gateway_start, self.edge_region)
+                job_allocation.water_fill_jobs(missing, route, price, step, *known)
                 load = target - missing
         return load
 
@@ -307,29 +308,31 @@ class Market:
         return self.work.owner(self.slots, self.gateways)
 
     @cached_property
-    def folding(self) -> Folding:
+    def aggregation(self) -> Aggregation:
         """Columns with the same reach as one; those of jobs that have several ways stay apart."""
         apart = np.zeros(self.gateways, bool)
         if self.work is not None:
             single = np.diff(self.work.way_start) == 1
             apart[self.work.way_column[~single[self.work.way_job] | (self.work.way_gain != 1.0)]] = True
-        return fold_columns(self.edge_gateway, self.edge_region, apart)
+        return aggregate_columns(self.edge_gateway, self.edge_region, apart)
 
     @cached_property
-    def folded(self) -> Market:
-        """The market of folded columns, and no jobs."""
-        f = self.folding
-        demand = f.fold(self.demand)
+    def aggregated(self) -> Market:
+        """The market of aggregated columns, and no jobs."""
+        f = self.aggregation
+        demand = f.aggregate(self.demand)
         return replace(
-            self, demand=demand, edge_gateway=f.folded_column, edge_region=f.folded_region, work=None
+            self, demand=demand, edge_gateway=f.aggregated_column, edge_region=f.aggregated_region, work=None
         )
 
     @cached_property
     def _under_way(self) -> tuple[Array, Array, Array]:
-        """What `job_clearing.join` knows of columns: the jobs of each, slot by slot, and that of each job."""
+        """What `min_cost_flow.add_jobs` knows of columns: the jobs of each, slot by slot, and that of each
+        job.
+        """
         assert self.work is not None
-        work, columns = self.work, self.folding.columns
-        column = self.folding.column[work.way_column[work.way_start[:-1]]]
+        work, columns = self.work, self.aggregation.columns
+        column = self.aggregation.column[work.way_column[work.way_start[:-1]]]
         length = work.last - work.first
         job = np.repeat(np.arange(len(column)), length)
         slot = np.arange(len(job)) - np.repeat(np.cumsum(length) - length - work.first, length)

@@ -1,4 +1,4 @@
-"""Least-cost clearing of demand, slot by slot: regions in order of cost, exactly, whatever the reach.
+"""Merit-order clearing of demand at least cost, slot by slot: exact, whatever the reach.
 
 The loads that serve a slot form a polymatroid, so filling regions in ascending cost is optimal
 (docs/theory.md, section 9). Arrays are those of `eglb.coordinator.market.nearest`.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import (
     compiled,
     count,
@@ -19,8 +20,6 @@ from eglb.foundation.compilation import (
     vector,
 )
 from eglb.foundation.transport_repair import NEGLIGIBLE, meet_exactly
-
-Array = np.ndarray
 
 
 @compiled(

@@ -1,4 +1,4 @@
-"""Least-cost clearing of work beside demand: successive shortest paths over slots and regions, exact.
+"""Min-cost flow with jobs: successive shortest paths on the time-expanded network, exact.
 
 After demand is cleared slot by slot (`merit_order.clear`), jobs join one after the other, those with the
 fewest slots to spare first: the others make room for less then, a tenth of the work. Each sends its work
@@ -6,7 +6,7 @@ along cheapest alternating paths: into a slot, to a region, from there, if it is
 which may take up other slots in turn, until one ends at a region with room. That is the textbook algorithm
 for flows of least cost (Ahuja, Magnanti and Orlin 1993, section 9.7), with node prices kept such that no
 residual arc has negative reduced cost, so that a search ends where the first room is found. The node prices
-of columns are the demand prices. Arguments are those of `scheduling`; ways have no gains here, since with
+of columns are the demand prices. Arguments are those of `job_allocation`; ways have no gains here, since with
 them alternating cycles can make or lose load, and shortest paths are not enough.
 """
 
@@ -16,10 +16,9 @@ from heapq import heappop, heappush
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import compiled, count, indices, matrix, nothing, number, vector
 from eglb.foundation.transport_repair import NEGLIGIBLE
-
-Array = np.ndarray
 
 
 @compiled(
@@ -173,7 +172,7 @@ def _cheapest_room(
         indices,
     )
 )
-def join(
+def add_jobs(
     cost: Array,
     quantity: Array,
     route: Array,

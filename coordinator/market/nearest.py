@@ -1,4 +1,4 @@
-"""Clearing of demand, slot by slot: who serves whom, nearest to a proposal, or at all.
+"""Water filling of demand, slot by slot: the plan nearest to a proposal, or any that serves all it can.
 
 All kernels are compiled, treat slots independently, cost a small multiple of the number of edges per slot and
 write into arrays they are given.
@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import compiled, count, indices, matrix, nothing, number, vector
 
-Array = np.ndarray
+_SPREAD_PASSES = 8
+NEGLIGIBLE = 1e-14
+"""Flows below this part of a slot's largest demand are rounding."""
 
 
 @compiled(nothing(matrix, matrix, indices))
@@ -27,7 +30,7 @@ def region_load(route: Array, load: Array, edge_region: Array) -> None:
 
 
 @compiled(nothing(matrix, matrix, matrix, matrix, matrix, vector, indices, indices, count))
-def project(
+def water_fill(
     target: Array,
     load: Array,
     route: Array,

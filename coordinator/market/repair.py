@@ -1,4 +1,4 @@
-"""Placing of work at all: what a plan near a proposal lacks, found room for over slots and regions.
+"""Max-flow repair with jobs: what a plan near a proposal lacks finds room over slots and regions.
 
 Kernels, compiled; arguments are those of `eglb.coordinator.market.job_allocation`.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from eglb.foundation.arrays import Array
 from eglb.foundation.compilation import (
     compiled,
     count,
@@ -18,8 +19,6 @@ from eglb.foundation.compilation import (
     vector,
 )
 from eglb.foundation.transport_repair import NEGLIGIBLE, meet_exactly
-
-Array = np.ndarray
 
 _SETTLED = 1e3
 """Times what is negligible: less than that is not missed."""
@@ -269,7 +268,7 @@ def repair(
     region_start: Array,
     by_region: Array,
 ) -> None:
-    """Finish what `clearing.repair` left: move work between slots, in place, until demand and work are met as
+    """Finish what `nearest.repair` left: move work between slots, in place, until demand and work are met as
     far as `ceiling` (T, N) allows.
 
     Demand comes first, then the least power of jobs, then work in the order of the jobs; what then remains

@@ -1,10 +1,13 @@
-"""Hour by hour: one slot decided before the next is known, policies, settlement, the running certificate."""
+"""Online control: one slot decided before the next is known. Policies, settlement, certificate."""
 
 __all__ = [
     "backlog",
     "loop",
+    "outlook",
     "policies",
+    "policy",
     "redispatch",
     "running_certificate",
+    "settlement",
     "slot",
 ]

@@ -1,4 +1,4 @@
-"""Work that waits, hour by hour: what is admitted at its release, and how much of it cannot wait any more.
+"""Admission control of jobs: who is admitted at its release, and how much work cannot wait any more.
 
 Gateways are promised room: up to so many MW in every slot to come. A job is admitted at its release if,
 beside what is promised, all work admitted before and its own can be done in time. A plan that shows so, the
@@ -18,18 +18,16 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from eglb.coordinator.algorithms.algorithm import Broadcast
-from eglb.coordinator.market.jobs import Work
+from eglb.agents.timeline import Look
+from eglb.coordinator.exchange import Broadcast
+from eglb.coordinator.market.jobs import JobSet
 from eglb.coordinator.market.market import Market
-
-if TYPE_CHECKING:
-    from eglb.coordinator.online.slot import Hour
-
-Array = np.ndarray
+from eglb.coordinator.online.settlement import settled
+from eglb.foundation.arrays import Array
 
 ROUNDING = 1e-9
 """Part of a job's work that may be left undone without it being missed."""
@@ -50,7 +48,7 @@ class Backlog:
 
     def __init__(self, market: Market, promised: Array, load: Array | None = None, lead: int = 0) -> None:
         assert market.work is not None
-        self.jobs: Work = market.work
+        self.jobs: JobSet = market.work
         count = len(self.jobs.first)
         self.admitted, self.refused = np.zeros(count, bool), np.zeros(count, bool)
         self.left = np.zeros(count)
@@ -71,16 +69,25 @@ class Backlog:
         self._ceiling = np.zeros((0, market.regions))
         self._demand = np.zeros((0, promised.shape[1]))
 
-    def open(self, hour: Hour) -> Generator[Broadcast, Sequence[Any], None]:
-        """A slot begins: admit or refuse the jobs that are released.
+    def open(
+        self, now: int, meter_delay: int | None, demand: Array
+    ) -> Generator[Broadcast, Sequence[Any], None]:
+        """Slot `now` begins with `demand` (1, J) in MW: admit or refuse the jobs that are released.
 
-        The agents are asked for their capacity up to the last deadline.
+        The agents are asked for their capacity up to the last deadline; `meter_delay` as in `Slot`.
         """
-        slots = self.turn_to(hour.now)
+        slots = self.turn_to(now)
         if not slots:
             return
-        (quantity,) = yield Broadcast((hour.look(hour.now + np.arange(slots)),), opening=True)
-        self.promise(hour.demand.at(hour.now, hour.present), np.array(quantity.quantity.T, order="C"))
+        look = Look(
+            now=now,
+            settled=settled(now, meter_delay),
+            slot=now + np.arange(slots),
+            weight=np.ones(slots),
+            carried=np.zeros((self._market.regions, self._market.kinds)),
+        )
+        (quantity,) = yield Broadcast((look,), opening=True)
+        self.promise(demand, np.array(quantity.quantity.T, order="C"))
 
     @property
     def commitment(self) -> Array:
@@ -121,7 +128,7 @@ class Backlog:
         """Slots from the present one to the last deadline of what is left to do; 0 if nothing is."""
         return int(self.jobs.last[self.left > 0.0].max(initial=self._slot)) - self._slot
 
-    def work(self) -> Work | None:
+    def work(self) -> JobSet | None:
         """What is left to do, from the present slot on; None if nothing is."""
         return self._work(self._slot, self.left)
 
@@ -144,7 +151,7 @@ class Backlog:
         load[:explicit] = np.where(more[:, None], before, planned)
         return load
 
-    def expected(self, slots: int, day: int, whole: bool) -> tuple[Work | None, Array]:
+    def expected(self, slots: int, day: int, whole: bool) -> tuple[JobSet | None, Array]:
         """What is left to do in the next `slots` and what the latest `day` released, again every day.
 
         Of jobs that may wait for longer an even part falls into these slots; all that they have power for
@@ -165,16 +172,16 @@ class Backlog:
         if not whole:
             energy *= (last - first) / (end - first)
         energy = np.minimum(energy, jobs.most[job] * (last - first))
-        columns = self._seat(job, first, last, slots)
-        seated = np.array([len(each) > 0 for each in columns], bool)
-        standing = np.zeros(slots)
-        for q in np.flatnonzero(~seated):
-            standing[first[q] : last[q]] += energy[q] / (last[q] - first[q])
-        if not seated.any():
-            return None, standing
+        columns = self._columns_for(job, first, last, slots)
+        placed = np.array([len(each) > 0 for each in columns], bool)
+        homeless = np.zeros(slots)
+        for q in np.flatnonzero(~placed):
+            homeless[first[q] : last[q]] += energy[q] / (last[q] - first[q])
+        if not placed.any():
+            return None, homeless
         column = np.array([column for each in columns for column in each])
-        work = self._of(job[seated], first[seated], last[seated], energy[seated], column)
-        return work, standing
+        work = self._of(job[placed], first[placed], last[placed], energy[placed], column)
+        return work, homeless
 
     def ran(self, slot: Array) -> Array:
         """(S,) MW of load that jobs were in some slots before this one."""
@@ -288,10 +295,10 @@ class Backlog:
                 column = self.jobs.way_column[v]
                 route[window, start[column] : start[column + 1]] *= part[window, None]
 
-    def _shifted(self, slots: int) -> Work:
+    def _shifted(self, slots: int) -> JobSet:
         return replace(self.jobs, first=self.jobs.first - slots, last=self.jobs.last - slots)
 
-    def _work(self, slot: int, left: Array) -> Work | None:
+    def _work(self, slot: int, left: Array) -> JobSet | None:
         """What of `left` (M,) can be done from `slot` on."""
         jobs = self.jobs
         kept = np.flatnonzero((left > 0.0) & (jobs.last > slot))
@@ -300,10 +307,10 @@ class Backlog:
         first, last = np.maximum(jobs.first[kept] - slot, 0), jobs.last[kept] - slot
         return self._of(kept, first, last, left[kept], jobs.way_column[self._ways(kept)])
 
-    def _of(self, job: Array, first: Array, last: Array, energy: Array, way_column: Array) -> Work:
+    def _of(self, job: Array, first: Array, last: Array, energy: Array, way_column: Array) -> JobSet:
         """Some `energy` of jobs (M',) in slots of their own, their ways in columns of their own."""
         jobs = self.jobs
-        return Work(
+        return JobSet(
             first=first,
             last=last,
             energy=energy,
@@ -318,21 +325,21 @@ class Backlog:
         start = self.jobs.way_start
         return np.concatenate([np.arange(start[m], start[m + 1]) for m in job])
 
-    def _seat(self, job: Array, first: Array, last: Array, slots: int) -> list[list[int]]:
+    def _columns_for(self, job: Array, first: Array, last: Array, slots: int) -> list[list[int]]:
         """Columns for the ways of each job (M',) in its slots: its own or, where taken, others of the same
         reach; none if there are not enough.
         """
         start = self.jobs.way_start
         taken = np.zeros((slots, self._market.gateways), bool)
-        seats: list[list[int]] = []
+        found: list[list[int]] = []
         for m, a, b in zip(job, first, last, strict=True):
             free = [
-                next((seat for seat in (column, *self._alike[column]) if not taken[a:b, seat].any()), None)
+                next((each for each in (column, *self._alike[column]) if not taken[a:b, each].any()), None)
                 for column in self.jobs.way_column[start[m] : start[m + 1]]
             ]
-            seats.append([] if None in free else [seat for seat in free if seat is not None])
-            taken[a:b, seats[-1]] = True
-        return seats
+            found.append([] if None in free else [each for each in free if each is not None])
+            taken[a:b, found[-1]] = True
+        return found
 
     def _is_short(self, route: Array, done: Array) -> bool:
         """Whether a route (E,) of the present slot, with powers (M,) `done`, leaves demand or least powers

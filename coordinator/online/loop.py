@@ -1,4 +1,4 @@
-"""The hourly loop: read the meters, let the policy decide, keep the books, certify."""
+"""Control loop, slot by slot: read the meters, let the policy decide, settle, certify."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from eglb.coordinator.algorithms.algorithm import Broadcast
+from eglb.coordinator.exchange import Broadcast
 from eglb.coordinator.fleet.fleet import Fleet
 from eglb.coordinator.market.market import Market
 from eglb.coordinator.online.backlog import Backlog
+from eglb.coordinator.online.policy import Policy
 from eglb.coordinator.online.running_certificate import RunningCertificate, Standing
-from eglb.coordinator.online.slot import Books, DemandSeries, Hour, Policy
+from eglb.coordinator.online.settlement import Settlement
+from eglb.coordinator.online.slot import DemandSeries, Slot
+from eglb.foundation.arrays import Array
 
-Array = np.ndarray
 Result = TypeVar("Result")
 
 
@@ -54,7 +56,7 @@ def drive(exchange: Generator[Broadcast, Sequence[Any], Result], fleet: Fleet) -
         return end.value
 
 
-def decide_with_whoever_is_there(policy: Policy, hour: Hour, fleet: Fleet) -> Array:
+def decide_with_present_members(policy: Policy, slot: Slot, fleet: Fleet) -> Array:
     """The route (E,) of a slot, decided with the present members of the fleet: a region whose agent is lost
     takes no part. When the membership changes meanwhile, the decision starts again.
 
@@ -65,8 +67,8 @@ def decide_with_whoever_is_there(policy: Policy, hour: Hour, fleet: Fleet) -> Ar
     while True:
         fleet.settle()
         if fleet.membership.closed.any():
-            hour = replace(hour, firm=0)  # a region that is out has no capacity in past slots either
-        decision = policy.decide(hour)
+            slot = replace(slot, firm=0)  # a region that is out has no capacity in past slots either
+        decision = policy.decide(slot)
         replies: Sequence[Any] | None = None
         try:
             while True:
@@ -109,14 +111,14 @@ def control(
     certificate = RunningCertificate(market, demand)
     ahead = demand.forecaster.hours / demand.slot_hours
     for period in periods:
-        books = Books(np.zeros((market.regions, market.kinds)))
+        settlement = Settlement(np.zeros((market.regions, market.kinds)))
         certificate.restart(period.first)
         for now in range(period.first, period.last + 1):
             began = time.perf_counter()
-            metered = drive(books.read(now, meter_delay), fleet)
+            metered = drive(settlement.read(now, meter_delay), fleet)
             elapsed = now - period.first
             remaining = max(period.declared - elapsed - 1, 0)
-            hour = Hour(
+            slot = Slot(
                 market=market.over(demand.at(now, np.array([now]))),
                 demand=demand,
                 distance=distance,
@@ -125,18 +127,18 @@ def control(
                 elapsed=elapsed,
                 remaining=remaining,
                 foreseen=int(min(ahead, remaining, period.last - now)),
-                footprint=books.footprint,
+                footprint=settlement.footprint,
                 metered=metered,
                 backlog=backlog,
             )
             if backlog is not None:
-                drive(backlog.open(hour), fleet)
-            route = drive(policy.decide(hour), fleet)
+                drive(backlog.open(now, meter_delay, demand.at(now, slot.present)), fleet)
+            route = drive(policy.decide(slot), fleet)
             if backlog is not None:
                 route = backlog.commit(route)
             decided = time.perf_counter()
-            load = hour.market.load(route[None])[0]
-            books.serve(now, load)
+            load = slot.market.load(route[None])[0]
+            settlement.serve(now, load)
             standing = None
             if certify and backlog is None:
                 standing = drive(certificate.record(now, load, now == period.last), fleet)

@@ -1,12 +1,11 @@
-"""Least-cost loads of the same slots over and over, at costs that change a little from time to time."""
+"""Incremental dispatch: least-cost loads of the same slots over and over, at costs that change a little."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from eglb.coordinator.market.market import Market
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 
 class Dispatch:

@@ -1,4 +1,4 @@
-"""The certificate of a run that is still going on: how good it was against the best possible up to now.
+"""Hindsight certificate of an unfinished run: how good it was against the best possible up to now.
 
 For every equity price mu in its simplices the least cost of serving slot s at that price, phi_s(mu), adds
 up over the slots so far to a lower bound of the best objective that any plan of these slots could have
@@ -20,13 +20,12 @@ import numpy as np
 from eglb.agents.bidding import Bid, PriceFootprints, Quantity
 from eglb.agents.timeline import Look
 from eglb.agents.valuation import Evaluate
-from eglb.coordinator.algorithms.algorithm import Broadcast
 from eglb.coordinator.algorithms.level_bundle import nearest_in_level_set
-from eglb.coordinator.algorithms.primal_recovery import Mixture
+from eglb.coordinator.algorithms.primal_recovery import PrimalRecovery
+from eglb.coordinator.exchange import Broadcast
 from eglb.coordinator.market.market import Market
 from eglb.coordinator.online.slot import DemandSeries
-
-Array = np.ndarray
+from eglb.foundation.arrays import Array
 
 _LEVEL = 0.4
 _FOLLOWED = 16
@@ -161,7 +160,7 @@ class RunningCertificate:
         best = max(self._followed, key=lambda each: each.bound)
         costs = np.array([each.cost for each in self._followed])
         footprints = np.array([each.footprint for each in self._followed])
-        mixed = Mixture.weights(costs[:, None], footprints[:, None], self._equity)[:, 0]
+        mixed = PrimalRecovery.weights(costs[:, None], footprints[:, None], self._equity)[:, 0]
         ceiling = mixed @ costs + self._equity.cost(np.tensordot(mixed, footprints, 1))
         if ceiling - best.bound <= _CLOSE * abs(ceiling):
             return None

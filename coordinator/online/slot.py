@@ -1,4 +1,4 @@
-"""Hour by hour: what a policy is told at the start of a slot, and what it is.
+"""Slot to be planned: what the coordinator knows at its start, demand series and market.
 
 The problem is that of the whole horizon, but a slot must be planned before the next one is known.
 Footprints add up over a declared accounting period; only the worst region's total at its end is priced.
@@ -9,26 +9,18 @@ announced equity prices, from several of which price and intensity of these slot
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from eglb.agents.bidding import PriceFootprints
 from eglb.agents.forecasting import Forecaster, Past
 from eglb.agents.timeline import Look
-from eglb.agents.valuation import Evaluate
-from eglb.coordinator.algorithms.algorithm import Broadcast
 from eglb.coordinator.market.market import Market
 from eglb.coordinator.online.backlog import Backlog
-
-Array = np.ndarray
-
-Exchange = Generator[Broadcast, Sequence[Any], Array]
-"""Yields what to ask the agents, is sent their replies, and returns an array in the end."""
+from eglb.coordinator.online.settlement import settled
+from eglb.foundation.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +58,7 @@ class DemandSeries:
 
 
 @dataclass(frozen=True, eq=False)
-class Hour:
+class Slot:
     """A slot that is to be planned, with all that the coordinator knows then.
 
     Parameters
@@ -187,129 +179,3 @@ class Hour:
         assert self.backlog is not None
         slot = self.ahead()[: max(self.backlog.horizon, 1)]
         return slot, self.market.over(self.demand.at(self.now, slot), self.backlog.work())
-
-
-def settled(now: int, meter_delay: int | None) -> int:
-    """Slots before this one have been metered at the start of slot `now`; none ever if meters are not
-    read.
-    """
-    return 0 if meter_delay is None else now + 1 - meter_delay
-
-
-class Books:
-    """What a period has cost so far, by meters as far as they have been read, else by estimates.
-
-    `footprint` (N, K) is from before the first slot that is served.
-    """
-
-    def __init__(self, footprint: Array) -> None:
-        self._cost = 0.0
-        self._footprint = footprint
-        self._open: list[tuple[int, Array]] = []
-        self._open_cost, self._open_footprint = 0.0, np.zeros_like(self._footprint)
-
-    @property
-    def cost(self) -> float:
-        """Energy cost of the slots up to the last `read`, USD."""
-        return self._cost + self._open_cost
-
-    @property
-    def footprint(self) -> Array:
-        """(N, K) of the slots up to the last `read`."""
-        return self._footprint + self._open_footprint
-
-    def serve(self, slot: int, load: Array) -> None:
-        """A slot is served with `load` (N,)."""
-        self._open.append((slot, load))
-
-    def read(
-        self, now: int, meter_delay: int | None
-    ) -> Generator[Broadcast, Sequence[Any], list[tuple[int, Array]]]:
-        """Read meters at the start of slot `now`: the slots read, with their footprints (N, K).
-
-        A slot is read once; until then, and for good if meters are never read, its estimate counts.
-        """
-        if not self._open:
-            return []
-        slots = np.array([slot for slot, _ in self._open])
-        look = Look(
-            now - 1,
-            settled(now, meter_delay),
-            slots,
-            np.ones(len(slots)),
-            np.zeros_like(self._footprint),
-        )
-        load = np.stack([load for _, load in self._open], axis=1)
-        _, value = yield Broadcast((look, Evaluate(part=np.arange(len(slots)), load=load)), opening=True)
-        final = slots < (now if meter_delay is None else settled(now, meter_delay))
-        self._cost += float(value.cost[:, final].sum())
-        self._footprint = self._footprint + value.footprint[:, final].sum(1)
-        self._open_cost = float(value.cost[:, ~final].sum())
-        self._open_footprint = value.footprint[:, ~final].sum(1)
-        self._open = [entry for entry, closed in zip(self._open, final, strict=True) if not closed]
-        return [(int(slots[q]), value.footprint[:, q]) for q in np.flatnonzero(final)]
-
-
-_SAMPLED = 5
-"""Of slots older than a week, one in so many stands for all of them; coprime to the hours of a day."""
-
-
-def rest_of_period(hour: Hour, window: float, half_life: float) -> tuple[Array, Array]:
-    """The slots (S,) that stand for the rest of the period, the present one first, and for how many each.
-
-    As far as is foretold or work can wait, those to come. For the rest, the last `window` hours: every hour
-    of the day as often as it is left, and a slot that is `half_life` hours old half as much as the present
-    one.
-    """
-    explicit, ahead = hour.explicit, hour.ahead()
-    unknown = hour.remaining + 1 - explicit
-    if unknown <= 0:
-        return ahead, np.ones(len(ahead))
-    past = np.arange(hour.now, max(-1, hour.now - round(window / hour.slot_hours)), -1)
-    day = hour.day
-    old = hour.now - past >= 7 * day
-    recent = 0.5 ** ((hour.now - past) * hour.slot_hours / half_life) * np.where(old, _SAMPLED, 1)
-    past, recent = (each[~old | (past % _SAMPLED == 0)] for each in (past, recent))
-    # The hours of the day that are left, as often as they are left, where they have been seen.
-    to_come = np.arange(hour.now + explicit, hour.now + hour.remaining + 1)
-    left, seen = np.bincount(to_come % day, minlength=day), np.bincount(past % day, recent, minlength=day)
-    share = recent * (left / np.where(seen > 0.0, seen, np.inf))[past % day]
-    share = share if share.any() else recent
-    share *= unknown / share.sum()
-    own, share, past = share[0], share[1:], past[1:]
-    weight = np.concatenate([np.ones(len(ahead)), share[share > 0.0]])
-    weight[0] += own
-    return np.concatenate([ahead, past[share > 0.0]]), weight
-
-
-class Policy(ABC):
-    """Decides slot after slot: a state machine that never does input or output."""
-
-    needs_distance = False
-    """Whether it asks how far gateways are; then those of the same reach are not merged."""
-    plans_work = True
-    """Whether it decides when jobs run."""
-
-    @abstractmethod
-    def decide(self, hour: Hour) -> Exchange:
-        """Ask the agents what is needed; return the route (E,) of this slot, which meets its demand."""
-
-
-def follow(hour: Hour, equity_price: Array) -> Exchange:
-    """The cheapest route (E,) of this slot if footprints cost `equity_price` (N, K), by the agents' bids.
-
-    Jobs run now as far as that is cheaper than later, by what is expected of the slots that they can wait
-    for.
-    """
-    slot, market = (hour.present, hour.market) if hour.backlog is None else hour.with_work()
-    quantity, bid = yield Broadcast(
-        (hour.look(slot), PriceFootprints(equity_price=equity_price)), opening=True
-    )
-    cost, offered = np.array(bid.price.T, order="C"), np.array(quantity.quantity.T, order="C")
-    if market.work is not None and not market.clears_exactly:
-        cheapest = np.minimum.reduceat(cost[:, market.edge_region], market.gateway_start[:-1], axis=1)
-        market = market.over(market.fixed_demand, market.work.one_way(cheapest))
-    route, _, _ = market.clear(cost, offered)
-    if hour.backlog is not None:
-        hour.backlog.expect(route)
-    return route[0]

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from eglb.coordinator.market.jobs import Work
+from eglb.coordinator.market.jobs import JobSet
 from eglb.foundation.arrays import Array
 from eglb.scenarios.jobs import Jobs
 from eglb.scenarios.scenario import Scenario
@@ -33,7 +33,7 @@ class Seating:
     """
 
     jobs: Jobs
-    work: Work
+    work: JobSet
     columns: int
     edge_column: Array
     edge_region: Array
@@ -123,7 +123,7 @@ def seat_jobs(
         pair_edge[p] = edge[of_job[member[m]][way], region]
     return Seating(
         jobs=jobs,
-        work=Work(
+        work=JobSet(
             first=first[chosen],
             last=last[chosen],
             energy=added(jobs.energy_mwh) / scenario.slot_hours,

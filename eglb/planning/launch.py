@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from eglb.agents.region import Holding
-from eglb.coordinator.fleet.fleet import Fleet, group_regions, regions_per_host, seat
+from eglb.agents.region import PrivateData
+from eglb.coordinator.fleet.fleet import Fleet, group_regions, host_slices, regions_per_host
 from eglb.coordinator.fleet.network import Network, WideArea
 from eglb.coordinator.fleet.transport import InProcess, Transport
 from eglb.coordinator.market.market import Market
@@ -25,14 +25,14 @@ class Launched:
 
     fleet: Fleet
     transport: Transport
-    hosts: Sequence[Holding]
+    hosts: Sequence[PrivateData]
     clock: WideArea | None
 
 
 @contextmanager
 def launch(
     market: Market,
-    holding: Holding,
+    private: PrivateData,
     *,
     address: str,
     regions_per_actor: int | None = None,
@@ -40,24 +40,24 @@ def launch(
     network: Network | None = None,
     faults: Faults | None = None,
 ) -> Iterator[Launched]:
-    """Start an agent for every region of `holding`; arguments as for `eglb.solve`.
+    """Start an agent for every region of `private`; arguments as for `eglb.solve`.
 
     Raises
     ------
     FleetError : the cluster could not be started or reached. InputError : `faults` are of an unknown region.
     """
 
-    def deal(cores: int, memory: float) -> list[Holding]:
+    def deal(cores: int, memory: float) -> list[PrivateData]:
         """The regions in groups, each for one host."""
         return group_regions(
-            holding, regions_per_actor or regions_per_host(market.regions, market.slots, cores, memory)
+            private, regions_per_actor or regions_per_host(market.regions, market.slots, cores, memory)
         )
 
     transport: Transport
     if address == "inprocess":
         # In one process several hosts are only more work, save where something lies between them.
         together = regions_per_actor is None and network is None and faults is None
-        hosts: Sequence[Holding] = [holding] if together else deal(len(os.sched_getaffinity(0)), math.inf)
+        hosts: Sequence[PrivateData] = [private] if together else deal(len(os.sched_getaffinity(0)), math.inf)
         transport = InProcess(hosts)
         if market.large:
             from eglb.agents import kernels  # noqa: F401  (loaded before the clock of the solve starts)
@@ -68,13 +68,13 @@ def launch(
         hosts = actors.regions
     try:
         if faults is not None:
-            from eglb.coordinator.fleet.faults import FaultyLine
+            from eglb.coordinator.fleet.faults import FaultyTransport
 
-            transport = FaultyLine(transport, faults, [host.names for host in hosts])
-        seats = seat(market, hosts)
-        clock = WideArea(transport, network, seats) if network is not None else None
+            transport = FaultyTransport(transport, faults, [host.names for host in hosts])
+        slices = host_slices(market, hosts)
+        clock = WideArea(transport, network, slices) if network is not None else None
         sizes = {"slot": market.slots, "kind": market.kinds}
-        yield Launched(Fleet(clock or transport, seats, deadline, sizes=sizes), transport, hosts, clock)
+        yield Launched(Fleet(clock or transport, slices, deadline, sizes=sizes), transport, hosts, clock)
     finally:
         transport.close()
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eglb.coordinator.fleet.membership import Event
+from eglb.coordinator.fleet.membership import MembershipEvent
 
 _NAMES_SHOWN = 6
 
 
-def last_of_each(events: Sequence[Event]) -> dict[str, Event]:
+def last_of_each(events: Sequence[MembershipEvent]) -> dict[str, MembershipEvent]:
     """What last took each region out, by its name."""
     return {
         name: event
@@ -28,7 +28,7 @@ def member_lines(members: Mapping[str, Any], shortfall: Mapping[str, Any]) -> li
     if not out:
         return []
     it = "it" if len(out) == 1 else "them"
-    events = [Event(**event) for event in members["events"]]
+    events = [MembershipEvent(**event) for event in members["events"]]
     lines = [f"Without {missing(out, events)}; certified against the best plan without {it}."]
     if shortfall["mwh"]:
         span = f"{shortfall['slots']} slot{'s' * (shortfall['slots'] != 1)}"
@@ -45,7 +45,7 @@ def member_lines(members: Mapping[str, Any], shortfall: Mapping[str, Any]) -> li
     return lines
 
 
-def missing(out: Mapping[str, str], events: Sequence[Event]) -> str:
+def missing(out: Mapping[str, str], events: Sequence[MembershipEvent]) -> str:
     """Names, since when and why: ``oregon since round 12 (lost: no answer within 5 s)``."""
     since = last_of_each(events)
     alike: dict[str, list[str]] = {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eglb.coordinator.fleet.membership import Event
+from eglb.coordinator.fleet.membership import MembershipEvent
 from eglb.foundation.arrays import Array
 from eglb.foundation.numbers import plain
 from eglb.planning.audit import Audit
@@ -63,7 +63,7 @@ class Solution:
     network: Network | None = None
     out: Mapping[str, str] = field(default_factory=dict)
     unmet: Array | None = None
-    events: tuple[Event, ...] = ()
+    events: tuple[MembershipEvent, ...] = ()
     rejected: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     work: Array | None = None
     work_price: Array | None = None

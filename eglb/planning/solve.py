@@ -24,7 +24,7 @@ from eglb.scenarios.scenario import Scenario
 
 if TYPE_CHECKING:
     from eglb.coordinator.fleet.faults import Faults
-    from eglb.coordinator.fleet.membership import Event
+    from eglb.coordinator.fleet.membership import MembershipEvent
     from eglb.coordinator.fleet.network import Network
     from eglb.planning.running.checkpoint import Checkpoint, SolveOptions
     from eglb.planning.running.membership_orders import Orders
@@ -63,7 +63,7 @@ class _Found:
     equity_prices: Array
     out: Mapping[str, str] = field(default_factory=dict)
     unmet: Array | None = None
-    events: tuple[Event, ...] = ()
+    events: tuple[MembershipEvent, ...] = ()
     rejected: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     work: Array | None = None
     work_price: Array | None = None
@@ -257,7 +257,7 @@ def _solve_with_agents(
     warn: Callable[[str], None] | None,
 ) -> _Found:
     from eglb.coordinator.algorithms.admm import Admm
-    from eglb.coordinator.algorithms.crossover import Relay
+    from eglb.coordinator.algorithms.crossover import Crossover
     from eglb.coordinator.algorithms.level_bundle import LevelBundle
     from eglb.coordinator.algorithms.newton import Newton
     from eglb.coordinator.algorithms.reroute import Method
@@ -271,8 +271,8 @@ def _solve_with_agents(
     methods: dict[str, Method] = {
         "admm": Admm,
         "dual": LevelBundle,
-        "newton": partial(Relay, first=Newton, second=Admm),
-        "crossover": partial(Relay, first=Admm, second=Newton, last=Admm, hand_over_gap=_HAND_OVER_GAP),
+        "newton": partial(Crossover, first=Newton, second=Admm),
+        "crossover": partial(Crossover, first=Admm, second=Newton, last=Admm, hand_over_gap=_HAND_OVER_GAP),
         "subgradient": Subgradient,
     }
     began = time.perf_counter()
@@ -291,7 +291,7 @@ def _solve_with_agents(
         method = methods[options.algorithm]
         trace: list[RoundRecord] = []
         if checkpoint is not None and checkpoint.kept is not None:
-            run = checkpoint.go_on(parts.market, fleet, method, options)
+            run = checkpoint.resume(parts.market, fleet, method, options)
             trace += checkpoint.trace
             told = len(checkpoint.kept.events)
         else:
@@ -329,7 +329,7 @@ def _solve_with_agents(
 
         overseer.look()
         seconds_start = time.perf_counter() - began
-        outcome = run.go(max_rounds=options.max_rounds, time_limit_s=options.time_limit, on_round=record)
+        outcome = run.run(max_rounds=options.max_rounds, time_limit_s=options.time_limit, on_round=record)
         if checkpoint is not None:
             checkpoint.record(run, trace, last=True)
         seconds_solve = seconds_before + time.perf_counter() - began - seconds_start

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from eglb.coordinator.market.jobs import Work
+from eglb.coordinator.market.jobs import JobSet
 from eglb.coordinator.market.market import Market
 from eglb.coordinator.online.backlog import ROUNDING, Backlog
 from eglb.foundation.arrays import Array
@@ -359,7 +359,7 @@ class Workload:
             )
         return self._market
 
-    def _work(self, jobs: tuple[Job, ...], at: int) -> Work:
+    def _work(self, jobs: tuple[Job, ...], at: int) -> JobSet:
         """Open jobs, in slots of the series."""
         placements, hours = (
             [self._placements[job.name] for job in jobs],
@@ -369,7 +369,7 @@ class Workload:
         ways = [len(placement.columns) for placement in placements]
         energy, most = (np.array([getattr(job, name) for job in jobs]) for name in ("energy_mwh", "max_mw"))
         slots = np.array([max(placement.last - placement.first, 1) for placement in placements])
-        return Work(
+        return JobSet(
             first=np.array([placement.first for placement in placements], np.int64) + begun,
             last=np.array([placement.last for placement in placements], np.int64) + begun,
             energy=energy / hours,

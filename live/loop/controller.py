@@ -19,8 +19,8 @@ import numpy as np
 
 from eglb.agents.forecasting import NoForecast
 from eglb.coordinator.fleet.fleet import FleetError
+from eglb.coordinator.online.policy import Policy
 from eglb.coordinator.online.running_certificate import Standing
-from eglb.coordinator.online.slot import Policy
 from eglb.foundation.arrays import Array
 from eglb.live.accounting.alerts import Solve
 from eglb.live.accounting.series import Slot

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from eglb.agents.timeline import Timeline
-from eglb.coordinator.fleet.fleet import Fleet, seat
+from eglb.coordinator.fleet.fleet import Fleet, host_slices
 from eglb.coordinator.fleet.transport import InProcess
 from eglb.coordinator.market.market import Market
-from eglb.coordinator.online.loop import decide_with_whoever_is_there, drive
+from eglb.coordinator.online.loop import decide_with_present_members, drive
+from eglb.coordinator.online.policy import Policy
 from eglb.coordinator.online.running_certificate import RunningCertificate, Standing
-from eglb.coordinator.online.slot import DemandSeries, Hour, Policy
+from eglb.coordinator.online.slot import DemandSeries, Slot
 from eglb.foundation.arrays import Array
 from eglb.live.jobs.slot_backlog import SlotBacklog
 from eglb.planning.launch import Launched
@@ -46,7 +47,7 @@ class Planner:
         self._thread.start()
 
     def plan(
-        self, hour: Hour, timeline: Timeline, task: SlotBacklog | None = None, policy: Policy | None = None
+        self, hour: Slot, timeline: Timeline, task: SlotBacklog | None = None, policy: Policy | None = None
     ) -> Future[Array]:
         """The route (E,) of a slot, after every agent was handed its part of `timeline`, with what of a task
         cannot wait; by another policy if one is given.
@@ -92,12 +93,12 @@ class Planner:
             except Exception as error:  # it is whoever asked that has to go on without an answer
                 future.set_exception(error)
 
-    def _plan(self, hour: Hour, timeline: Timeline, task: SlotBacklog | None, policy: Policy) -> Array:
+    def _plan(self, hour: Slot, timeline: Timeline, task: SlotBacklog | None, policy: Policy) -> Array:
         hosts = self._agents.hosts
         cuts = np.cumsum([0, *(len(host.names) for host in hosts)]).tolist()
         parts = [timeline.rows(slice(a, b)) for a, b in pairwise(cuts)]
         self._agents.transport.renew(parts)
-        route = decide_with_whoever_is_there(policy, hour, self._agents.fleet)
+        route = decide_with_present_members(policy, hour, self._agents.fleet)
         return route if task is None else task.commit(route)
 
     def _begin(self, slot: int) -> None:
@@ -111,7 +112,7 @@ class Planner:
         if self._judges is None or self._certificate is None:
             transport = InProcess([timeline])
             sizes = {"slot": 1, "kind": self._market.kinds}
-            self._judges = transport, Fleet(transport, seat(self._market, [timeline]), sizes=sizes)
+            self._judges = transport, Fleet(transport, host_slices(self._market, [timeline]), sizes=sizes)
             self._certificate = RunningCertificate(self._market, demand)
             self._certificate.restart(self._first)
         transport, fleet = self._judges

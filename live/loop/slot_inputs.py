@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eglb.agents.timeline import Timeline
-from eglb.coordinator.online.slot import Hour
+from eglb.coordinator.online.slot import Slot
 from eglb.foundation.arrays import Array
 from eglb.live.accounting.settlement import Settled, Settlement
 from eglb.live.jobs.slot_backlog import SlotBacklog
@@ -32,7 +32,7 @@ class SlotInputs:
 
     def hour(
         self, slot: int, asked: Array, heard: Iterable[Settled], task: SlotBacklog | None = None
-    ) -> Hour:
+    ) -> Slot:
         """What a policy decides about, for `asked` (J,) MW and a `task`; `heard` are slots metered since the
         last.
         """
@@ -43,7 +43,7 @@ class SlotInputs:
         remaining = last - slot
         market = series.parts.market if task is None else task.market
         further = np.zeros(len(market.edge_region) - len(self.distance))
-        return Hour(
+        return Slot(
             market=market.over(demand.at(at, np.array([at]))),
             demand=demand,
             distance=np.concatenate([self.distance, further]),
@@ -58,7 +58,7 @@ class SlotInputs:
             backlog=None if task is None else task.backlog,
         )
 
-    def timeline(self, hour: Hour) -> Timeline:
+    def timeline(self, hour: Slot) -> Timeline:
         """What all agents together are handed."""
         forecasts = self.forecasts
         return self.books.series.timeline(

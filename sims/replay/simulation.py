@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
     from eglb.agents.forecasting import Forecaster
-    from eglb.coordinator.online.slot import Policy
+    from eglb.coordinator.online.policy import Policy
     from eglb.planning.online.forecasts import Forecast
 
 FEEDBACK = {
@@ -366,7 +366,7 @@ def _own_policy(policy: Policy) -> Policy:
     ------
     InputError : it is none.
     """
-    from eglb.coordinator.online.slot import Policy
+    from eglb.coordinator.online.policy import Policy
 
     if not isinstance(policy, Policy):
         raise InputError([f"policy {policy!r} is neither a name nor an eglb.Policy object"])

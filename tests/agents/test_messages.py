@@ -34,8 +34,8 @@ def test_an_honest_agent_is_never_refused(seed: int, kinds: int) -> None:
     look = requests.pop(1)
     region = look.show(timeline)
     assert region is not None
-    for holding, asked in ((timeline, [requests[0], look, *requests[1:]]), (region, requests)):
-        replies = ask(holding, asked)
+    for private, asked in ((timeline, [requests[0], look, *requests[1:]]), (region, requests)):
+        replies = ask(private, asked)
         check(asked, replies, len(region.names), kinds)
         assert len(replies) == len(asked)
 

@@ -41,9 +41,9 @@ def later(series: Array, slot: int) -> Array:
     return changed
 
 
-def everything(holding: Timeline, now: int, settled: int) -> list[Array]:
+def everything(private: Timeline, now: int, settled: int) -> list[Array]:
     slot = np.arange(0, now + 13)
-    region = holding.at(now, settled, slot, np.ones(len(slot)), np.zeros((N, K)))
+    region = private.at(now, settled, slot, np.ones(len(slot)), np.zeros((N, K)))
     return [region.price, region.intensity, region.capacity[:, : now + 1]]
 
 
@@ -99,9 +99,9 @@ class Counting(Forecaster):
 
 def test_a_slot_is_foretold_once() -> None:
     counting = Counting()
-    holding = timeline(forecaster=counting)
+    private = timeline(forecaster=counting)
     for now in (30, 30, 31):
-        holding.at(now, now, np.arange(now, now + 5), np.ones(5), np.zeros((N, K)))
+        private.at(now, now, np.arange(now, now + 5), np.ones(5), np.zeros((N, K)))
     assert counting.asked[0] == [4] * 2 * (1 + K)
 
 
@@ -114,17 +114,17 @@ def test_each_region_answers_as_if_it_were_alone() -> None:
 
 
 def test_a_host_turns_to_slots_and_says_when_it_forgot() -> None:
-    holding = timeline(calibrated=False, forecaster=NoForecast())
+    private = timeline(calibrated=False, forecaster=NoForecast())
     look = Look(40, 41, np.array([40, 3]), np.array([1.0, 2.0]), np.ones((N, K)))
     ask = Evaluate(part=np.zeros(1, np.int64), load=np.ones((N, 2)))
-    host = RegionHost(holding)
+    host = RegionHost(private)
     (fault,) = decode(host.answer(encode([ask])) or b"")
     assert isinstance(fault, Fault)
     quantity, value = decode(host.answer(encode([look, ask])) or b"")
-    np.testing.assert_allclose(quantity.quantity, holding.metered.capacity[:, [40, 3]])  # type: ignore[attr-defined]
-    price = holding.metered.price
+    np.testing.assert_allclose(quantity.quantity, private.metered.capacity[:, [40, 3]])  # type: ignore[attr-defined]
+    price = private.metered.price
     np.testing.assert_allclose(value.cost[:, 0], price[:, 40] + 2 * price[:, 3])  # type: ignore[attr-defined]
-    m = holding.metered.intensity
+    m = private.metered.intensity
     np.testing.assert_allclose(value.footprint[:, 0], 1.0 + m[:, :, 40] + 2 * m[:, :, 3])  # type: ignore[attr-defined]
     # What was turned to stays, until the next look.
     bid = decode(host.answer(encode([PriceFootprints(equity_price=np.zeros((N, K)))])) or b"")[0]

@@ -203,7 +203,7 @@ def test_what_is_not_a_request_is_refused() -> None:
 def test_a_host_answers_nothing_before_it_holds_data() -> None:
     host, offer = RegionHost(), Offer(load=np.ones((3, 4)))
     assert host.answer(encode([offer])) is None
-    host.hold(draw(0))
+    host.renew(draw(0))
     answer = host.answer(encode([offer]))
     assert answer is not None and isinstance(decode(answer)[0], Accepted)
 

@@ -17,9 +17,9 @@ from support.small_fleets import optimum
 
 from eglb.agents.codec import Fault, Message, decode, encode
 from eglb.agents.host import RoundNumber
-from eglb.coordinator.algorithms.algorithm import Broadcast, Round
+from eglb.coordinator.exchange import Broadcast, Round
 from eglb.coordinator.fleet.fleet import Fleet
-from eglb.coordinator.fleet.transport import Arrival, Line, Transport, Wait
+from eglb.coordinator.fleet.transport import Arrival, Transport, TransportWrapper, Wait
 from eglb.coordinator.run import Run
 from eglb.foundation.arrays import Array
 from eglb.planning.audit import lower_bound
@@ -45,7 +45,7 @@ class Broken(AssertionError):
     """Something that must hold does not."""
 
 
-class Carried(Line):
+class Carried(TransportWrapper):
     """Outermost: counts what the coordinator sends and gets, and since when each host has been silent."""
 
     def __init__(self, inner: Transport) -> None:
@@ -72,7 +72,7 @@ class Carried(Line):
         self.inner.restart(host)
 
 
-class Genuine(Line):
+class Genuine(TransportWrapper):
     """Innermost: remembers what hosts really answered, and to which round. They may refuse what is damaged,
     is of a round that is over, or rests on what they have forgotten, and nothing else.
     """
@@ -181,11 +181,15 @@ class Model:
 
     def _credit(self) -> None:
         closed = self._fleet.membership.closed
-        for part in self._fleet.heard.parts:
-            host = self._host_of[part.regions.start]
-            if not closed[part.regions].any() and not self._genuine.gave(host, part.number, part.replies):
-                kinds = ", ".join(type(reply).__name__ for reply in part.replies)
-                raise Broken(f"host {host} never answered round {part.number} so ({kinds}), yet it is used")
+        for host_reply in self._fleet.heard.host_replies:
+            host = self._host_of[host_reply.regions.start]
+            if not closed[host_reply.regions].any() and not self._genuine.gave(
+                host, host_reply.number, host_reply.replies
+            ):
+                kinds = ", ".join(type(reply).__name__ for reply in host_reply.replies)
+                raise Broken(
+                    f"host {host} never answered round {host_reply.number} so ({kinds}), yet it is used"
+                )
 
     def _notice(self) -> None:
         """Silence of a member never lasts longer than its deadline and the tolerance."""

@@ -14,10 +14,10 @@ import numpy as np
 from chaos.schedules import Played, Schedule, draw_schedule, play
 from support.many_nodes import ManyNodes
 
-from eglb.agents.region import Holding
+from eglb.agents.region import PrivateData
 from eglb.coordinator.fleet.faults import Bounded
 from eglb.coordinator.fleet.ray_transport import RayActors
-from eglb.coordinator.fleet.transport import Arrival, Line, Wait
+from eglb.coordinator.fleet.transport import Arrival, TransportWrapper, Wait
 
 NODES = ("r0", "r1", "r2")
 """Regions that have a node of their own, as drawn scenarios call them."""
@@ -65,7 +65,7 @@ def draw_struck_schedule(seed: int) -> StruckSchedule:
     return StruckSchedule(schedule, tuple(blows))
 
 
-class Struck(Line):
+class Struck(TransportWrapper):
     """Agents on a cluster that blows fall on; those that did are counted."""
 
     def __init__(self, actors: RayActors, cluster: ManyNodes, blows: Sequence[Blow]) -> None:
@@ -117,7 +117,7 @@ def play_struck(struck: StruckSchedule, cluster: ManyNodes) -> Played:
     cluster.mend()
     lines: list[Struck] = []
 
-    def start(hosts: Sequence[Holding]) -> Struck:
+    def start(hosts: Sequence[PrivateData]) -> Struck:
         lines.append(Struck(RayActors(lambda cores, memory: hosts, "auto"), cluster, struck.blows))
         return lines[0]
 

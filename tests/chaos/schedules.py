@@ -11,15 +11,15 @@ import numpy as np
 from chaos.model import CALL_AND_PAUSE, Broken, Carried, Genuine, HeardFleet, Model
 from support.small_fleets import draw_scenario
 
-from eglb.agents.region import Holding
+from eglb.agents.region import PrivateData
 from eglb.coordinator.algorithms.admm import Admm
-from eglb.coordinator.algorithms.crossover import Relay
+from eglb.coordinator.algorithms.crossover import Crossover
 from eglb.coordinator.algorithms.level_bundle import LevelBundle
 from eglb.coordinator.algorithms.newton import Newton
 from eglb.coordinator.algorithms.reroute import Method
 from eglb.coordinator.algorithms.subgradient import Subgradient
-from eglb.coordinator.fleet.faults import Bounded, Faults, FaultyLine, Outage
-from eglb.coordinator.fleet.fleet import Fleet, FleetError, group_regions, seat
+from eglb.coordinator.fleet.faults import Bounded, Faults, FaultyTransport, Outage
+from eglb.coordinator.fleet.fleet import Fleet, FleetError, group_regions, host_slices
 from eglb.coordinator.fleet.transport import InProcess, Transport
 from eglb.coordinator.run import Outcome, Run
 from eglb.planning.partition import Partition, partition
@@ -28,8 +28,8 @@ from eglb.scenarios.scenario import Scenario
 METHODS: dict[str, Method] = {
     "admm": Admm,
     "dual": LevelBundle,
-    "newton": partial(Relay, first=Newton, second=Admm),
-    "crossover": partial(Relay, first=Admm, second=Newton, hand_over_gap=1e-3),
+    "newton": partial(Crossover, first=Newton, second=Admm),
+    "crossover": partial(Crossover, first=Admm, second=Newton, hand_over_gap=1e-3),
     "subgradient": Subgradient,
 }
 GAPS = {"subgradient": (1e-1, 3e-2, 1e-2)}
@@ -135,14 +135,14 @@ class Played:
 
 def play(
     schedule: Schedule,
-    start: Callable[[Sequence[Holding]], Transport] = InProcess,
+    start: Callable[[Sequence[PrivateData]], Transport] = InProcess,
     tolerance_s: float | None = None,
 ) -> Played:
     """Run a schedule, the model looking on.
 
     Parameters
     ----------
-    start : makes the transport to the hosts of some holdings; it is closed in the end.
+    start : makes the transport to the hosts of some private data; it is closed in the end.
     tolerance_s : by the clock, how much later than its deadline a silent host may be given up. None where the
         clock counts calls.
 
@@ -153,11 +153,11 @@ def play(
     parts = partition(schedule.scenario)
     hosts = group_regions(parts.region, schedule.per_host)
     genuine = Genuine(start(hosts))
-    faulty = FaultyLine(genuine, schedule.faults, [host.names for host in hosts], tolerance_s is None)
+    faulty = FaultyTransport(genuine, schedule.faults, [host.names for host in hosts], tolerance_s is None)
     carried = Carried(faulty)
     try:
         sizes = {"slot": parts.market.slots, "kind": parts.market.kinds}
-        fleet = HeardFleet(carried, seat(parts.market, hosts), schedule.deadline, sizes=sizes)
+        fleet = HeardFleet(carried, host_slices(parts.market, hosts), schedule.deadline, sizes=sizes)
         model = Model(parts, fleet, carried, genuine, CALL_AND_PAUSE if tolerance_s is None else tolerance_s)
         ended = _run(schedule, fleet, model, parts)
     finally:
@@ -185,7 +185,7 @@ def _run(schedule: Schedule, fleet: HeardFleet, model: Model, parts: Partition) 
             raise Broken("goes on for ever")
 
     try:
-        outcome = run.go(max_rounds=_MOST_ROUNDS if promised else quiet, on_round=look)
+        outcome = run.run(max_rounds=_MOST_ROUNDS if promised else quiet, on_round=look)
     except FleetError:
         if fleet.membership.active:
             raise Broken("gave up, though hosts are left") from None
@@ -208,7 +208,7 @@ def _rounds_undisturbed(schedule: Schedule, problem: Scenario) -> int | None:
     parts = partition(problem)
     hosts = group_regions(parts.region, 1)
     sizes = {"slot": parts.market.slots, "kind": parts.market.kinds}
-    fleet = Fleet(InProcess(hosts), seat(parts.market, hosts), sizes=sizes)
+    fleet = Fleet(InProcess(hosts), host_slices(parts.market, hosts), sizes=sizes)
     algorithm = METHODS[schedule.algorithm](parts.market, schedule.gap, None)
-    outcome = Run(parts.market, fleet, algorithm, None).go(max_rounds=_MOST_ROUNDS)
+    outcome = Run(parts.market, fleet, algorithm, None).run(max_rounds=_MOST_ROUNDS)
     return fleet.traffic.rounds if outcome is Outcome.CONVERGED else None

@@ -147,7 +147,7 @@ MUTATIONS: Sequence[Mutation] = (
 def genuine() -> tuple[bytes, ...]:
     """Requests and answers, of a few numbers and of many, without their seals."""
     exchanges = [draw_exchange(seed, slots) for seed in (0, 2, 4) for slots in (3, 300)]
-    lists = [each for holding, asked in exchanges for each in (asked, ask(holding, asked), asked[:1])]
+    lists = [each for private, asked in exchanges for each in (asked, ask(private, asked), asked[:1])]
     return tuple(bytes(unsealed(encode(messages))) for messages in lists)
 
 

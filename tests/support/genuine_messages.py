@@ -10,7 +10,7 @@ from eglb.agents.codec import Message, decode, encode
 from eglb.agents.forecasting import Persistence
 from eglb.agents.host import RegionHost, RoundNumber
 from eglb.agents.proximal import ProximalStep
-from eglb.agents.region import Holding, Region, Request
+from eglb.agents.region import PrivateData, Region, Request
 from eglb.agents.timeline import Look, Timeline
 from eglb.agents.valuation import Bound, Evaluate, Introduce, Offer
 
@@ -91,8 +91,8 @@ def draw_exchange(seed: int, slots: int = SLOTS, kinds: int = KINDS) -> tuple[Ti
     ]
 
 
-def ask(holding: Holding, requests: list[Request]) -> list[Message]:
+def ask(private: PrivateData, requests: list[Request]) -> list[Message]:
     """What a fresh agent answers."""
-    answer = RegionHost(holding).answer(encode(requests))
+    answer = RegionHost(private).answer(encode(requests))
     assert answer is not None
     return decode(answer)

@@ -15,7 +15,7 @@ from eglb.coordinator.online.policies.mpc import PredictiveControl
 from eglb.coordinator.online.policies.nearest import Nearest
 from eglb.coordinator.online.policies.soft import Soft
 from eglb.coordinator.online.policies.weighted_sum import WeightedSum
-from eglb.coordinator.online.slot import Policy
+from eglb.coordinator.online.policy import Policy
 
 __all__ = [
     "POLICIES",

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from eglb.coordinator.online.slot import Exchange, Hour, Policy, follow
-
-Array = np.ndarray
+from eglb.coordinator.online.policy import Exchange, Policy, follow
+from eglb.coordinator.online.slot import Slot
+from eglb.foundation.arrays import Array
 
 
 @dataclass(eq=False)
@@ -29,27 +29,27 @@ class AdaHedge(Policy):
     _mixability: Array | None = field(default=None, init=False)
     _used: dict[int, tuple[Array, Array]] = field(default_factory=dict, init=False)
 
-    def decide(self, hour: Hour) -> Exchange:
-        weight = hour.market.equity_weight
-        if self._gain is None or self._mixability is None or hour.elapsed == 0:
-            self._gain, self._mixability = np.zeros_like(hour.footprint), np.zeros(len(weight))
+    def decide(self, slot: Slot) -> Exchange:
+        weight = slot.market.equity_weight
+        if self._gain is None or self._mixability is None or slot.elapsed == 0:
+            self._gain, self._mixability = np.zeros_like(slot.footprint), np.zeros(len(weight))
             self._used.clear()
-        for slot, footprint in hour.metered:
+        for earlier, footprint in slot.metered:
             gain = weight * footprint
             # Who did not plan the slot has learned nothing about the rate.
-            if (used := self._used.pop(slot, None)) is not None:
+            if (used := self._used.pop(earlier, None)) is not None:
                 share, rate = used
                 self._mixability += np.maximum(
                     self._mix(self._gain, gain, share, rate) - (share * gain).sum(0), 0.0
                 )
             self._gain = self._gain + gain
         slow = self._mixability > 0.0
-        wanted = self.rate * np.log(max(len(hour.footprint), 2))
+        wanted = self.rate * np.log(max(len(slot.footprint), 2))
         rate = np.where(slow, wanted / np.where(slow, self._mixability, 1.0), np.inf)
         # Late meters do not count for the rate, but the footprints they will tell of are known nearly enough.
-        share = _shares(weight * hour.footprint, rate)
-        self._used[hour.now] = (share, rate)
-        return (yield from follow(hour, weight * share))
+        share = _shares(weight * slot.footprint, rate)
+        self._used[slot.now] = (share, rate)
+        return (yield from follow(slot, weight * share))
 
     @staticmethod
     def _mix(before: Array, gain: Array, share: Array, rate: Array) -> Array:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from eglb.coordinator.online.slot import Exchange, Hour, Policy, follow
-
-Array = np.ndarray
+from eglb.coordinator.online.policy import Exchange, Policy, follow
+from eglb.coordinator.online.slot import Slot
+from eglb.foundation.arrays import Array
 
 
 @dataclass(eq=False)
@@ -33,14 +33,14 @@ class DualMirrorDescent(Policy):
     _share: Array | None = field(default=None, init=False)
     _largest: Array | float = field(default=0.0, init=False)
 
-    def decide(self, hour: Hour) -> Exchange:
-        weight = hour.market.equity_weight
-        if self._share is None or hour.elapsed == 0:
-            self._share = np.zeros_like(hour.footprint)
-        for _, footprint in hour.metered:
+    def decide(self, slot: Slot) -> Exchange:
+        weight = slot.market.equity_weight
+        if self._share is None or slot.elapsed == 0:
+            self._share = np.zeros_like(slot.footprint)
+        for _, footprint in slot.metered:
             gain = weight * footprint
             self._largest = np.maximum(self._largest, gain.max(0, initial=0.0))
             full = np.maximum(self._share, 0.0).sum(0) > 1.0
             z = np.where((self._share > 0.0) & full, self.auxiliary * self._largest, 0.0)
             self._share = self._share + self.step * (gain - z)
-        return (yield from follow(hour, weight * self._share))
+        return (yield from follow(slot, weight * self._share))

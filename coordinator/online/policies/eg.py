@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from eglb.coordinator.online.slot import Exchange, Hour, Policy, follow
-
-Array = np.ndarray
+from eglb.coordinator.online.policy import Exchange, Policy, follow
+from eglb.coordinator.online.slot import Slot
+from eglb.foundation.arrays import Array
 
 
 @dataclass(eq=False)
@@ -31,12 +31,12 @@ class ExponentiatedGradient(Policy):
     rate: float = 1.0
     _largest: Array | float = field(default=0.0, init=False)
 
-    def decide(self, hour: Hour) -> Exchange:
-        regions, _ = hour.footprint.shape
-        for _, footprint in hour.metered:
+    def decide(self, slot: Slot) -> Exchange:
+        regions, _ = slot.footprint.shape
+        for _, footprint in slot.metered:
             self._largest = np.maximum(self._largest, footprint.max(0, initial=0.0))
-        period = hour.elapsed + hour.remaining + 1
+        period = slot.elapsed + slot.remaining + 1
         eta = self.rate * np.sqrt(2.0 * np.log(max(regions, 2)) / period)
-        exponent = eta * hour.footprint / np.maximum(self._largest, 1e-300)
+        exponent = eta * slot.footprint / np.maximum(self._largest, 1e-300)
         share = np.exp(exponent - exponent.max(0, initial=0.0))
-        return (yield from follow(hour, hour.market.equity_weight * share / share.sum(0)))
+        return (yield from follow(slot, slot.market.equity_weight * share / share.sum(0)))

@@ -1,4 +1,4 @@
-"""Advice with a safety net: follow any policy, but never cost more than (1 + eps) times a robust one.
+"""Robust advice: follow any policy, but never cost more than (1 + eps) times a robust one.
 
 The robust policy B runs in shadow: it decides as if it had decided all along, on footprints of its own.
 With E and F what was spent, and a prime for the shadow after its move, the advice A is followed as far as
@@ -21,8 +21,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from eglb.agents.valuation import Evaluate
-from eglb.coordinator.algorithms.algorithm import Broadcast
-from eglb.coordinator.online.slot import Books, Exchange, Hour, Policy
+from eglb.coordinator.exchange import Broadcast
+from eglb.coordinator.online.policy import Exchange, Policy
+from eglb.coordinator.online.settlement import Settlement
+from eglb.coordinator.online.slot import Slot
 
 _HALVINGS = 50
 
@@ -39,23 +41,23 @@ class Guard(Policy):
     advice: Policy
     robust: Policy
     eps: float = 0.05
-    _accounts: tuple[Books, Books] | None = field(default=None, init=False)
+    _accounts: tuple[Settlement, Settlement] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.needs_distance = self.advice.needs_distance or self.robust.needs_distance
 
-    def decide(self, hour: Hour) -> Exchange:
-        if self._accounts is None or hour.elapsed == 0:
-            self._accounts = Books(hour.footprint), Books(hour.footprint)
-        (mixed, shadow), weight = self._accounts, hour.market.equity_weight
-        yield from mixed.read(hour.now, hour.meter_delay)
-        metered = yield from shadow.read(hour.now, hour.meter_delay)
-        advised = yield from self.advice.decide(hour)
-        robust = yield from self.robust.decide(replace(hour, footprint=shadow.footprint, metered=metered))
-        loads = hour.market.load(advised[None]), hour.market.load(robust[None])
+    def decide(self, slot: Slot) -> Exchange:
+        if self._accounts is None or slot.elapsed == 0:
+            self._accounts = Settlement(slot.footprint), Settlement(slot.footprint)
+        (mixed, shadow), weight = self._accounts, slot.market.equity_weight
+        yield from mixed.read(slot.now, slot.meter_delay)
+        metered = yield from shadow.read(slot.now, slot.meter_delay)
+        advised = yield from self.advice.decide(slot)
+        robust = yield from self.robust.decide(replace(slot, footprint=shadow.footprint, metered=metered))
+        loads = slot.market.load(advised[None]), slot.market.load(robust[None])
         whole = np.zeros(1, np.int64)
         _, a, b = yield Broadcast(
-            (hour.look(hour.present), *(Evaluate(part=whole, load=load.T) for load in loads)), opening=True
+            (slot.look(slot.present), *(Evaluate(part=whole, load=load.T) for load in loads)), opening=True
         )
         shadow_cost = shadow.cost + b.cost.sum()
         shadow_footprint = shadow.footprint + b.footprint[:, 0]
@@ -68,8 +70,8 @@ class Guard(Policy):
             return float(cost - shadow_cost + weight @ (footprint - shadow_footprint).max(0, initial=-np.inf))
 
         part = 1.0 if excess(1.0) <= budget else _largest(excess, budget)
-        mixed.serve(hour.now, part * loads[0][0] + (1.0 - part) * loads[1][0])
-        shadow.serve(hour.now, loads[1][0])
+        mixed.serve(slot.now, part * loads[0][0] + (1.0 - part) * loads[1][0])
+        shadow.serve(slot.now, loads[1][0])
         return part * advised + (1.0 - part) * robust
 
 

@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from eglb.coordinator.algorithms.algorithm import Broadcast, Finished, Round, WarmStart
+from eglb.coordinator.algorithms.algorithm import Finished, WarmStart
 from eglb.coordinator.algorithms.level_bundle import LevelBundle
+from eglb.coordinator.exchange import Broadcast, Round
 from eglb.coordinator.market.market import Market
-from eglb.coordinator.online.slot import Exchange, Hour, Policy, rest_of_period
-
-Array = np.ndarray
+from eglb.coordinator.online.outlook import rest_of_period
+from eglb.coordinator.online.policy import Exchange, Policy
+from eglb.coordinator.online.slot import Slot
+from eglb.foundation.arrays import Array
 
 
 @dataclass(eq=False)
@@ -40,13 +42,13 @@ class PredictiveControl(Policy):
     _plan: dict[int, Array] = field(default_factory=dict, init=False)
     _last: LevelBundle | None = field(default=None, init=False)
 
-    def decide(self, hour: Hour) -> Exchange:
-        slot, stands_for = rest_of_period(hour, self.window, self.half_life)
-        market = hour.with_work_expected(slot)
-        known_as, _ = hour.identity(slot)
+    def decide(self, slot: Slot) -> Exchange:
+        slots, stands_for = rest_of_period(slot, self.window, self.half_life)
+        market = slot.with_work_expected(slots)
+        known_as, _ = slot.identity(slots)
         method = LevelBundle(market, self.gap, self._warm_start(market, known_as))
         asked = method.start()
-        look = hour.look(slot, stands_for, carried=True)
+        look = slot.look(slots, stands_for, carried=True)
         replies: Sequence[Any] = yield Broadcast((look, *asked.requests), opening=True)
         step: Broadcast | Finished = method.step(Round.complete(asked.requests, replies[1:]))
         for _ in range(self.rounds - 1):
@@ -59,16 +61,16 @@ class PredictiveControl(Policy):
         self._last = method
         return route[0]
 
-    def _warm_start(self, market: Market, slot: Array) -> WarmStart | None:
+    def _warm_start(self, market: Market, slots: Array) -> WarmStart | None:
         """What the last slot's plan says of these slots; those it did not know get equal parts."""
         if self._last is None:
             return None
         price = self._last.incumbent.equity_price
         assert price is not None
         route = market.spread()
-        known = np.array([s in self._plan for s in slot.tolist()])
+        known = np.array([s in self._plan for s in slots.tolist()])
         for q in np.flatnonzero(known):
-            planned = self._plan[int(slot[q])]
+            planned = self._plan[int(slots[q])]
             route[q] = 0.0
             route[q, : len(planned)] = planned  # jobs that came since have further pairs
         return WarmStart(

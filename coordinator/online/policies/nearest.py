@@ -1,4 +1,4 @@
-"""Nearest first: what a latency-minded router does."""
+"""Latency greedy: nearest first, as a latency-minded router does."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eglb.coordinator.algorithms.algorithm import Broadcast
+from eglb.coordinator.exchange import Broadcast
 from eglb.coordinator.market.market import Market
-from eglb.coordinator.online.slot import Exchange, Hour, Policy
-
-Array = np.ndarray
+from eglb.coordinator.online.policy import Exchange, Policy
+from eglb.coordinator.online.slot import Slot
+from eglb.foundation.arrays import Array
 
 
 @dataclass(eq=False)
@@ -23,9 +23,9 @@ class Nearest(Policy):
     needs_distance = True
     plans_work = False
 
-    def decide(self, hour: Hour) -> Exchange:
-        (quantity,) = yield Broadcast((hour.look(hour.present),), opening=True)
-        return nearest_first(hour.market, hour.distance, quantity.quantity[:, 0])
+    def decide(self, slot: Slot) -> Exchange:
+        (quantity,) = yield Broadcast((slot.look(slot.present),), opening=True)
+        return nearest_first(slot.market, slot.distance, quantity.quantity[:, 0])
 
 
 def nearest_first(market: Market, distance: Array, capacity: Array) -> Array:

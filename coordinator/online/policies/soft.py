@@ -1,5 +1,4 @@
-"""Entropic re-solving: every hour the equity price that is best for the rest of the period, and is not sure
-of it.
+"""Entropic re-solving: in every slot the equity price that is best, softly, for the rest of the period.
 
 What is to come is taken to be like the past weeks, but for the hours that are foretold. With F the footprints
 so far and phi_s the cost of serving slot s at an equity price, every hour maximises
@@ -18,11 +17,12 @@ import numpy as np
 
 from eglb.agents.bidding import PriceFootprints
 from eglb.agents.valuation import Evaluate
-from eglb.coordinator.algorithms.algorithm import Broadcast
+from eglb.coordinator.exchange import Broadcast
+from eglb.coordinator.online.outlook import rest_of_period
+from eglb.coordinator.online.policy import Exchange, Policy, follow
 from eglb.coordinator.online.redispatch import Dispatch
-from eglb.coordinator.online.slot import Exchange, Hour, Policy, follow, rest_of_period
-
-Array = np.ndarray
+from eglb.coordinator.online.slot import Slot
+from eglb.foundation.arrays import Array
 
 _FLOOR = -14.0
 """Of log shares, below the largest: a region can come back within hours."""
@@ -47,22 +47,22 @@ class Soft(Policy):
     _log_share: Array | None = field(default=None, init=False)
     _dispatch: Dispatch = field(default_factory=Dispatch, init=False)
 
-    def decide(self, hour: Hour) -> Exchange:
-        weight = hour.market.equity_weight
-        regions, kinds = hour.footprint.shape
+    def decide(self, slot: Slot) -> Exchange:
+        weight = slot.market.equity_weight
+        regions, kinds = slot.footprint.shape
         if self._log_share is None:
             self._log_share = np.full((regions, kinds), -np.log(regions))
         if not kinds:
-            return (yield from follow(hour, hour.footprint))
-        slot, stands_for = rest_of_period(hour, self.window, self.half_life)
-        market = hour.with_usual_work(slot)
+            return (yield from follow(slot, slot.footprint))
+        slots, stands_for = rest_of_period(slot, self.window, self.half_life)
+        market = slot.with_usual_work(slots)
         whole = np.zeros(1, np.int64)
         log_share, shares = self._log_share, np.zeros((regions, kinds))
-        known_as, lasting = hour.identity(slot)
+        known_as, lasting = slot.identity(slots)
         self._dispatch.turn_to(market, known_as, lasting)
         quantity, bid = yield Broadcast(
             (
-                hour.look(slot, stands_for, carried=True),
+                slot.look(slots, stands_for, carried=True),
                 PriceFootprints(equity_price=weight * np.exp(log_share)),
             ),
             opening=True,
@@ -71,18 +71,18 @@ class Soft(Policy):
         for step in range(self.steps):
             load = self._dispatch.loads(np.array(bid.price.T, order="C"), offered)
             (value,) = yield Broadcast((Evaluate(part=whole, load=load.T),))
-            log_share = self._ascend(log_share, value.footprint[:, 0], hour, step)
+            log_share = self._ascend(log_share, value.footprint[:, 0], slot, step)
             if step >= self.steps // 2:
                 shares += np.exp(log_share)
             if step < self.steps - 1:
                 (bid,) = yield Broadcast((PriceFootprints(equity_price=weight * np.exp(log_share)),))
         self._log_share = log_share
-        return (yield from follow(hour, weight * shares / shares.sum(0)))
+        return (yield from follow(slot, weight * shares / shares.sum(0)))
 
-    def _ascend(self, log_share: Array, projected: Array, hour: Hour, step: int) -> Array:
+    def _ascend(self, log_share: Array, projected: Array, slot: Slot, step: int) -> Array:
         """A step towards the shares (N, K) that the projected footprints of the period call for."""
-        left, period = hour.remaining + 1, hour.elapsed + hour.remaining + 1
-        beta = self.caution * projected.mean(0) / period * np.sqrt(24.0 / hour.slot_hours * left)
+        left, period = slot.remaining + 1, slot.elapsed + slot.remaining + 1
+        beta = self.caution * projected.mean(0) / period * np.sqrt(24.0 / slot.slot_hours * left)
         move = projected / np.maximum(beta, 1e-300) - np.log(len(log_share)) - log_share
         move -= move.mean(0)
         longest = np.abs(move).max(0) + 1e-12

@@ -7,7 +7,7 @@ from inspect import signature
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from eglb.coordinator.online.slot import Policy
+    from eglb.coordinator.online.policy import Policy
 
 
 def known_policies() -> dict[str, Callable[..., Policy]]:

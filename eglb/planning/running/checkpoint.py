@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from eglb.coordinator.durability.journal import Journal, JournalError, is_held, last_record
-from eglb.coordinator.durability.resumption import Kept, go_on, keep, pack, unpack
+from eglb.coordinator.durability.resumption import RunState, capture, pack, resume, unpack
 from eglb.foundation.errors import InputError
 from eglb.foundation.numbers import duration, small
 from eglb.foundation.staging import staged_folder
@@ -102,7 +102,7 @@ class Checkpoint:
     options: SolveOptions
     journal: Journal
     fingerprint: str
-    kept: Kept | None = None
+    kept: RunState | None = None
     skipped: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -118,17 +118,17 @@ class Checkpoint:
         """The rounds up to `kept`."""
         return [] if self.kept is None else _rows(self.kept.trace)
 
-    def go_on(self, market: Market, fleet: Fleet, method: Method, options: SolveOptions) -> Run:
+    def resume(self, market: Market, fleet: Fleet, method: Method, options: SolveOptions) -> Run:
         """The run that was kept, wanted with `options` now."""
         assert self.kept is not None
         same_method = options.algorithm == self.options.algorithm
-        return go_on(self.kept, market, fleet, method, options.gap, same_method)
+        return resume(self.kept, market, fleet, method, options.gap, same_method)
 
     def record(self, run: Run, trace: Sequence[RoundRecord], last: bool = False) -> None:
         """Keep `run`, if that is due or it was the `last` round; see `Journal.write`."""
         round = run.fleet.traffic.rounds
         if self.journal.due(round) or last:
-            self.journal.write(round, pack(keep(run, _columns(trace)), self.fingerprint))
+            self.journal.write(round, pack(capture(run, _columns(trace)), self.fingerprint))
 
 
 @contextmanager
@@ -197,7 +197,7 @@ class Glimpse:
     folder: Path
     scenario: Scenario
     options: SolveOptions
-    kept: Kept | None
+    kept: RunState | None
     held: bool
 
 
@@ -233,7 +233,7 @@ def in_use(
         yield checkpoint
 
 
-def _unpack(data: bytes, fingerprint: str) -> Kept:
+def _unpack(data: bytes, fingerprint: str) -> RunState:
     kept = unpack(data, fingerprint)
     if list(kept.trace) != _COLUMNS or not all(isinstance(c, np.ndarray) for c in kept.trace.values()):
         raise ValueError("of another version: its rounds are told otherwise")

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
-from eglb.coordinator.fleet.membership import Event
+from eglb.coordinator.fleet.membership import MembershipEvent
 from eglb.foundation.numbers import byte_count, dollars, duration, plain, small
 from eglb.planning.lost_regions import last_of_each, missing
 from eglb.planning.running.checkpoint import Glimpse, glimpse
@@ -27,9 +27,9 @@ class RunStatus:
     waiting: list[Order]
 
     @property
-    def events(self) -> list[Event]:
+    def events(self) -> list[MembershipEvent]:
         """What happened to members."""
-        return [] if self.seen.kept is None else [Event(*event) for event in self.seen.kept.events]
+        return [] if self.seen.kept is None else [MembershipEvent(*event) for event in self.seen.kept.events]
 
     @property
     def out(self) -> dict[str, str]:

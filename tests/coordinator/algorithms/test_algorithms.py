@@ -16,7 +16,7 @@ from eglb.coordinator.algorithms.algorithm import Algorithm
 from eglb.coordinator.algorithms.level_bundle import LevelBundle
 from eglb.coordinator.algorithms.newton import Newton
 from eglb.coordinator.algorithms.subgradient import Subgradient
-from eglb.coordinator.fleet.fleet import Fleet, FleetError, group_regions, seat
+from eglb.coordinator.fleet.fleet import Fleet, FleetError, group_regions, host_slices
 from eglb.coordinator.fleet.transport import Arrival, InProcess, Wait
 from eglb.coordinator.market.market import Market
 from eglb.coordinator.run import Outcome, run
@@ -40,7 +40,7 @@ def start(
     name: str, region: Region, market: Market, gap: float, per_host: int = 99
 ) -> tuple[Algorithm, Fleet]:
     hosts = group_regions(region, per_host)
-    return ALGORITHMS[name](market, gap), Fleet(InProcess(hosts), seat(market, hosts))
+    return ALGORITHMS[name](market, gap), Fleet(InProcess(hosts), host_slices(market, hosts))
 
 
 def worth(region: Region, market: Market, route: Array) -> float:
@@ -283,7 +283,7 @@ def test_agents_that_restart_in_the_middle_do_not_stop_a_run(
         hosts = group_regions(parts.region, 1)
         algorithm = ALGORITHMS[name](parts.market, 1e-4)
         line = Shaky(hosts, {1, 4, 9, 14}, len(hosts) - 1)
-        outcome = run(algorithm, Fleet(line, seat(parts.market, hosts)), max_rounds=600)
+        outcome = run(algorithm, Fleet(line, host_slices(parts.market, hosts)), max_rounds=600)
         assert outcome is Outcome.CONVERGED, seed
         optimum = known_optimum(seed)
         tolerance = 1e-9 * abs(optimum)
@@ -317,7 +317,7 @@ def test_hearing_everything_twice_changes_no_iterate(name: str, draw: Draw) -> N
             algorithm = ALGORITHMS[name](parts.market, 1e-5)
             trace: list[tuple[float, float]] = []
             best = algorithm.incumbent
-            fleet = Fleet(transport, seat(parts.market, hosts))
+            fleet = Fleet(transport, host_slices(parts.market, hosts))
             action = algorithm.start()
             for _ in range(12):
                 following = algorithm.step(fleet.exchange(action))
@@ -365,7 +365,7 @@ def test_nan_from_an_agent_ends_the_run_and_leaves_a_true_certificate(
     hosts = group_regions(parts.region, 1)
     algorithm = ALGORITHMS[name](parts.market, 1e-14)
     with pytest.raises(FleetError, match=r"r0 \(quarantined: sent .* not finite"):
-        run(algorithm, Fleet(Broken(hosts, after), seat(parts.market, hosts)))
+        run(algorithm, Fleet(Broken(hosts, after), host_slices(parts.market, hosts)))
     optimum = known_optimum(4)
     assert algorithm.incumbent.bound <= optimum + 1e-9 * abs(optimum)
     assert algorithm.incumbent.objective >= optimum - 1e-9 * abs(optimum)

@@ -9,7 +9,7 @@ from eglb.coordinator.algorithms.admm import Admm
 from eglb.coordinator.algorithms.algorithm import Algorithm
 from eglb.coordinator.algorithms.level_bundle import LevelBundle
 from eglb.coordinator.algorithms.newton import Newton
-from eglb.coordinator.fleet.fleet import Fleet, group_regions, seat
+from eglb.coordinator.fleet.fleet import Fleet, group_regions, host_slices
 from eglb.coordinator.fleet.transport import InProcess
 from eglb.coordinator.run import Outcome, run
 from eglb.planning.partition import partition
@@ -25,7 +25,7 @@ def test_fleets_built_backwards(kind: type[Algorithm], gap: float, limit: int) -
         parts = partition(scenario)
         hosts = group_regions(parts.region, 2)
         algorithm = kind(parts.market, gap)
-        outcome = run(algorithm, Fleet(InProcess(hosts), seat(parts.market, hosts)), max_rounds=limit)
+        outcome = run(algorithm, Fleet(InProcess(hosts), host_slices(parts.market, hosts)), max_rounds=limit)
         found = algorithm.incumbent
         rounding = 1e-9 * abs(optimum)
         assert found.bound <= optimum + rounding

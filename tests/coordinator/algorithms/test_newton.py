@@ -11,9 +11,10 @@ import eglb
 from eglb.agents.barrier import BarrierModel, BarrierStep
 from eglb.coordinator.algorithms import newton
 from eglb.coordinator.algorithms.admm import Admm
-from eglb.coordinator.algorithms.algorithm import Broadcast, Finished, Round, WarmStart
-from eglb.coordinator.algorithms.crossover import Relay
-from eglb.coordinator.fleet.fleet import Fleet, group_regions, seat
+from eglb.coordinator.algorithms.algorithm import Finished, WarmStart
+from eglb.coordinator.algorithms.crossover import Crossover
+from eglb.coordinator.exchange import Broadcast, Round
+from eglb.coordinator.fleet.fleet import Fleet, group_regions, host_slices
 from eglb.coordinator.fleet.transport import InProcess
 from eglb.coordinator.run import Outcome, run
 from eglb.planning.partition import partition
@@ -103,7 +104,9 @@ def test_a_misleading_start_is_forgotten() -> None:
     )
     hosts = group_regions(parts.region, market.regions)
     method = newton.Newton(market, 1e-5, warm)
-    assert run(method, Fleet(InProcess(hosts), seat(market, hosts)), max_rounds=60) is Outcome.CONVERGED
+    assert (
+        run(method, Fleet(InProcess(hosts), host_slices(market, hosts)), max_rounds=60) is Outcome.CONVERGED
+    )
     expected = solve(scenario, 1e-6).audit
     assert method.incumbent.bound <= expected.objective * (1.0 + 1e-9)
     assert method.incumbent.objective == pytest.approx(expected.objective, rel=2e-5)
@@ -127,7 +130,7 @@ def test_barriers_out_of_the_range_of_numbers_lose_no_region(
     scenario = eglb.load(name) if mix is None else with_jobs(eglb.load(name), *mix)
     parts = partition(scenario)
     hosts = group_regions(parts.region, 2)
-    fleet = Fleet(InProcess(hosts), seat(parts.market, hosts))
+    fleet = Fleet(InProcess(hosts), host_slices(parts.market, hosts))
     sound, taken_over = [], []
 
     class Driven(newton.Newton):
@@ -141,7 +144,7 @@ def test_barriers_out_of_the_range_of_numbers_lose_no_region(
             taken_over.append((self.incumbent.objective, self.incumbent.bound))
             return super().start()
 
-    method = Relay(parts.market, 0.0, first=Driven, second=Next)
+    method = Crossover(parts.market, 0.0, first=Driven, second=Next)
     assert run(method, fleet, max_rounds=160) is Outcome.ROUND_LIMIT
     assert sound == [True] * (len(sound) - 1) + [False]
     assert not fleet.membership.events and not fleet.membership.rejected

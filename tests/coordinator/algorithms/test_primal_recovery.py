@@ -8,7 +8,7 @@ from scipy.optimize import linprog, minimize
 
 from eglb.coordinator.algorithms.algorithm import Incumbent
 from eglb.coordinator.algorithms.level_bundle import nearest_in_level_set
-from eglb.coordinator.algorithms.primal_recovery import Mixture, PricedPlan
+from eglb.coordinator.algorithms.primal_recovery import PricedPlan, PrimalRecovery
 from eglb.coordinator.market.equity import Equity, NormOfAll
 from eglb.foundation.arrays import Array
 from eglb.foundation.equity_shape import EquityShape
@@ -72,14 +72,14 @@ def test_the_best_mixture_is_the_linear_program_it_states(
     part_of_slot = np.searchsorted(first, np.arange(5), side="right") - 1
     for seed in range(8):
         plans, weight = draw_plans(seed, kinds, money, units, parts)
-        mixture = Mixture(worst(weight), 10, first)
+        mixture = PrimalRecovery(worst(weight), 10, first)
         for plan in plans:
             mixture.add(plan)
         objective, route = mixture.best()
         assert objective == pytest.approx(best_value(plans, weight, money, units), abs=1e-7 * money)
         assert objective <= min(plan.objective(worst(weight)) for plan in plans) + 1e-9 * money
         # The route is a mixture with exactly that objective.
-        w = Mixture.weights(
+        w = PrimalRecovery.weights(
             np.array([p.part_cost for p in plans]), np.array([p.part_footprint for p in plans]), worst(weight)
         )
         assert (w >= 0.0).all()
@@ -95,13 +95,13 @@ def test_the_best_mixture_is_the_linear_program_it_states(
 def test_rows_that_turn_out_worst_are_added() -> None:
     """Each of two plans is worst elsewhere by far; in between a third region is, that neither looks at."""
     footprint = np.array([[10.0, 0.0, 6.0], [0.0, 10.0, 6.0]])[:, None, :, None]
-    w = Mixture.weights(np.zeros((2, 1)), footprint, worst(np.ones(1)))
+    w = PrimalRecovery.weights(np.zeros((2, 1)), footprint, worst(np.ones(1)))
     assert np.tensordot(w, footprint, 2).max() == pytest.approx(6.0)
 
 
 def test_old_plans_are_forgotten() -> None:
     weight = np.ones(1)
-    mixture = Mixture(worst(weight), keep=2)
+    mixture = PrimalRecovery(worst(weight), keep=2)
     for cost in (1.0, 5.0, 3.0):
         mixture.add(PricedPlan(np.full((1, 1), cost), np.array([cost]), np.zeros((1, 2, 1))))
     objective, route = mixture.best()
@@ -110,7 +110,7 @@ def test_old_plans_are_forgotten() -> None:
 
 def test_two_mirrored_plans_mix_in_halves() -> None:
     weight = np.array([2.0])
-    mixture = Mixture(worst(weight), keep=5)
+    mixture = PrimalRecovery(worst(weight), keep=5)
     mixture.add(PricedPlan(np.array([[1.0, 0.0]]), np.ones(1), np.array([[[1.0], [0.0]]])))
     mixture.add(PricedPlan(np.array([[0.0, 1.0]]), np.ones(1), np.array([[[0.0], [1.0]]])))
     objective, route = mixture.best()
@@ -238,7 +238,7 @@ def test_mixtures_under_other_shapes_are_those_of_a_general_solver(shape: str, s
         equity = Equity.of(weight, [EquityShape.parse(shape)] * 2)
         cost = np.array([p.part_cost[0] for p in plans]) / scale
         footprint = np.array([p.part_footprint[0] for p in plans])
-        w = Mixture.weights(scale * cost[:, None], footprint[:, None], equity)[:, 0]
+        w = PrimalRecovery.weights(scale * cost[:, None], footprint[:, None], equity)[:, 0]
         assert (w >= 0.0).all() and w.sum() == pytest.approx(1.0)
 
         def value(w: Array, cost: Array = cost, footprint: Array = footprint, of: Equity = equity) -> float:

@@ -12,11 +12,12 @@ from support.small_fleets import small_market
 
 from eglb.agents.region import Region
 from eglb.coordinator.algorithms.admm import Admm
-from eglb.coordinator.algorithms.algorithm import Broadcast, Incumbent
+from eglb.coordinator.algorithms.algorithm import Incumbent
 from eglb.coordinator.algorithms.level_bundle import LevelBundle
 from eglb.coordinator.algorithms.reroute import Method, Reroute
 from eglb.coordinator.algorithms.subgradient import Subgradient
-from eglb.coordinator.fleet.fleet import Fleet, group_regions, seat
+from eglb.coordinator.exchange import Broadcast
+from eglb.coordinator.fleet.fleet import Fleet, group_regions, host_slices
 from eglb.coordinator.fleet.transport import InProcess
 from eglb.coordinator.market.market import Market
 from eglb.coordinator.run import Run
@@ -53,7 +54,7 @@ def test_two_exchanges_after_any_loss_there_is_a_feasible_plan(
     region, market = small_market(seed)
     hosts = group_regions(region, 1)
     sizes = {"slot": market.slots, "kind": market.kinds}
-    fleet = Fleet(InProcess(hosts), seat(market, hosts), sizes=sizes)
+    fleet = Fleet(InProcess(hosts), host_slices(market, hosts), sizes=sizes)
     run = Run(market, fleet, METHODS[name](market, 1e-6, None), METHODS[name])
     action = run.algorithm.start()
     for _ in range(rounds):  # of the whole fleet, before the loss
@@ -112,7 +113,9 @@ def test_repair_leaves_out_the_least_and_changes_nothing_that_is_feasible(
 def test_the_first_members_of_all_are_planned_for_without_a_plan_before() -> None:
     region, market = small_market(3)
     hosts = group_regions(region, 2)
-    fleet = Fleet(InProcess(hosts), seat(market, hosts), sizes={"slot": market.slots, "kind": market.kinds})
+    fleet = Fleet(
+        InProcess(hosts), host_slices(market, hosts), sizes={"slot": market.slots, "kind": market.kinds}
+    )
     reroute = Reroute(market, 1e-6, Incumbent(), np.zeros((0, market.regions, market.kinds)), Admm, False)
     action = reroute.start()
     for _ in range(2):

@@ -13,15 +13,15 @@ from support.known_answers import build_backwards
 
 from eglb.agents.codec import encode
 from eglb.coordinator.algorithms.admm import Admm
-from eglb.coordinator.algorithms.algorithm import Broadcast, Round
-from eglb.coordinator.algorithms.crossover import Relay
+from eglb.coordinator.algorithms.crossover import Crossover
 from eglb.coordinator.algorithms.level_bundle import LevelBundle
 from eglb.coordinator.algorithms.newton import Newton
 from eglb.coordinator.algorithms.reroute import Method
 from eglb.coordinator.algorithms.subgradient import Subgradient
 from eglb.coordinator.durability import resumption
-from eglb.coordinator.durability.resumption import Kept, go_on, keep, pack, unpack
-from eglb.coordinator.fleet.fleet import Fleet, group_regions, seat
+from eglb.coordinator.durability.resumption import RunState, capture, pack, resume, unpack
+from eglb.coordinator.exchange import Broadcast, Round
+from eglb.coordinator.fleet.fleet import Fleet, group_regions, host_slices
 from eglb.coordinator.fleet.transport import InProcess
 from eglb.coordinator.run import Outcome, Run
 from eglb.planning.partition import Partition, partition
@@ -30,10 +30,10 @@ METHODS: dict[str, Method] = {
     "admm": Admm,
     "dual": LevelBundle,
     "subgradient": Subgradient,
-    "admm, then admm": partial(Relay, first=Admm, second=Admm, hand_over_gap=1e-2),
-    "dual, then admm": partial(Relay, first=LevelBundle, second=Admm, hand_over_gap=1e-2),
-    "crossover": partial(Relay, first=Admm, second=Newton, hand_over_gap=1e-2),
-    "newton": partial(Relay, first=Newton, second=Admm),
+    "admm, then admm": partial(Crossover, first=Admm, second=Admm, hand_over_gap=1e-2),
+    "dual, then admm": partial(Crossover, first=LevelBundle, second=Admm, hand_over_gap=1e-2),
+    "crossover": partial(Crossover, first=Admm, second=Newton, hand_over_gap=1e-2),
+    "newton": partial(Crossover, first=Newton, second=Admm),
 }
 GAP = 1e-4
 Trace = list[tuple[int, int, int, float, float]]
@@ -42,7 +42,7 @@ Trace = list[tuple[int, int, int, float, float]]
 def fleet_of(parts: Partition) -> Fleet:
     hosts = group_regions(parts.region, 2)
     sizes = {"slot": parts.market.slots, "kind": parts.market.kinds}
-    return Fleet(InProcess(hosts), seat(parts.market, hosts), sizes=sizes)
+    return Fleet(InProcess(hosts), host_slices(parts.market, hosts), sizes=sizes)
 
 
 def follow(run: Run, max_rounds: int, hear: Callable[[], None] = lambda: None) -> tuple[Outcome, Trace]:
@@ -54,23 +54,23 @@ def follow(run: Run, max_rounds: int, hear: Callable[[], None] = lambda: None) -
         trace.append((t.rounds, t.bytes_up, t.bytes_down, best.objective, best.bound))
         hear()
 
-    return run.go(max_rounds=max_rounds, on_round=note), trace
+    return run.run(max_rounds=max_rounds, on_round=note), trace
 
 
-def run_and_keep(name: str, seed: int, max_rounds: int) -> tuple[Partition, Outcome, Trace, list[Kept]]:
+def run_and_keep(name: str, seed: int, max_rounds: int) -> tuple[Partition, Outcome, Trace, list[RunState]]:
     """An uninterrupted run, and what was kept after every round, by way of bytes."""
     parts = partition(build_backwards(seed)[0].scenario)
     method = METHODS[name]
     run = Run(parts.market, fleet_of(parts), method(parts.market, GAP, None), method)
     data: list[bytes] = []
     outcome, trace = follow(
-        run, max_rounds, lambda: data.append(b"".join(pack(keep(run, {"n": np.ones(1)}), "it")))
+        run, max_rounds, lambda: data.append(b"".join(pack(capture(run, {"n": np.ones(1)}), "it")))
     )
     return parts, outcome, trace, [unpack(each, "it") for each in data]
 
 
-def resumed(parts: Partition, kept: Kept, name: str, max_rounds: int) -> tuple[Outcome, Trace]:
-    run = go_on(kept, parts.market, fleet_of(parts), METHODS[name], GAP, True)
+def resumed(parts: Partition, kept: RunState, name: str, max_rounds: int) -> tuple[Outcome, Trace]:
+    run = resume(kept, parts.market, fleet_of(parts), METHODS[name], GAP, True)
     return follow(run, max_rounds)
 
 
@@ -100,8 +100,8 @@ def test_the_coordinator_s_own_part_is_exact_to_the_bit(name: str) -> None:
     run.action = run.algorithm.start()
     steps = 0
     while run.action is not None and run.algorithm.resumable:
-        kept = unpack(b"".join(pack(keep(run, {}), "")), "")
-        copy = go_on(kept, parts.market, fleet_of(parts), method, GAP, True)
+        kept = unpack(b"".join(pack(capture(run, {}), "")), "")
+        copy = resume(kept, parts.market, fleet_of(parts), method, GAP, True)
         assert copy.action is not None
         heard = fleet.exchange(run.action)
         step = run.algorithm.step(heard)
@@ -120,7 +120,9 @@ def test_the_coordinator_s_own_part_is_exact_to_the_bit(name: str) -> None:
 
 def about(heard: Round, action: Broadcast) -> Round:
     """The same answers, to the requests of a copy."""
-    return replace(heard, parts=tuple(replace(part, requests=action.requests) for part in heard.parts))
+    return replace(
+        heard, host_replies=tuple(replace(each, requests=action.requests) for each in heard.host_replies)
+    )
 
 
 @pytest.mark.parametrize("name", ["newton", "crossover"])
@@ -129,7 +131,7 @@ def test_what_agents_take_with_them_costs_rounds_but_neither_plan_nor_bound(name
     assert outcome is Outcome.CONVERGED
     optimum = build_backwards(3)[0].optimum
     for each in kept:
-        run = go_on(each, parts.market, fleet_of(parts), METHODS[name], GAP, True)
+        run = resume(each, parts.market, fleet_of(parts), METHODS[name], GAP, True)
         ended, again = follow(run, 400)
         assert ended is Outcome.CONVERGED
         assert again[0][0] == each.round + 1 and again[0][1] > each.traffic.bytes_up
@@ -141,14 +143,14 @@ def test_what_agents_take_with_them_costs_rounds_but_neither_plan_nor_bound(name
 
 def test_a_run_that_had_ended_goes_on_to_a_smaller_gap_from_its_plan() -> None:
     parts, _, trace, kept = run_and_keep("admm", 5, 200)
-    run = go_on(kept[-1], parts.market, fleet_of(parts), Admm, 1e-6, True)
+    run = resume(kept[-1], parts.market, fleet_of(parts), Admm, 1e-6, True)
     assert follow(run, 2000)[0] is Outcome.CONVERGED and run.incumbent.gap <= 1e-6
     assert run.incumbent.objective <= trace[-1][3]
 
 
 def test_another_algorithm_goes_on_from_the_incumbent() -> None:
     parts, _, trace, kept = run_and_keep("admm", 5, 30)
-    run = go_on(kept[20], parts.market, fleet_of(parts), LevelBundle, GAP, False)
+    run = resume(kept[20], parts.market, fleet_of(parts), LevelBundle, GAP, False)
     assert follow(run, 300)[0] is Outcome.CONVERGED
     assert run.incumbent.bound >= trace[20][4]
 
@@ -156,7 +158,7 @@ def test_another_algorithm_goes_on_from_the_incumbent() -> None:
 def test_another_program_goes_on_from_the_incumbent(monkeypatch: pytest.MonkeyPatch) -> None:
     parts, _, trace, kept = run_and_keep("admm", 5, 30)
     monkeypatch.setattr(resumption, "_program", lambda: "another")
-    run = go_on(kept[20], parts.market, fleet_of(parts), Admm, GAP, True)
+    run = resume(kept[20], parts.market, fleet_of(parts), Admm, GAP, True)
     assert follow(run, 300)[0] is Outcome.CONVERGED
     assert run.incumbent.objective <= trace[20][3] and run.incumbent.bound >= trace[20][4]
 
@@ -164,8 +166,8 @@ def test_another_program_goes_on_from_the_incumbent(monkeypatch: pytest.MonkeyPa
 def test_killed_again_before_it_has_a_plan_nothing_is_lost() -> None:
     parts, _, _, kept = run_and_keep("newton", 3, 200)
     before = kept[-2].incumbent
-    run = go_on(kept[-2], parts.market, fleet_of(parts), METHODS["newton"], GAP, True)
-    again = unpack(b"".join(pack(keep(run, {}), "")), "")
+    run = resume(kept[-2], parts.market, fleet_of(parts), METHODS["newton"], GAP, True)
+    again = unpack(b"".join(pack(capture(run, {}), "")), "")
     assert (again.incumbent.objective, again.incumbent.bound) == (before.objective, before.bound)
     assert again.meets_all and not again.closed.any()
 
@@ -183,9 +185,9 @@ def test_drained_regions_stay_drained_and_history_is_told_again() -> None:
 
     follow(run, 25, drain_once)
     assert run.closed[0]
-    kept = unpack(b"".join(pack(keep(run, {}), "")), "")
+    kept = unpack(b"".join(pack(capture(run, {}), "")), "")
     other = fleet_of(parts)
-    again = go_on(kept, parts.market, other, Admm, GAP, True)
+    again = resume(kept, parts.market, other, Admm, GAP, True)
     assert other.membership.reasons() == {name: "drained"}
     assert other.membership.events == fleet.membership.events
     assert other.membership.rejected == fleet.membership.rejected
@@ -210,8 +212,8 @@ def test_a_region_that_is_back_is_planned_for_again() -> None:
 
     follow(run, 40, lose_once)
     assert run.closed[0] and run.incumbent.bound > optimum * (1 + 1e-9)  # of a smaller fleet
-    kept = unpack(b"".join(pack(keep(run, {}), "")), "")
-    again = go_on(kept, parts.market, fleet_of(parts), Admm, GAP, True)
+    kept = unpack(b"".join(pack(capture(run, {}), "")), "")
+    again = resume(kept, parts.market, fleet_of(parts), Admm, GAP, True)
     assert not again.closed.any()
     last = again.fleet.membership.events[-1]
     assert (last.round, last.what, last.regions) == (kept.round, "back", scenario.regions[:1])

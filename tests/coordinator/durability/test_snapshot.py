@@ -19,7 +19,7 @@ from hypothesis.extra import numpy as hnp
 from eglb.agents.region import Region
 from eglb.coordinator.algorithms.admm import Admm
 from eglb.coordinator.algorithms.algorithm import Incumbent
-from eglb.coordinator.algorithms.crossover import Relay
+from eglb.coordinator.algorithms.crossover import Crossover
 from eglb.coordinator.algorithms.newton import Newton
 from eglb.coordinator.algorithms.primal_recovery import PricedPlan
 from eglb.coordinator.durability.snapshot import freeze, thaw
@@ -175,9 +175,9 @@ def test_caches_are_not_stored_and_are_made_again(draw_market: Draw) -> None:
 
 
 def test_objects_classes_and_partials_come_back() -> None:
-    made = partial(Relay, first=Admm, second=Newton, hand_over_gap=1e-3)
+    made = partial(Crossover, first=Admm, second=Newton, hand_over_gap=1e-3)
     found = again([made, Newton, EquityShape("lq", 4), Incumbent(objective=3.0)])
-    assert found[0].func is Relay and found[0].keywords == made.keywords
+    assert found[0].func is Crossover and found[0].keywords == made.keywords
     assert found[1] is Newton and found[2] == EquityShape("lq", 4)
     assert vars(found[3]) == vars(Incumbent(objective=3.0))
 

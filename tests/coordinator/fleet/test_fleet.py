@@ -12,15 +12,15 @@ import pytest
 from eglb.agents.bidding import Bid, PriceFootprints
 from eglb.agents.codec import Fault, Message, decode, encode
 from eglb.agents.host import RegionHost, RoundNumber
-from eglb.agents.region import Holding, Region, Request
+from eglb.agents.region import PrivateData, Region, Request
 from eglb.agents.valuation import Accepted, Bound, BoundTerm, Evaluate, Introduce, Offer, Value
-from eglb.coordinator.algorithms.algorithm import Broadcast
+from eglb.coordinator.exchange import Broadcast
 from eglb.coordinator.fleet.fleet import (
     Fleet,
     FleetError,
     group_regions,
+    host_slices,
     regions_per_host,
-    seat,
 )
 from eglb.coordinator.fleet.transport import Arrival, InProcess, Transport, Wait
 from eglb.coordinator.market.market import Market
@@ -71,7 +71,7 @@ class Scripted(Transport):
         self.restarted.append(host)
         self.hosts[host] = RegionHost(self.regions[host])
 
-    def renew(self, holdings: Sequence[Holding]) -> None:
+    def renew(self, private_data: Sequence[PrivateData]) -> None:
         raise NotImplementedError
 
     def now(self) -> float:
@@ -187,7 +187,7 @@ def stage(draw_market: Draw) -> Callable[..., Stage]:
         return Stage(
             market,
             transport,
-            Fleet(transport, seat(market, hosts), sizes={"kind": market.kinds}),
+            Fleet(transport, host_slices(market, hosts), sizes={"kind": market.kinds}),
             Broadcast((introduce,), opening=True),
             Broadcast((bound, Evaluate(part=np.zeros(1, int), load=load))),
         )
@@ -371,15 +371,13 @@ def test_a_round_that_needs_not_all_closes_without_stragglers_and_takes_them_lat
     expected = honest_replies(stage)
     patient = replace(s.question, needs_all=False)
     first = s.fleet.exchange(patient)
-    assert [part.regions.start for part in first.present] == [0, 3]
+    assert [each.regions.start for each in first.present] == [0, 3]
     assert s.fleet.traffic.rounds == 2
     s.transport.script[1] = [lambda honest: [*kept, honest, *kept, honest]]
     second = s.fleet.exchange(patient)
-    late_parts = [part for part in second.parts if part.number == first.number]
-    assert len(late_parts) == 1 and late_parts[0].regions == slice(1, 3)
-    assert_same(
-        late_parts[0].replies, [type(m)(**{n: getattr(m, n)[1:3] for n in m.axes()}) for m in expected]
-    )
+    late = [each for each in second.host_replies if each.number == first.number]
+    assert len(late) == 1 and late[0].regions == slice(1, 3)
+    assert_same(late[0].replies, [type(m)(**{n: getattr(m, n)[1:3] for n in m.axes()}) for m in expected])
     assert_same(second.replies, expected)
     assert s.fleet.membership.rejected == {("r1", "duplicate"): 2}
 
@@ -446,7 +444,7 @@ def test_a_fault_among_other_replies_is_refused(stage: Callable[..., Stage]) -> 
 
 
 @pytest.mark.parametrize("per_host", [1, 2, 3, 4, 5, 99])
-def test_regions_are_dealt_in_order_and_seated_with_their_edges(draw_market: Draw, per_host: int) -> None:
+def test_regions_are_dealt_in_order_with_their_edges(draw_market: Draw, per_host: int) -> None:
     for seed in range(6):
         region, market = draw_market(seed)
         hosts = group_regions(region, per_host)
@@ -456,8 +454,8 @@ def test_regions_are_dealt_in_order_and_seated_with_their_edges(draw_market: Dra
         np.testing.assert_array_equal(np.concatenate([host.price for host in hosts]), region.price)
         np.testing.assert_array_equal(np.concatenate([host.capacity for host in hosts]), region.capacity)
         np.testing.assert_array_equal(np.concatenate([host.intensity for host in hosts]), region.intensity)
-        seats = seat(market, hosts)
-        for at, host in zip(seats, hosts, strict=True):
+        slices = host_slices(market, hosts)
+        for at, host in zip(slices, hosts, strict=True):
             assert region.names[at.regions] == host.names == at.names
             reached = market.edge_region[market.by_region[at.edges]]
             assert sorted(reached) == sorted(
@@ -467,8 +465,8 @@ def test_regions_are_dealt_in_order_and_seated_with_their_edges(draw_market: Dra
 
 def test_too_few_seats_are_refused(draw_market: Draw) -> None:
     region, market = draw_market(0)
-    with pytest.raises(ValueError, match="are seated"):
-        seat(market, group_regions(region, 1)[:-1])
+    with pytest.raises(ValueError, match="have a host"):
+        host_slices(market, group_regions(region, 1)[:-1])
 
 
 def test_in_process_is_honest_and_closes_twice(draw_market: Draw) -> None:
@@ -476,7 +474,7 @@ def test_in_process_is_honest_and_closes_twice(draw_market: Draw) -> None:
     hosts = group_regions(region, 1)
     line = InProcess(hosts)
     request: Request = PriceFootprints(equity_price=np.ones((market.regions, market.kinds)))
-    (bid,) = Fleet(line, seat(market, hosts)).ask(Broadcast((request,)))
+    (bid,) = Fleet(line, host_slices(market, hosts)).ask(Broadcast((request,)))
     assert isinstance(bid, Bid)
     np.testing.assert_allclose(bid.price, region.price + region.intensity.sum(1))
     assert line.peak_rss_mb() == 0.0

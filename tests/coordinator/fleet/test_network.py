@@ -10,10 +10,10 @@ import pytest
 
 from eglb.agents.region import Region
 from eglb.agents.valuation import Introduce
-from eglb.coordinator.algorithms.algorithm import Broadcast
-from eglb.coordinator.fleet.fleet import Fleet, group_regions, seat
+from eglb.coordinator.exchange import Broadcast
+from eglb.coordinator.fleet.fleet import Fleet, group_regions, host_slices
 from eglb.coordinator.fleet.network import Network, WideArea
-from eglb.coordinator.fleet.transport import Arrival, InProcess, Line, Transport, Wait
+from eglb.coordinator.fleet.transport import Arrival, InProcess, Transport, TransportWrapper, Wait
 from eglb.coordinator.market.market import Market
 
 Draw = Callable[..., tuple[Region, Market]]
@@ -53,7 +53,7 @@ def test_a_host_of_several_regions_is_as_slow_as_its_slowest() -> None:
     assert hosts.coordinator_mbit_s == NETWORK.coordinator_mbit_s
 
 
-class Losing(Line):
+class Losing(TransportWrapper):
     """Another transport that keeps the answer of one host back at the first call."""
 
     def __init__(self, inner: Transport, host: int) -> None:
@@ -77,10 +77,10 @@ class Losing(Line):
 def test_the_clock_counts_every_call_of_a_fleet_repeated_ones_too(draw_market: Draw) -> None:
     region, market = next(drawn for seed in range(99) if (drawn := draw_market(seed))[1].regions == 3)
     hosts = group_regions(region, 1)
-    seats = seat(market, hosts)
+    slices = host_slices(market, hosts)
     losing = Losing(InProcess(hosts), 1)
-    clock = WideArea(losing, NETWORK, seats)
-    fleet = Fleet(clock, seats)
+    clock = WideArea(losing, NETWORK, slices)
+    fleet = Fleet(clock, slices)
     opening = Introduce(
         degree=market.degree,
         reach=market.edge_gateway[market.by_region],

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from eglb.coordinator.interior.epigraph import (
-    CommonLevel,
-    ExceededLevel,
-    Levels,
-    OwnLevels,
-    near_levels,
-    start_levels,
+    Epigraph,
+    MaxEpigraph,
+    MeanOfWorstEpigraph,
+    NormEpigraph,
+    near_epigraph,
+    start_epigraph,
 )
 from eglb.coordinator.market.equity import price_set
 from eglb.foundation.arrays import Array
@@ -21,27 +21,27 @@ N, TAU = 5, 0.01
 SHAPES = ["max", "worst:2", "worst:4", "lq:2", "lq:4", "lq:8"]
 
 
-def conditions(levels: Levels, price: Array) -> Array:
+def conditions(levels: Epigraph, price: Array) -> Array:
     """What is zero where `levels` are optimal at `price` on the central path, written as stated."""
-    if isinstance(levels, OwnLevels):
+    if isinstance(levels, NormEpigraph):
         size = float((levels.own**levels.power).sum() ** (1.0 / levels.power))
         return np.asarray(price - levels.mass * (levels.own / size) ** (levels.power - 1))
     mass = np.array([levels.mass - price.sum()])
-    if isinstance(levels, ExceededLevel):
+    if isinstance(levels, MeanOfWorstEpigraph):
         return np.concatenate([mass, levels.excess * levels.spare - TAU, price + levels.spare - levels.cap])
     return mass
 
 
-def solved(shape: str, random: np.random.Generator) -> tuple[Levels, Array]:
-    """Levels and prices that meet the conditions, chosen backwards from the levels."""
+def solved(shape: str, random: np.random.Generator) -> tuple[Epigraph, Array]:
+    """Epigraph and prices that meet the conditions, chosen backwards from the levels."""
     own = random.uniform(0.3, 1.0, N)
     if shape.startswith("lq"):
-        levels: Levels = OwnLevels(3.0, int(shape[3:]), own)
+        levels: Epigraph = NormEpigraph(3.0, int(shape[3:]), own)
         return levels, -conditions(levels, np.zeros(N))
     if shape == "max":
-        return CommonLevel(3.0, 0.8, N), 3.0 * random.dirichlet(np.ones(N))
+        return MaxEpigraph(3.0, 0.8, N), 3.0 * random.dirichlet(np.ones(N))
     spare = TAU / own
-    return ExceededLevel(float((1.0 - spare).sum()), 1.0, 0.8, own, spare), 1.0 - spare
+    return MeanOfWorstEpigraph(float((1.0 - spare).sum()), 1.0, 0.8, own, spare), 1.0 - spare
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -68,8 +68,8 @@ def test_starts_are_inside_and_moves_stay_there(shape: str) -> None:
     random = np.random.default_rng(1)
     kind = price_set(EquityShape.parse(shape), 3.0)
     price = kind.normalise(random.uniform(0.2, 1.0, N))
-    near = near_levels(kind, random.uniform(0.3, 1.0, N), price, TAU, 1e-3)
-    for levels in (start_levels(kind, 1.1, N), near):
+    near = near_epigraph(kind, random.uniform(0.3, 1.0, N), price, TAU, 1e-3)
+    for levels in (start_epigraph(kind, 1.1, N), near):
         assert levels.level.shape == (N,) and (levels.level > 0.0).all()
         dmu = random.normal(size=N)
         answer = levels.respond(price, TAU)
@@ -78,7 +78,7 @@ def test_starts_are_inside_and_moves_stay_there(shape: str) -> None:
         part, share = 0.99 * min(1.0, primal), 0.99 * min(1.0, dual)
         there = levels.moved(move, price, dmu, TAU, part, share)
         np.testing.assert_allclose(there.level, levels.level + part * move, rtol=1e-9, atol=1e-12)
-        if isinstance(there, ExceededLevel):
+        if isinstance(there, MeanOfWorstEpigraph):
             assert (there.excess > 0.0).all() and (there.spare > 0.0).all()
-        if isinstance(there, OwnLevels):
+        if isinstance(there, NormEpigraph):
             assert (there.own > 0.0).all()

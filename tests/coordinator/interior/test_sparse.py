@@ -68,7 +68,7 @@ def test_border_is_applied_cut_out_and_bounded_from_below(spread: float) -> None
     )
     # Leaving conductors out of a network can only lower what it conducts.
     inner_first = (np.arange(kinds)[None, :] * regions + np.arange(regions)[:, None]).ravel()
-    lumped = sparse._mesh.lump(sparse._weight, sparse._damped).matrix.toarray()
+    lumped = sparse._preconditioner.assemble(sparse._weight, sparse._damped).matrix.toarray()
     rest = border[np.ix_(inner_first, inner_first)] - lumped
     assert np.linalg.eigvalsh(rest).min() > -1e-9 * np.abs(border).max()
 
@@ -78,7 +78,7 @@ def test_the_lumped_border_is_exact_where_nobody_is_near_capacity() -> None:
     p = draw_point(market, 1, 3, 0.5)
     p.curvature[:] = 0.0
     sparse, dense, *_ = reduced(market, p)
-    lumped = sparse._mesh.lump(sparse._weight, sparse._damped).matrix.toarray()
+    lumped = sparse._preconditioner.assemble(sparse._weight, sparse._damped).matrix.toarray()
     np.testing.assert_allclose(lumped, dense._reduction.border, rtol=1e-5, atol=1e-6)
 
 

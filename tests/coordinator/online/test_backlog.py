@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -12,8 +11,8 @@ from scipy.optimize import linprog
 from support.job_mixes import draw_scenario_with_jobs, jobs_of
 
 from eglb.agents.bidding import Quantity
+from eglb.agents.timeline import Look
 from eglb.coordinator.online.backlog import Backlog
-from eglb.coordinator.online.slot import Hour
 from eglb.foundation.arrays import Array
 from eglb.planning.partition import Partition, partition
 from eglb.scenarios.catalog import load
@@ -24,16 +23,10 @@ from eglb.scenarios.scenario import Scenario
 def open_slot(backlog: Backlog, parts: Partition, now: int, demand: Array | None = None) -> None:
     """Begin a slot as the control loop does; agents tell the capacity of the scenario."""
     asked = parts.market.fixed_demand if demand is None else demand
-    hour = SimpleNamespace(
-        now=now,
-        present=np.array([now]),
-        demand=SimpleNamespace(at=lambda now, slot: asked[slot]),
-        look=lambda slot: slot,
-    )
-    question = backlog.open(cast(Hour, hour))
+    question = backlog.open(now, 1, asked[now : now + 1])
     try:
-        (slot,) = next(question).requests
-        question.send([Quantity(quantity=parts.region.capacity[:, cast(Any, slot)])])
+        (look,) = next(question).requests
+        question.send([Quantity(quantity=parts.region.capacity[:, cast(Look, look).slot])])
     except StopIteration:
         return
 

@@ -11,7 +11,9 @@ from support.online_instances import draw_hours, objective_so_far
 from eglb.agents.forecasting import NoForecast
 from eglb.coordinator.fleet.transport import Arrival, InProcess, Wait
 from eglb.coordinator.market.market import Market
-from eglb.coordinator.online.slot import Books, DemandSeries, Hour, rest_of_period
+from eglb.coordinator.online.outlook import rest_of_period
+from eglb.coordinator.online.settlement import Settlement
+from eglb.coordinator.online.slot import DemandSeries, Slot
 from eglb.foundation.arrays import Array
 from eglb.sims.replay.simulation import simulate
 
@@ -48,9 +50,9 @@ def test_the_account_ends_at_what_was_metered(delay: int) -> None:
     np.testing.assert_allclose([record.objective for record in run.trace], spent, rtol=1e-9)
 
 
-def books(delay: int | None) -> tuple[Books, dict[int, Array]]:
-    """Books of two regions and one kind; slot s has footprint s + 1 metered, 10 (s + 1) estimated."""
-    kept, seen = Books(np.zeros((2, 1))), {}
+def settlement(delay: int | None) -> tuple[Settlement, dict[int, Array]]:
+    """Settlement of two regions and one kind; slot s has footprint s + 1 metered, 10 (s + 1) estimated."""
+    kept, seen = Settlement(np.zeros((2, 1))), {}
     for now in range(6):
         exchange = kept.read(now, delay)
         try:
@@ -67,24 +69,24 @@ def books(delay: int | None) -> tuple[Books, dict[int, Array]]:
 
 
 def test_books_replace_estimates_by_meters_when_they_are_read() -> None:
-    soon, seen = books(1)
+    soon, seen = settlement(1)
     assert soon.footprint[:, 0].tolist() == [15.0, 30.0]
     assert sorted(seen) == [0, 1, 2, 3, 4]
-    late, seen = books(3)  # at the start of slot 5, slots 0 to 2 have been read
+    late, seen = settlement(3)  # at the start of slot 5, slots 0 to 2 have been read
     assert sorted(seen) == [0, 1, 2]
     assert late.footprint[:, 0].tolist() == [6.0 + 90.0, 12.0 + 180.0]
-    never, seen = books(None)
+    never, seen = settlement(None)
     assert never.footprint[:, 0].tolist() == [150.0, 300.0]
     assert sorted(seen) == [0, 1, 2, 3, 4]
     assert never.cost == soon.cost == late.cost == 15.0
 
 
-def hour(now: int, remaining: int, foreseen: int = 0, slot_hours: float = 1.0) -> Hour:
+def hour(now: int, remaining: int, foreseen: int = 0, slot_hours: float = 1.0) -> Slot:
     market = Market(np.ones((1, 1)), 1, np.array([0]), np.array([0]), np.ones(1))
     first = np.datetime64("2024-01-01", "s")
     demand = DemandSeries(np.ones((1, 1)), ("g",), NoForecast(), None, first, slot_hours)
     zero = np.zeros((1, 1))
-    return Hour(market, demand, np.zeros(1), now, 1, now, remaining, foreseen, zero, ())
+    return Slot(market, demand, np.zeros(1), now, 1, now, remaining, foreseen, zero, ())
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ import pytest
 from support.online_instances import draw_hours
 
 from eglb.agents.timeline import Timeline
-from eglb.coordinator.fleet.fleet import Fleet, group_regions, seat
-from eglb.coordinator.fleet.transport import Arrival, InProcess, Line, Wait
+from eglb.coordinator.fleet.fleet import Fleet, group_regions, host_slices
+from eglb.coordinator.fleet.transport import Arrival, InProcess, TransportWrapper, Wait
 from eglb.coordinator.market.market import Market
-from eglb.coordinator.online.loop import decide_with_whoever_is_there, drive
+from eglb.coordinator.online.loop import decide_with_present_members, drive
 from eglb.coordinator.online.running_certificate import RunningCertificate
-from eglb.coordinator.online.slot import DemandSeries, Hour
+from eglb.coordinator.online.slot import DemandSeries, Slot
 from eglb.foundation.arrays import Array
 from eglb.planning.online.forecasts import parse_forecast
 from eglb.planning.online.policies import parse_policy
@@ -27,7 +27,7 @@ from eglb.sims.replay.series import timelines
 SEED, SLOT = 0, 6
 
 
-class Mute(Line):
+class Mute(TransportWrapper):
     """Hosts that are `mute` answer nothing; a call takes a second."""
 
     def __init__(self, inner: InProcess) -> None:
@@ -73,7 +73,7 @@ def fleet(name: str) -> Iterator[tuple[Fleet, Mute, Market, Timeline, DemandSeri
     line = Mute(InProcess(hosts))
     sizes = {"slot": 1, "kind": parts.market.kinds}
     yield (
-        Fleet(line, seat(parts.market, hosts), 5.0, sizes=sizes),
+        Fleet(line, host_slices(parts.market, hosts), 5.0, sizes=sizes),
         line,
         parts.market,
         timeline,
@@ -82,8 +82,8 @@ def fleet(name: str) -> Iterator[tuple[Fleet, Mute, Market, Timeline, DemandSeri
     )
 
 
-def hour(market: Market, demand: DemandSeries, distance: Array, footprint: Array) -> Hour:
-    return Hour(
+def hour(market: Market, demand: DemandSeries, distance: Array, footprint: Array) -> Slot:
+    return Slot(
         market=market.over(demand.at(SLOT, np.array([SLOT]))),
         demand=demand,
         distance=distance,
@@ -110,14 +110,14 @@ def test_a_slot_is_decided_without_an_agent_that_is_silent_and_with_it_when_it_i
         gone = int(served.argmax())
         line.mute, line.after = {gone}, after
         policy = parse_policy(name)
-        route = decide_with_whoever_is_there(policy, now, agents)
+        route = decide_with_present_members(policy, now, agents)
         np.testing.assert_allclose(route.sum(), now.market.demand.sum(), rtol=1e-9)
         assert agents.membership.closed[gone] == (line.after < 0)
         if line.after < 0:
             assert now.market.load(route[None])[0][gone] == 0.0
         line.mute = set()
         for _ in range(2):  # it is heard of again in the first
-            route = decide_with_whoever_is_there(policy, now, agents)
+            route = decide_with_present_members(policy, now, agents)
         assert not agents.membership.closed.any()
         if name in ("nearest", "cost", "eg"):
             np.testing.assert_allclose(route, undisturbed, atol=1e-9)
@@ -130,8 +130,8 @@ def test_what_a_lost_region_has_caused_still_counts() -> None:
         footprint = np.zeros((market.regions, market.kinds))
         footprint[0] = 1e9
         now = hour(market, demand, distance, footprint)
-        rest = decide_with_whoever_is_there(parse_policy("soft"), now, agents)
-        cheap = decide_with_whoever_is_there(parse_policy("cost"), now, agents)
+        rest = decide_with_present_members(parse_policy("soft"), now, agents)
+        cheap = decide_with_present_members(parse_policy("cost"), now, agents)
         np.testing.assert_allclose(now.market.load(rest[None]), now.market.load(cheap[None]), atol=1e-6)
 
 
@@ -152,8 +152,8 @@ def test_renewed_data_reach_agents_now_and_when_they_start_afresh() -> None:
 
 
 def renew(line: Mute, timeline: Timeline) -> None:
-    holdings: Sequence[Timeline] = group_regions(timeline, 1)  # type: ignore[assignment]
-    line.renew(holdings)
+    private_data: Sequence[Timeline] = group_regions(timeline, 1)  # type: ignore[assignment]
+    line.renew(private_data)
 
 
 @pytest.mark.parametrize("slots", [1, 4, 10])

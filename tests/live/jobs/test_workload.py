@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from eglb.coordinator.online.policies.soft import Soft
-from eglb.coordinator.online.slot import Exchange, Hour
+from eglb.coordinator.online.policy import Exchange
+from eglb.coordinator.online.slot import Slot
 from eglb.foundation.errors import InputError
 from eglb.live.loop.records import Served
 from eglb.live.service import Service, Wanted, open_service
@@ -221,7 +222,7 @@ def test_failing_regions_and_late_plans_miss_no_deadline(
     )
     decide = Soft.decide
 
-    def fails(self: Soft, hour: Hour) -> Exchange:
+    def fails(self: Soft, hour: Slot) -> Exchange:
         if hour.now in (9, 10, 24, 25, 26):
             raise RuntimeError("no idea")
         return (yield from decide(self, hour))

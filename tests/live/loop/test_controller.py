@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from eglb.coordinator.online.policies.soft import Soft
-from eglb.coordinator.online.slot import Exchange, Hour, Policy
+from eglb.coordinator.online.policy import Exchange, Policy
+from eglb.coordinator.online.slot import Slot
 from eglb.foundation.errors import InputError
 from eglb.live import service as live_service
 from eglb.live.loop.records import Served
@@ -179,7 +180,7 @@ class Slow(Policy):
     def __init__(self, held: int) -> None:
         self.held, self.go, self.inner, self.fails = held, threading.Event(), Soft(), False
 
-    def decide(self, hour: Hour) -> Exchange:
+    def decide(self, hour: Slot) -> Exchange:
         if hour.elapsed == self.held:
             assert self.go.wait(60.0)
             if self.fails:

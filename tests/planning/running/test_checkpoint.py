@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from support.known_answers import build_backwards
 
-from eglb.coordinator.algorithms.algorithm import Incumbent, Traffic
-from eglb.coordinator.durability.resumption import Kept, pack
+from eglb.coordinator.algorithms.algorithm import Incumbent
+from eglb.coordinator.durability.resumption import RunState, pack
+from eglb.coordinator.exchange import Traffic
 from eglb.foundation.errors import InputError
 from eglb.planning.progress import RoundRecord
 from eglb.planning.running.checkpoint import SolveOptions, fingerprint_of, open_checkpoint, resume_checkpoint
@@ -40,8 +41,8 @@ def scenario() -> Scenario:
     return load("synthetic:3x4")
 
 
-def kept(rounds: int) -> Kept:
-    return Kept(
+def kept(rounds: int) -> RunState:
+    return RunState(
         traffic=Traffic(rounds, 7, 8, [7]),
         seconds=1.5,
         incumbent=Incumbent(objective=float(rounds)),

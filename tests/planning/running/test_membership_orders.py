@@ -11,7 +11,7 @@ import pytest
 
 import eglb
 from eglb.coordinator.fleet.faults import Faults
-from eglb.coordinator.fleet.membership import Event, Membership
+from eglb.coordinator.fleet.membership import Membership, MembershipEvent
 from eglb.foundation.errors import InputError
 from eglb.planning.lost_regions import member_lines
 from eglb.planning.progress import RoundRecord
@@ -204,7 +204,7 @@ def test_an_order_in_the_checkpoint_folder_outlives_the_run(tmp_path: Path, flee
     assert waiting_orders(folder) == []
     resumed = eglb.resume(folder)
     assert resumed.converged and resumed.out == {name: "drained"}
-    assert resumed.events == (Event(4, "drained", (name,)),)
+    assert resumed.events == (MembershipEvent(4, "drained", (name,)),)
     with pytest.raises(InputError, match="by orders"):
         eglb.resume(folder, without=(fleet.regions[0],))
 
