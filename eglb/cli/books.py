@@ -29,7 +29,7 @@ def books_group() -> None:
 @_DATABASE
 @options.output_options
 def show_command(store: str, as_json: bool, quiet: bool) -> int:
-    """Periods and regions of STORE: energy, cost and footprints, missing meters; jobs; alerts that hold."""
+    """Periods and regions of STORE: energy, cost, footprints, missing meters; jobs; active alerts."""
     with _opened(store) as books:
         from eglb.live.accounting.statement import describe
 
@@ -64,7 +64,7 @@ def export_command(store: str, folder: Path, as_json: bool, quiet: bool) -> int:
 @_DATABASE
 @click.option("--before", metavar="TIME", help="Forget slots and events before this time, UTC.")
 @click.option(
-    "--keep", metavar="DAYS", type=click.IntRange(min=1), help="Keep so many days before the newest slot."
+    "--keep", metavar="DAYS", type=click.IntRange(min=1), help="Keep this many days before the newest slot."
 )
 @options.output_options
 def prune_command(store: str, before: str | None, keep: int | None, as_json: bool, quiet: bool) -> int:

@@ -177,7 +177,7 @@ def deadline_option(command: Command) -> Command:
         metavar="SECONDS",
         default=20.0,
         show_default=True,
-        help="An agent that does not answer within this long is lost, until it answers again.",
+        help="Time after which an agent that has not answered counts as lost, until it answers again.",
     )(command)
 
 
@@ -189,8 +189,8 @@ def history_option(command: Command) -> Command:
     return click.option(
         "--history",
         metavar="SCENARIO|none",
-        help="The hours right before, of the same fleet, to learn from; default the four weeks before where "
-        "they were measured (world16), else none.",
+        help="Earlier hours of the same fleet, to learn from. Default: the four weeks before, where they "
+        "were measured (world16), else none.",
     )(command)
 
 
@@ -223,8 +223,8 @@ def weight_option(command: Command) -> Command:
         "--equity",
         type=equity_shape,
         metavar="SHAPE",
-        help="What of the regions' footprints the weights price: max (the worst region's), lq:2, lq:4 or "
-        "lq:8 (a norm over all), worst:M (the mean of the M worst); default as the scenario says.",
+        help="Which figure of the regions' footprints is priced: max (the worst region's), lq:2, lq:4 or "
+        "lq:8 (a norm over all), worst:M (the mean of the M worst). Default: as the scenario says.",
     )
     @click.option(
         "--region-weight",
@@ -232,7 +232,7 @@ def weight_option(command: Command) -> Command:
         type=region_weight,
         metavar="KIND=NAME",
         multiple=True,
-        help="Whose footprint of a kind counts how much inside the maximum: NAME stress (by water stress) or "
+        help="How much each region's footprint of a kind counts: NAME is stress (by water stress) or "
         "per-capita (by people living nearby). Repeatable.",
     )
     @click.option(

@@ -48,14 +48,14 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
     metavar="NAME",
     default="none",
     show_default=True,
-    help="What is foretold of the slots to come; as for eglb simulate.",
+    help="Forecast of later slots; as for eglb simulate.",
 )
 @click.option(
     "--demand-forecast",
     metavar="NAME",
     default="corrected",
     show_default=True,
-    help="What is foretold of demand in the slot that begins.",
+    help="Forecast of the demand in the slot that begins.",
 )
 @options.history_option
 @click.option(
@@ -68,8 +68,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option(
     "--meters",
     type=click.Choice(["recorded", "posted"]),
-    help="Where demand and meters come from: a rehearsal plays those that were recorded, else they are "
-    "posted to /v1/meter; default recorded, posted with --signals.",
+    help="Where demand and meter readings come from: recorded in the scenario (a rehearsal), or posted to "
+    "/v1/meter. Default: recorded; with --signals, posted.",
 )
 @click.option(
     "--speed",
@@ -77,20 +77,20 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
     metavar="X",
     default=1.0,
     show_default=True,
-    help="The clock runs so many times as fast as real time; inf: as fast as planning goes.",
+    help="How many times as fast as real time the clock runs; inf: as fast as planning allows.",
 )
-@click.option("--start", metavar="TIME|SLOT", help="Of the clock, UTC; default the first slot, or now.")
-@click.option("--until", metavar="TIME|SLOT", help="End before this slot of the recorded ones.")
-@click.option("--slots", type=click.IntRange(min=1), help="End after so many slots.")
+@click.option("--start", metavar="TIME|SLOT", help="Start of the clock, UTC; default the first slot, or now.")
+@click.option("--until", metavar="TIME|SLOT", help="End before this recorded slot.")
+@click.option("--slots", type=click.IntRange(min=1), help="End after this many slots.")
 @click.option(
     "--listen",
     metavar="HOST:PORT",
     default="127.0.0.1:8080",
     show_default=True,
-    help="Where HTTP is answered; port 0 takes a free one.",
+    help="Address of the HTTP service; port 0 takes a free port.",
 )
 @click.option(
-    "--read-only-listen", metavar="HOST:PORT", help="Answer here too, but only with routes and weights."
+    "--read-only-listen", metavar="HOST:PORT", help="Second address that answers routes and weights only."
 )
 @click.option(
     "--weights-origin",
@@ -107,31 +107,35 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option(
     "--store",
     metavar="FILE|URL",
-    help="Books, kept and gone on with: a SQLite file or postgresql://...; default a file that is forgotten.",
+    help="Where books are kept and continued: a SQLite file or postgresql://...; default a temporary file.",
 )
 @click.option(
     "--keep",
     type=click.IntRange(min=1),
     metavar="DAYS",
-    help="What the store remembers of accounting periods that are over; default all.",
+    help="How many days of finished accounting periods the store keeps. Default: all.",
 )
 @click.option(
     "--alert",
     "alerts",
     metavar="NAME=VALUE",
     multiple=True,
-    help="From where on inequity, cost, drift, solve or signal_age is an alert; docs/live.md. Repeatable.",
+    help="Threshold of an alert: inequity, cost, drift, solve or signal_age; see docs/live.md. Repeatable.",
 )
-@click.option("--signals", type=_FILE, metavar="FILE", help="Where prices and footprints come from, TOML.")
-@click.option("--data-plane", type=_FILE, metavar="FILE", help="Proxies that are given the weights, TOML.")
-@click.option("--rehearse", type=_FILE, metavar="FILE", help="What goes wrong in a rehearsal, TOML.")
+@click.option(
+    "--signals", type=_FILE, metavar="FILE", help="TOML file of the sources of prices and footprints."
+)
+@click.option(
+    "--data-plane", type=_FILE, metavar="FILE", help="TOML file of the proxies that get the weights."
+)
+@click.option("--rehearse", type=_FILE, metavar="FILE", help="TOML file of what goes wrong in a rehearsal.")
 @click.option(
     "--solve-deadline",
     type=_part,
     metavar="PART",
     default=0.5,
     show_default=True,
-    help="Of a slot, after which the last plan is served until the decision is there.",
+    help="Share of a slot that a decision may take; then the last plan is served until it is there.",
 )
 @click.option(
     "--headroom",
@@ -139,7 +143,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
     metavar="PART",
     default=0.0,
     show_default=True,
-    help="Plan for so much more than the demand foretold, where nobody posts demand while its slot runs.",
+    help="Plan for this share more than the forecast demand where nobody posts demand during its slot.",
 )
 @click.option(
     "--meter-patience",
@@ -147,7 +151,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
     metavar="SLOTS",
     default=3,
     show_default=True,
-    help="After so many slots an estimate stands for a meter that has not spoken.",
+    help="After this many slots without a meter reading the estimate counts.",
 )
 @click.option("--link", type=int, hidden=True, help="Of the front that starts this coordinator.")
 @options.weight_option
@@ -191,11 +195,12 @@ def serve_command(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Serve SCENARIO: every slot is planned by the clock, weights are published, requests are routed.
+    """Serve SCENARIO: plan every slot by the clock, publish weights, route requests.
 
-    Two processes: one answers, and starts again the other, which plans, should it die. Jobs, of the scenario
-    or posted, are planned beside requests. Without --signals it is a rehearsal on what the scenario recorded.
-    Ctrl-C ends it; with --store it goes on where it was.
+    The service is two processes. The front answers requests. The coordinator plans; if it dies, the front
+    starts it again. Jobs, of the scenario or posted, are planned beside requests. Without --signals the
+    service is a rehearsal on the scenario's recorded data. Ctrl-C ends it; with --store it goes on where it
+    was.
     """
     try:
         import eglb.live.processes.supervisor  # noqa: F401

@@ -37,7 +37,11 @@ class _ListsPolicies(click.Command):
 @options.scenario_options
 @click.option("--policy", metavar="NAME", default="soft", show_default=True, help="Listed below.")
 @click.option(
-    "--forecast", metavar="NAME", default="none", show_default=True, help="What is foretold; listed below."
+    "--forecast",
+    metavar="NAME",
+    default="none",
+    show_default=True,
+    help="Forecast of later slots; listed below.",
 )
 @options.history_option
 @click.option(
@@ -48,14 +52,18 @@ class _ListsPolicies(click.Command):
     help="How far footprint estimates are off until meters are read; listed below.",
 )
 @click.option(
-    "--feedback", metavar="NAME", default="calibrated", show_default=True, help="What metering is used for."
+    "--feedback",
+    metavar="NAME",
+    default="calibrated",
+    show_default=True,
+    help="What meter readings are used for; listed below.",
 )
 @click.option(
     "--meter-delay",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Slots after which meters are read; 1 is before the next slot.",
+    help="Number of slots until meters are read; 1 means before the next slot.",
 )
 @click.option(
     "--period",
@@ -67,7 +75,7 @@ class _ListsPolicies(click.Command):
 @click.option(
     "--declared-slots",
     type=click.IntRange(min=1),
-    help="How long the policy believes a period to be, if not as it is.",
+    help="Length of a period that the policy is told, if it is not the true one.",
 )
 @click.option("--no-offline", is_flag=True, help="Do not compare with the best plan that knows all hours.")
 @click.option("--no-certificate", is_flag=True, help="Keep no running certificate.")

@@ -53,7 +53,7 @@ class _ListsAlgorithms(click.Command):
     "--without",
     metavar="REGION",
     multiple=True,
-    help="Leave a region out from the start. Repeatable. `eglb cluster drain` and `admit` do so on the way.",
+    help="Leave a region out from the start. Repeatable. During a solve: `eglb cluster drain` and `admit`.",
 )
 @click.option(
     "--faults",
@@ -70,13 +70,13 @@ class _ListsAlgorithms(click.Command):
 @click.option(
     "--coordinator",
     metavar="REGION",
-    help="Where the coordinator stands on that network; default where its slowest round trip is shortest.",
+    help="Region of the coordinator on that network. Default: the one with the shortest slowest round trip.",
 )
 @click.option(
     "--warm-start",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Start where an earlier solve of much the same fleet ended: its results folder.",
+    help="Results folder of an earlier solve of much the same fleet. The solve starts where that one ended.",
 )
 @click.option(
     "--footprint",
@@ -89,28 +89,28 @@ class _ListsAlgorithms(click.Command):
     "--footprint-range",
     "show_range",
     is_flag=True,
-    help="Also say how the worst regions move at the low and the high end, and plan for those too.",
+    help="Also show the worst regions at the low and the high end of the ranges, and plan for both ends.",
 )
 @click.option(
     "--checkpoint",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Keep in a new folder what --resume needs to go on, should this command be killed.",
+    help="New folder for what --resume needs to go on if this command is killed.",
 )
 @click.option(
     "--checkpoint-every",
     type=click.IntRange(min=1),
     metavar="ROUNDS",
-    help="Keep it again after so many exchanges; default 10, or as many more as keep the time for that below "
-    "a tenth.",
+    help="Number of rounds between two checkpoints. Default: 10, or more if writing them would take more "
+    "than a tenth of the time.",
 )
 @click.option(
     "--resume",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Go on with the solve that had this --checkpoint, with its SCENARIO and its options, of which "
-    "--algorithm, --gap, --max-rounds, --time-limit, --address, --regions-per-actor and --deadline can be "
-    "others now.",
+    help="Go on with the solve that had this --checkpoint. SCENARIO and options are those of that solve. "
+    "These may change: --algorithm, --gap, --max-rounds, --time-limit, --address, --regions-per-actor and "
+    "--deadline.",
 )
 @options.out_option
 @options.output_options

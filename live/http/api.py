@@ -181,7 +181,7 @@ def _routing(service_state: ServiceState, polls: Polls) -> APIRouter:
         query: Annotated[m.WeightsQuery, Query()],
         if_none_match: Annotated[str | None, Header(description="An ETag had before.")] = None,
     ) -> Response:
-        """The weights in force, around regions that are down; with `wait`, those after If-None-Match."""
+        """The weights in force, without regions that are down. With `wait`, waits for newer ones."""
 
         async def body() -> tuple[bytes, str]:
             return bodies.of(query.gateway)
@@ -196,14 +196,14 @@ def _process(service_state: ServiceState) -> APIRouter:
 
     @api.get("/healthz", responses={200: {"model": m.Alive}, **errors()})
     async def healthz() -> Response:
-        """The process answers."""
+        """Whether the process answers."""
         return JSONResponse({"status": "ok"})
 
     unready: Responses = {503: {"model": m.Ready, "description": "Not at present."}}
 
     @api.get("/readyz", responses={200: {"model": m.Ready}, **errors(), **unready})
     async def readyz() -> Response:
-        """Requests are routed by a table that is feasible and of now."""
+        """Whether requests are routed by a feasible table for the current time."""
         ready, problems = service_state.ready()
         return JSONResponse({"ready": ready, "problems": problems}, 200 if ready else 503)
 
@@ -217,11 +217,11 @@ def _writing(service_state: ServiceState) -> APIRouter:
 
     @api.post("/v1/meter", responses={200: {"model": m.Metered}, **refusals, **errors(409)})
     def meter(rows: Annotated[m.Meters, Body()]) -> Response:
-        """What was metered, one row or many; the same slot and place again replaces what was said before."""
+        """Meter readings, one row or a list. Posting the same slot and place again replaces the value."""
         plain = []
         for row in rows if isinstance(rows, list) else [rows]:
             slot = np.datetime64(int(row.slot.timestamp()), "s")
-            why_not = "" if row.slot.microsecond == 0 else "it is no whole second"
+            why_not = "" if row.slot.microsecond == 0 else "it is not a whole second"
             why_not = why_not or service_state.no_slot(slot)
             if why_not:
                 raise HTTPException(409, f"slot {row.slot.isoformat()}: {why_not}")
@@ -230,7 +230,7 @@ def _writing(service_state: ServiceState) -> APIRouter:
 
     @api.post("/v1/health", responses={200: {"model": m.Reported}, **refusals})
     def health(report: m.HealthReport) -> Response:
-        """A region is up, or down: then nothing is sent there from now on."""
+        """Reports a region as up or down. A region that is down gets no more requests at once."""
         changed = service_state.health(report.region, report.healthy, report.why)
         down = service_state.router.down()
         return JSONResponse(
@@ -258,7 +258,7 @@ def _reading(service_state: ServiceState) -> APIRouter:
 
     @api.get("/v1/explain", responses={200: {"model": m.Explanation}, **errors(404, 422, 503)})
     def explain(query: Annotated[m.ExplainQuery, Query()]) -> Response:
-        """Why requests go where they go, of one region or one gateway; how a job stands."""
+        """Why requests of one gateway, or to one region, go where they go; or how a job stands."""
         named = query.model_dump(exclude_none=True)
         if len(named) != 1:
             raise HTTPException(404, "name a region, a gateway or a job, one of them")
@@ -271,7 +271,7 @@ def _reading(service_state: ServiceState) -> APIRouter:
 
     @api.get("/v1/events", responses={200: {"model": list[m.EventState]}, **errors(422, 503)})
     def events(query: Annotated[m.EventsQuery, Query()]) -> Response:
-        """What happened, the newest first."""
+        """Events, the newest first."""
         return JSONResponse(service_state.events(query.limit))
 
     text: Responses = {

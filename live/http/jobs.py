@@ -27,7 +27,7 @@ def jobs(service_state: ServiceState, polls: Polls) -> APIRouter:
 
     @api.post("/v1/jobs", dependencies=writing, responses={200: {"model": m.Submitted}, **refusals})
     def submit(rows: Annotated[m.AskedJobs, Body()]) -> Response:
-        """Work that can wait, one job or many, all or none; the same again is known already.
+        """Submits jobs, one or a list. If one is wrong, none is accepted. The same job again changes nothing.
 
         Before its first slot a job is admitted, and then done by its deadline, or refused. Whoever wants the
         work of a job that was refused asks again by another name.
@@ -38,7 +38,7 @@ def jobs(service_state: ServiceState, polls: Polls) -> APIRouter:
 
     @api.delete("/v1/jobs", dependencies=writing, responses={200: {"model": m.Withdrawn}, **refusals})
     def withdraw(query: Annotated[m.JobQuery, Query()]) -> Response:
-        """Do no more of a job, from the next slot on."""
+        """Withdraws a job. No more of it is done from the next slot on."""
         return JSONResponse(service_state.jobs.withdraw(query.job))
 
     @api.get("/v1/jobs", responses={**tagged(m.Jobs), **errors(422, 503)})
@@ -47,7 +47,7 @@ def jobs(service_state: ServiceState, polls: Polls) -> APIRouter:
         query: Annotated[m.JobsQuery, Query()],
         if_none_match: Annotated[str | None, Header(description="An ETag had before.")] = None,
     ) -> Response:
-        """Jobs and the power that each has now; with `wait`, those after If-None-Match."""
+        """Jobs, and the power that each has now. With `wait`, waits for a change after If-None-Match."""
         states = _ASKED_FOR.get(query.state, (query.state,))
 
         def made() -> tuple[bytes, str]:

@@ -24,7 +24,7 @@ LONGEST_POLL_S = 60.0
 
 def _text(value: Any) -> Any:
     if not isinstance(value, str) or "T" not in value.upper():
-        raise ValueError("is no date and time such as 2023-07-01T00:00:00Z")
+        raise ValueError("is not a date and time such as 2023-07-01T00:00:00Z")
     return value
 
 
@@ -59,7 +59,7 @@ class RouteQuery(_RequestModel):
 class WeightsQuery(_RequestModel):
     gateway: Name | None = None
     wait: Annotated[float, Field(ge=0.0, le=LONGEST_POLL_S, allow_inf_nan=False)] = Field(
-        0.0, description="Seconds to wait for weights other than those of If-None-Match."
+        0.0, description="Longest wait, in seconds, for weights other than those of If-None-Match."
     )
 
 
@@ -70,10 +70,12 @@ class ExplainQuery(_RequestModel):
 
 
 class JobsQuery(_RequestModel):
-    state: JobState | Literal["open", "all"] = Field("open", description="Open are submitted and admitted.")
+    state: JobState | Literal["open", "all"] = Field(
+        "open", description="`open` means submitted or admitted."
+    )
     limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 100
     wait: Annotated[float, Field(ge=0.0, le=LONGEST_POLL_S, allow_inf_nan=False)] = Field(
-        0.0, description="Seconds to wait for an answer other than that of If-None-Match."
+        0.0, description="Longest wait, in seconds, for an answer other than that of If-None-Match."
     )
 
 
@@ -90,17 +92,17 @@ class RegionMeter(_RequestModel):
 
     slot: Slot
     region: Name
-    energy_mwh: Amount | None = Field(None, description="At the meter.")
+    energy_mwh: Amount | None = Field(None, description="Facility energy, at the meter.")
     load_mw: Amount | None = Field(None, description="IT power, mean over the slot.")
     cost_usd: Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False, strict=True)] | None = None
     latency_ms: Amount | None = None
     footprints: dict[str, Amount] = Field(
-        {}, max_length=100, description="By kind, in the scenario's units; not region-weighted."
+        {}, max_length=100, description="By kind, in the scenario's units, without region weights."
     )
 
 
 class GatewayMeter(_RequestModel):
-    """What was asked for at a gateway in a slot."""
+    """Demand of a gateway in a slot."""
 
     slot: Slot
     gateway: Name
@@ -108,29 +110,29 @@ class GatewayMeter(_RequestModel):
 
 
 class JobMeter(_RequestModel):
-    """What of a job was really done in a slot."""
+    """Work of a job that was really done in a slot."""
 
     slot: Slot
     job: JobName
-    energy_mwh: Amount = Field(description="IT energy of the work done, moving it not counted.")
+    energy_mwh: Amount = Field(description="IT energy of the work done, without the energy for moving it.")
 
 
 class AskedJob(_RequestModel):
     """Work that can wait."""
 
-    job: JobName = Field(description="Its name, once and for all.")
+    job: JobName = Field(description="Name of the job. A name stands for one job for good.")
     energy_mwh: Positive = Field(description="IT energy.")
     deadline_utc: Moment = Field(
-        description="Slots count that lie wholly before it, 366 days from now at most."
+        description="The job may use slots that lie wholly before it. At most 366 days from now."
     )
-    max_mw: Positive = Field(description="Most IT power, of the whole job.")
-    release_utc: Moment | None = Field(None, description="Not before this; now if absent.")
+    max_mw: Positive = Field(description="Most IT power of the whole job.")
+    release_utc: Moment | None = Field(None, description="Earliest start. Default: now.")
     min_mw: Amount = Field(0.0, description="Least IT power, in every slot until the deadline.")
     regions: Annotated[list[Name], Field(min_length=1, max_length=1000)] | None = Field(
-        None, description="Where it may run; anywhere if absent."
+        None, description="Regions where it may run. Default: all."
     )
     home_region: Name | None = Field(None, description="Where its data are.")
-    checkpoint_cost_mwh: Amount = Field(0.0, description="IT energy that moving all of it from home takes.")
+    checkpoint_cost_mwh: Amount = Field(0.0, description="IT energy to move the whole job from home.")
 
 
 def _whose(row: Any) -> str:
@@ -171,8 +173,8 @@ class Problem(_ResponseModel):
 class Route(_ResponseModel):
     gateway: str
     region: str
-    version: int = Field(description="Of the table of weights.")
-    why: str = Field(description="plan, last plan, nearest or affinity; and who is down, if it matters.")
+    version: int = Field(description="Version of the table of weights.")
+    why: str = Field(description="plan, last plan, nearest or affinity; and any region down that matters.")
 
 
 class Weights(_ResponseModel):
@@ -183,32 +185,32 @@ class Weights(_ResponseModel):
     seconds: float
     source: Literal["plan", "last plan", "nearest"]
     note: str
-    down: list[str] = Field(description="Regions that are; `/v1/explain` says why.")
+    down: list[str] = Field(description="Regions that are down; `/v1/explain` says why.")
     gateways: dict[str, dict[str, float]] = Field(description="Share of requests by region; adds up to 1.")
 
 
 class Metered(_ResponseModel):
-    values: int = Field(description="That were entered.")
+    values: int = Field(description="Number of values that were entered.")
 
 
 class Reported(_ResponseModel):
     region: str
-    healthy: bool = Field(description="As the service sees it now: while nobody says it is down.")
+    healthy: bool = Field(description="Whether the service takes it to be up: no source reports it as down.")
     why: str
     changed: bool
 
 
 class Submitted(_ResponseModel):
-    """The first time it is decided on is the slot after the release."""
+    """Which jobs are new, and which were known."""
 
     submitted: list[str] = Field(description="Jobs that are new.")
-    known: list[str] = Field(description="Jobs that had been submitted already, whatever became of them.")
+    known: list[str] = Field(description="Jobs that were submitted before, in any state.")
 
 
 class Withdrawn(_ResponseModel):
     job: str
     state: Literal["withdrawn"]
-    from_utc: datetime = Field(description="Start of the next slot, from which on it has no power.")
+    from_utc: datetime = Field(description="Start of the next slot. The job has no power from then on.")
 
 
 class JobRow(_ResponseModel):
@@ -216,11 +218,11 @@ class JobRow(_ResponseModel):
 
     job: str
     state: JobState
-    why: str = Field(description="It was refused or missed.")
+    why: str = Field(description="Why it was refused or missed.")
     energy_mwh: float
-    left_mwh: float = Field(description="Not done yet, what the present slot will do included.")
+    left_mwh: float = Field(description="Energy not done yet, including what the present slot will do.")
     slack_mwh: float | None = Field(
-        description="Most that it can still do by its deadline, less what is left; null if it has ended."
+        description="Energy that it can still do by its deadline, less what is left; null if it has ended."
     )
     release_utc: datetime
     deadline_utc: datetime
@@ -230,7 +232,7 @@ class JobRow(_ResponseModel):
     home_region: str | None
     checkpoint_cost_mwh: float
     now_mw: dict[str, float] = Field(
-        description="IT power by region, of the table in force; 0 in a region that is down."
+        description="IT power by region in the table in force; 0 in a region that is down."
     )
 
 
@@ -240,9 +242,9 @@ class Jobs(_ResponseModel):
     version: int | None
     slot_utc: datetime | None
     seconds: float | None
-    down: list[str] = Field(description="Regions that are.")
+    down: list[str] = Field(description="Regions that are down.")
     jobs: list[JobRow]
-    more: bool = Field(description="There are more of them than `limit`.")
+    more: bool = Field(description="Whether there are more jobs than `limit`.")
 
 
 class JobsState(_ResponseModel):
@@ -265,7 +267,7 @@ class Heading(_ResponseModel):
     version: int
     source: str
     note: str
-    age_s: float = Field(description="Since its slot began.")
+    age_s: float = Field(description="Seconds since its slot began.")
 
 
 class Flow(_ResponseModel):
@@ -310,11 +312,11 @@ class RegionState(_ResponseModel):
     capacity_mw: float | None
     load_mw: float | None = Field(description="Of requests.")
     work_mw: float | None = Field(description="Of jobs.")
-    share: float | None = Field(description="Of the load of requests.")
+    share: float | None = Field(description="Share of the load of all requests.")
     price: float | None = Field(description="USD per MWh at the meter.")
     metered: dict[str, float | None]
     estimated: dict[str, float | None]
-    drift: dict[str, float | None] = Field(description="Metered over estimated, last day.")
+    drift: dict[str, float | None] = Field(description="Metered divided by estimated footprint, last day.")
 
 
 class GatewayState(_ResponseModel):
@@ -346,14 +348,14 @@ class State(_ResponseModel):
 
     scenario: str
     now_utc: datetime
-    speed: float | None = Field(description="Of the clock, 1 being ours; null: as fast as it goes.")
+    speed: float | None = Field(description="Of the clock; 1 is real time, null as fast as possible.")
     policy: str | None
     slot: SlotState | None
     table: Heading | None
     regions: list[RegionState]
     gateways: list[GatewayState]
     flows: list[Flow]
-    jobs: JobsState | None = Field(description="Null where no books are kept, or they cannot be read.")
+    jobs: JobsState | None = Field(description="Null if no books are kept, or they cannot be read.")
     footprints: dict[str, FootprintState]
     certificate: dict[str, Any] | None
     coordinator: dict[str, Any] | None = Field(

@@ -91,7 +91,7 @@ class JobBoard:
         ]
         slots, slack = self._slots(job), self._slack(job)
         found.append(
-            f"{slots} whole slot{'' if slots == 1 else 's'} to come before its deadline, by which it can do "
+            f"whole slots left before its deadline: {slots}; at its most power it can do "
             f"{abs(slack):.6g} MWh {'more' if slack >= 0.0 else 'less'} than is left"
         )
         return found

@@ -65,7 +65,7 @@ class Intake:
             elif not job.same(
                 replace(before, release=job.release) if each["release_utc"] is None else before
             ):
-                problems.append((409, f"job {name}: one that asks for something else is {before.state}"))
+                problems.append((409, f"job {name}: the name belongs to another job, {before.state}"))
         problems += [(422, text) for text in self._problems(fresh)]
         if problems:
             raise JobsRefused(sorted(problems, key=lambda each: each[0]))

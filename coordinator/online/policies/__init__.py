@@ -34,9 +34,9 @@ __all__ = [
 POLICIES: dict[str, tuple[type[Policy], str]] = {
     "soft": (Soft, "entropic re-solving every slot, with or without forecasts (default)"),
     "mpc": (PredictiveControl, "the best plan for the rest of the period, every slot; for good forecasts"),
-    "guard": (Guard, "any advice, never more than 1 + eps times what a robust policy costs"),
+    "guard": (Guard, "follows the policy named as advice; costs at most 1 + eps times a robust policy"),
     "eg": (ExponentiatedGradient, "exponentiated gradient: no forecast, no parameter, proved regret"),
-    "adahedge": (AdaHedge, "exponential weights that need no horizon either"),
+    "adahedge": (AdaHedge, "as eg, without knowing how long the period is"),
     "dmd": (DualMirrorDescent, "dual mirror descent, the published method; its step must be tuned"),
     "cost": (Cost, "cheapest first"),
     "sum": (WeightedSum, "the weighted sum of cost and total footprints"),

@@ -209,7 +209,7 @@ class TestMeters:
             ({"slot": "2023-07-03T00:30:00Z"}, 409, "it has not begun yet"),
             ({"slot": "2023-07-02T00:30:00Z"}, 409, "slots begin every 3600 s"),
             ({"slot": "2023-07-03T00:00:00"}, 422, "timezone"),
-            ({"slot": 1688342400}, 422, "is no date and time"),
+            ({"slot": 1688342400}, 422, "is not a date and time"),
             ({"energy_mwh": -1.0}, 422, "greater than or equal to 0"),
             ({"energy_mwh": "1"}, 422, "valid number"),
             ({"energy": 1.0}, 422, "Extra inputs are not permitted"),

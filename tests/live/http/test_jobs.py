@@ -86,7 +86,7 @@ class TestSubmitting:
         assert service.post("/v1/jobs", both)["known"] == ["train", "other"]
         changed = [{**JOB, "max_mw": 11.0}, {**JOB, "release_utc": SLOT}, {**both[1], "home_region": "tokyo"}]
         for row in changed:
-            assert "asks for something else" in service.post("/v1/jobs", row, 409)["detail"]
+            assert "the name belongs to another job" in service.post("/v1/jobs", row, 409)["detail"]
         turn(service, "train", state="refused", why="no room")
         assert service.post("/v1/jobs", JOB)["known"] == ["train"]
         found = {each["job"]: each for each in service.get("/v1/jobs?state=all")["jobs"]}
@@ -315,7 +315,7 @@ class TestElsewhere:
 
         assert reasons() == [
             "it is admitted or refused before the slot that begins at 2023-07-03T01:00:00Z",
-            "11 whole slots to come before its deadline, by which it can do 50 MWh more than is left",
+            "whole slots left before its deadline: 11; at its most power it can do 50 MWh more than is left",
         ]
         turn(service, "train", state="admitted", left_mwh=60.0)
         assert reasons()[0] == "it waits"
@@ -324,7 +324,7 @@ class TestElsewhere:
         assert reasons() == [
             "it runs: 1 MW in virginia",
             "tokyo is down: typhoon",
-            "11 whole slots to come before its deadline, by which it can do 51 MWh more than is left",
+            "whole slots left before its deadline: 11; at its most power it can do 51 MWh more than is left",
         ]
         turn(service, "train", state="missed", why="virginia was out", left_mwh=1.0)
         assert reasons() == ["it was missed: virginia was out"]
