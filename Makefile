@@ -1,10 +1,10 @@
 # Everything happens inside this folder: .venv holds the tools, build/ what is made. GNU make, Python 3.11 or newer.
 #
-#   make docs    the pages and the reference of the Python names, as a site in build/docs; docs-lock, workflows
 #   make demo    set up if needed, then plan the built-in fleet and set it beside the usual policies
 #   make check   set up if needed, then lint, types, contracts between rooms, and the fast tests: three minutes
 #   make test    all tests but the long ones
-#   make test-long | setup | lint | types | contracts | test-tools | wheel | clean | lock
+#   make docs    the pages of docs/ and the reference of the Python names, as a site in build/docs
+#   make test-long | setup | lint | types | contracts | test-tools | wheel | workflows | docs-lock | clean | lock
 
 PYTHON ?= python3
 VENV := .venv
