@@ -18,6 +18,8 @@ COVERED := 80
 # Numeric libraries on one thread each: the agents are the parallelism.
 export OMP_NUM_THREADS ?= 1
 export RAY_USAGE_STATS_ENABLED ?= 0
+# Tests start the command hundreds of times: its modules are compiled once.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test check test-long setup lint types contracts test-tools wheel clean lock
 .DELETE_ON_ERROR:

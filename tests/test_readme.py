@@ -50,7 +50,11 @@ def alike(line: str) -> str:
 
 @pytest.mark.cluster
 @pytest.mark.slow
-@pytest.mark.parametrize("page", pages("console"), ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.long] if page == COMMANDS else []) for page in pages("console")],
+    ids=lambda page: page.name,
+)
 def test_commands_run_and_print_what_is_shown(
     eglb: Callable[..., object], tmp_path: Path, page: Path
 ) -> None:
