@@ -1,6 +1,6 @@
 """Seeded schedules on a cluster of four nodes: processes killed and stopped, nodes and messages lost.
 
-    EGLB_CHAOS_RAY_RUNS=200 python -m pytest tests/chaos/test_chaos_on_ray.py      more schedules than by default
+    EGLB_CHAOS_RAY_RUNS=200 python -m pytest tests/chaos/test_chaos_on_ray.py      more schedules
     EGLB_CHAOS_SEED=7 python -m pytest tests/chaos/test_chaos_on_ray.py -s         one, told in full
 
 A seed draws what happens, and when by the coordinator's calls; what agents do meanwhile is up to the machine.
