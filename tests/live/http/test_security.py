@@ -32,7 +32,7 @@ def serve() -> Iterator[Serve]:
     with ExitStack() as stack:
 
         def start(**options: Any) -> str:
-            app = make_app(options.pop("desk", None) or world10_desk(), **options)
+            app = make_app(options.pop("service_state", None) or world10_desk(), **options)
             return stack.enter_context(serving(app, "127.0.0.1", 0))
 
         yield start
