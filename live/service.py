@@ -177,7 +177,7 @@ def open_service(
     Parameters
     ----------
     history : the slots right before the scenario's, as for `eglb.simulate`.
-    front : what the desk serves, entered before agents are started: the last table is routed by at once.
+    serving : what serves the state, entered before agents are started: the last table is routed by at once.
     on_slot : hears of every slot.
 
     Raises

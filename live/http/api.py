@@ -56,7 +56,7 @@ def make_app(
     Parameters
     ----------
     token : that writers must bear; None refuses all writing.
-    hosts : names the service goes by, `security.LOOPBACK` if it listens there; None allows any.
+    hosts : names the service goes by, `middleware.LOOPBACK` if it listens there; None allows any.
     read_only : only what may be shown to the world: routes and weights, health without details.
     weights_origins : of web pages that may read ``/v1/weights``, such as ``https://ops.example``, or ``*``.
     most_polls : requests that may wait for another answer at the same time.

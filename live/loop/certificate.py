@@ -49,7 +49,7 @@ class ServiceCertificate:
                 for each in slots:
                     self._ask([each], last)
 
-    def pack(self, wait: bool) -> None:
+    def collect(self, wait: bool) -> None:
         """Take what is ready, or all that was asked for."""
         while self._asked and (wait or self._asked[0][1].done()):
             slot, future = self._asked.popleft()

@@ -58,7 +58,7 @@ class Controller:
 
     Parameters
     ----------
-    books : its series and periods. desk : where tables and state go. planner : decides.
+    books : its series and periods. service_state : where tables and state go. planner : decides.
     workload : its jobs. deadline : of a decision, as a part of a slot.
     headroom : plans are made for so much more than the demand foretold, as a part of it.
     rehearsal : plays demand and meters; None where they are posted.
@@ -86,7 +86,7 @@ class Controller:
         self.service_state, self.router, self.store = service_state, service_state.router, service_state.store
         self._store: Store = service_state.store
         self._clock, self._planner, self._signals = clock, planner, signals
-        self._fallback_plan, self._briefing, self._headroom = fallback_plan, slot_inputs, headroom
+        self._fallback_plan, self._slot_inputs, self._headroom = fallback_plan, slot_inputs, headroom
         self.workload = workload
         self._deadline, self._rehearsal, self._on_slot = deadline, rehearsal, on_slot
         self._wake, self._stop = threading.Event(), threading.Event()
@@ -105,12 +105,12 @@ class Controller:
     @property
     def latest(self) -> tuple[Standing, float] | None:
         """Where the newest period stands, and its certified gap; None before the first slot was metered."""
-        return self._certifying.latest
+        return self._certificate.latest
 
     @property
     def total_gap(self) -> float | None:
         """Certified gap of all periods together; None before the first slot was metered."""
-        return self._certifying.total_gap
+        return self._certificate.total_gap
 
     def stop(self) -> None:
         """End the loop, from any thread, in the middle of a slot."""
@@ -138,7 +138,7 @@ class Controller:
                 self._close(slot)
                 self.workload.turn_to(slot)
                 self.books.write_up()
-                self._certifying.pack(wait=True)
+                self._certificate.collect(wait=True)
                 self._show(slot - 1)
 
     def warm_up(self, policy: Policy) -> None:
@@ -151,10 +151,10 @@ class Controller:
         capacity = series.planned[:, at]
         unmet = self._fallback_plan.nearest(demand, capacity).unmet
         series.enter(at, Slot(price, intensity, capacity, demand))
-        hour, until = self._briefing.hour(0, demand - unmet, ()), time.monotonic() + _WARM_S
+        hour, until = self._slot_inputs.hour(0, demand - unmet, ()), time.monotonic() + _WARM_S
         while True:
             with suppress(FleetError):  # who is missing may be there when it counts
-                self._planner.plan(hour, self._briefing.timeline(hour), policy=policy).result()
+                self._planner.plan(hour, self._slot_inputs.timeline(hour), policy=policy).result()
             if not self._planner.lost or time.monotonic() > until:
                 return
             self._wake.wait(_LOOK_S)
@@ -163,7 +163,7 @@ class Controller:
         """Take up what the store knows and serve the last table; the slot to go on with."""
         now = max(self.periods.slot_at(self._clock.now()), 0)
         since = self.periods.of(min(now, (self.periods.slots or now + 1) - 1))[0]
-        self._certifying = ServiceCertificate(self.series, self.periods, self._planner, since)
+        self._certificate = ServiceCertificate(self.series, self.periods, self._planner, since)
         last = self._store.last_table()
         if last is not None:
             self._version, self._last_share = last.version, last.share
@@ -199,7 +199,7 @@ class Controller:
         self._store.save_signals(start, kept_signals(self._readings, self.series, start, known))
         self.books.write_up()
         self.books.monitor.solved(Solve(f"{start}Z", planned_s, min(allowed_s, 1e9), source, note))
-        self._certifying.pack(wait=False)
+        self._certificate.collect(wait=False)
         self._show(slot)
         self._report(slot, source, note, planned_s)
 
@@ -213,7 +213,7 @@ class Controller:
         price, intensity = series.per_mw({key: r.value for key, r in self._readings.items()}, at - 1)
         if self._rehearsal is not None:
             intensity = intensity * self._rehearsal.distortion(start)
-        self._demand = self._briefing.foretell(slot)
+        self._demand = self._slot_inputs.foretell(slot)
         return Slot(price, intensity, self._capacity(slot), self._demand)
 
     def _decide(self, slot: int, known: Slot, allowed_s: float) -> tuple[Routed, str, str]:
@@ -237,8 +237,8 @@ class Controller:
         """The policy's shares for `asked` (J,) MW, as far as there is room for it."""
         asked = asked - self._fallback_plan.near(self._fallback_plan.reach / 1.0, asked, capacity).unmet
         task = self._task(slot, asked, capacity)
-        hour, self._unheard = self._briefing.hour(slot, asked, self._unheard, task), []
-        future = self._planner.plan(hour, self._briefing.timeline(hour), task)
+        hour, self._unheard = self._slot_inputs.hour(slot, asked, self._unheard, task), []
+        future = self._planner.plan(hour, self._slot_inputs.timeline(hour), task)
         self._late = future, task
         future.add_done_callback(lambda done: self._wake.set())
         if not self._await(future, allowed_s):
@@ -452,10 +452,10 @@ class Controller:
         self._table_history.forget(self.periods.time(self.books.settled))
         self._unheard += settled
         if not self.workload.known:
-            self._certifying.ask(settled)
+            self._certificate.ask(settled)
 
     def _report(self, slot: int, source: str, note: str, planned_s: float) -> None:
-        latest = self._certifying.latest
+        latest = self._certificate.latest
         standing, gap = (None, None) if latest is None else latest
         self.served.append(
             Served(
@@ -481,7 +481,7 @@ class Controller:
         self.books.monitor.look(self.periods.time(slot), signals, self.router.down())
         self.service_state.show(
             slot={"number": slot + 1, "of": self.periods.slots},
-            certificate=certificate_shown(self._certifying),
+            certificate=certificate_shown(self._certificate),
             signals=signals,
             regions=prices_shown(self.series, slot),
         )

@@ -53,16 +53,16 @@ def kept_signals(
     ]
 
 
-def certificate_shown(certifying: ServiceCertificate) -> dict[str, Any] | None:
+def certificate_shown(certificate: ServiceCertificate) -> dict[str, Any] | None:
     """Where the period stands, and how its gap went; None before the first slot was metered."""
-    if certifying.latest is None:
+    if certificate.latest is None:
         return None
-    standing, gap = certifying.latest
+    standing, gap = certificate.latest
     return {
         "objective": standing.objective,
         "lower_bound": standing.lower_bound,
         "gap": gap,
-        "history": [[f"{time}Z", gap] for time, gap in certifying.history],
+        "history": [[f"{time}Z", gap] for time, gap in certificate.history],
     }
 
 

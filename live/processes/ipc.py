@@ -88,9 +88,9 @@ class Connection:
 
 @contextmanager
 def connected(service_state: ServiceState, end: socket.socket) -> Iterator[None]:
-    """The coordinator's end: the front is told how its desk stands, and tells it what was posted.
+    """The coordinator's end: the supervisor is told the state, and tells what was posted.
 
-    A coordinator without a front ends at once, as if it was killed: another may be about to start.
+    A coordinator without a supervisor ends at once, as if it was killed: another may be about to start.
     """
     monitor, store, clock = service_state.monitor, service_state.store, service_state.clock
     assert isinstance(monitor, Monitor) and store is not None and isinstance(clock, Clock)

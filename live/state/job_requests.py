@@ -22,7 +22,7 @@ _SHOWN = 50
 
 
 class JobRequests:
-    """Of one desk; any thread may call it.
+    """What a service is asked about jobs; any thread may call it.
 
     Raises
     ------
