@@ -40,9 +40,11 @@ from eglb.coordinator.algorithms import (
 )
 from eglb.coordinator.interior import epigraph
 from eglb.coordinator.market import equity, jobs, market
+from eglb.foundation import equity_shape
 from eglb.foundation.arrays import Array
 
 _MODULES = (
+    equity_shape,
     admm,
     algorithm,
     dual_decomposition,
