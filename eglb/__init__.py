@@ -21,6 +21,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from eglb.foundation.version import __version__
+
 if TYPE_CHECKING:
     from eglb.agents.forecasting import Forecaster
     from eglb.coordinator.online.policy import Policy
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from eglb.sims.scaling.scaling import Scaling, scale
     from eglb.sims.sweep.sweep import Sweep, sweep
 
-__version__ = "0.1.0"
 
 __all__ = [
     "Comparison",

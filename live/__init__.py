@@ -1,6 +1,6 @@
 """Live service: signals in, plans by the clock, weights out, meters back.
 
-Above `eglb.sims`, whose scenarios it serves, and below the command.
+It plans as `eglb.planning` does and imports nothing of `eglb.sims`: production stands on no experiment.
 """
 
 __all__ = [

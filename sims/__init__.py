@@ -1,7 +1,6 @@
-"""Worlds to run the balancer on: scenarios, the central solver, baselines, experiments, results.
+"""Simulations: replay, comparison, sweeps, robustness, scaling, reproduction and co-scheduling.
 
-Nothing here is needed by a running fleet: `agents` and `coordinator` never import `sims`.
-Every number a user reads is recomputed here from the raw scenario (`audit`).
+Nothing here is needed by a running fleet: neither planning nor the live service imports it.
 """
 
 __all__ = [

@@ -37,6 +37,10 @@ class JournalError(Exception):
     """A folder cannot be used as a journal; says which and why."""
 
 
+class OtherVersionError(ValueError):
+    """A whole record, written by another version of the program; says which."""
+
+
 class Journal:
     """The records of one run in `folder`, a new one due after every `every` rounds.
 
@@ -83,7 +87,7 @@ class Journal:
 
         Raises
         ------
-        JournalError : the folder cannot be read.
+        JournalError : the folder cannot be read, or holds only what another version of the program wrote.
         """
         round, content, skipped = last_record(self._folder, decode)
         self._last = self._tried = round
@@ -144,8 +148,8 @@ class Journal:
 def last_record(
     folder: Path, decode: Callable[[bytes], Content]
 ) -> tuple[int, Content | None, tuple[str, ...]]:
-    """The round of the last good record, 0 if there is none, and what `Journal.read_last` tells."""
-    skipped = []
+    """The round of the last good record, 0 if there is none, and what `Journal.read_last` gives; raises as that."""
+    skipped, foreign = [], ""
     for round, path in _files(folder):
         try:
             content = decode(read_record(path.read_bytes(), round))
@@ -153,8 +157,11 @@ def last_record(
             skipped.append(f"{path}: cannot be read: {error.strerror}")
         except ValueError as error:
             skipped.append(f"{path}: {error}")
+            foreign = foreign or (skipped[-1] if isinstance(error, OtherVersionError) else "")
         else:
             return round, content, tuple(skipped)
+    if foreign:
+        raise JournalError(f"{foreign}: go on with that version, or solve afresh into a new folder")
     return 0, None, tuple(skipped)
 
 
@@ -175,7 +182,8 @@ def read_record(content: bytes, round: int) -> bytes:
 
     Raises
     ------
-    ValueError : it is torn, changed, of another round or no record of this format; says which.
+    OtherVersionError : it is whole, and of another format. ValueError : it is torn, changed, of another round
+    or no record at all; says which.
     """
     start = _HEAD.size + _CHECKSUM_SIZE
     if len(content) < start:
@@ -183,14 +191,15 @@ def read_record(content: bytes, round: int) -> bytes:
     magic, version, written_in, length = _HEAD.unpack_from(content)
     if magic != _MAGIC:
         raise ValueError("not a record of a run")
-    if version != _VERSION:
-        age = "an older" if version < _VERSION else "a newer"
-        raise ValueError(f"written by {age} version of eglb (format {version}, this one reads {_VERSION})")
     data = content[start:]
     if len(data) < length:
         raise ValueError(f"torn: {len(data)} of {length} bytes")
     if content[_HEAD.size : start] != _checksum(content[: _HEAD.size], data):
         raise ValueError("changed since it was written: its checksum does not hold")
+    if version != _VERSION:
+        age = "an older" if version < _VERSION else "a newer"
+        said = f"written by {age} version of eglb (format {version}, this one reads {_VERSION})"
+        raise OtherVersionError(said)
     if written_in != round:
         raise ValueError(f"it was written after round {written_in}")
     return data

@@ -16,5 +16,6 @@ __all__ = [
     "specs",
     "staging",
     "transport_repair",
+    "version",
     "world_map",
 ]

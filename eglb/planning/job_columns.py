@@ -21,7 +21,7 @@ from eglb.scenarios.scenario import Scenario
 
 
 @dataclass(frozen=True, eq=False)
-class Seating:
+class JobColumns:
     """Where the M jobs of a scenario are in a market.
 
     Parameters
@@ -80,7 +80,7 @@ class Seating:
 
 def seat_jobs(
     scenario: Scenario, jobs: Jobs, first_column: int, first_edge: int, merge: bool = True
-) -> Seating:
+) -> JobColumns:
     """Columns from `first_column` and edges from `first_edge` on for `jobs`; `merge` those that are alike."""
     first, last = jobs.slots(scenario.times, scenario.slot_hours)
     start = np.searchsorted(jobs.pair_job, np.arange(len(jobs) + 1))
@@ -121,7 +121,7 @@ def seat_jobs(
     for p, (m, region) in enumerate(zip(jobs.pair_job, jobs.pair_region, strict=True)):
         way = next(w for w, (each, _) in enumerate(ways[m]) if each == gain[p])
         pair_edge[p] = edge[of_job[member[m]][way], region]
-    return Seating(
+    return JobColumns(
         jobs=jobs,
         work=JobSet(
             first=first[chosen],

@@ -12,7 +12,7 @@ from eglb.agents.region import Region
 from eglb.coordinator.market.market import Market
 from eglb.foundation.arrays import Array
 from eglb.planning.gateway_merging import Pairs, merge_gateways, separate_gateways
-from eglb.planning.job_columns import Seating, seat_jobs
+from eglb.planning.job_columns import JobColumns, seat_jobs
 from eglb.scenarios.scenario import Scenario
 
 
@@ -21,8 +21,8 @@ class Partition:
     """Both sides of a scenario, with gateways of the same reach merged and kinds of no weight left out.
 
     `pairs` knows how gateways were merged; `by_gateway` (E',) puts its pairs into the market's order;
-    `kinds` are the indices of the priced footprints. With jobs, `seating` knows which of the market's columns
-    and edges, after those of the gateways, are whose.
+    `kinds` are the indices of the priced footprints. With jobs, `job_columns` knows whose are the
+    market's columns and edges after those of the gateways.
     """
 
     scenario: Scenario
@@ -32,7 +32,7 @@ class Partition:
     by_gateway: Array
     kinds: Array
     merged: bool = True
-    seating: Seating | None = None
+    job_columns: JobColumns | None = None
 
     def pair_values(self, values: Array) -> Array:
         """(E',) one of the `values` (E,) of the scenario's pairs for each of the market's."""
@@ -49,17 +49,17 @@ class Partition:
 
     def expand_work(self, route: Array) -> Array | None:
         """(P, T) MW on the jobs' pairs from (T, E') on the market's; None without jobs."""
-        return None if self.seating is None else self.seating.expand_work(route)
+        return None if self.job_columns is None else self.job_columns.expand_work(route)
 
     def expand_work_price(self, price: Array) -> Array | None:
         """(M, T) USD per MW-slot of work from the market's (T, J'); None without jobs."""
-        return None if self.seating is None else self.seating.expand_price(price)
+        return None if self.job_columns is None else self.job_columns.expand_price(price)
 
     def expand_unmet_work(self, unmet: Array) -> Array | None:
         """(M,) MWh that cannot be done from the market's (T, J'); None without jobs."""
-        if self.seating is None:
+        if self.job_columns is None:
             return None
-        return self.seating.expand_unmet(unmet) * self.scenario.slot_hours
+        return self.job_columns.expand_unmet(unmet) * self.scenario.slot_hours
 
     def expand_demand_price(self, price: Array) -> Array:
         """(J, T) from the merged (T, J')."""
@@ -90,14 +90,14 @@ def partition(scenario: Scenario, merge: bool = True, merge_jobs: bool = True) -
     for k, kind in enumerate(priced):
         intensity[:, k] = scenario.intensity_per_mw_slot(kind) * kind.region_weight[:, None]
     demand, edge_gateway, edge_region = pairs.demand.T, pairs.gateway[by_gateway], pairs.region[by_gateway]
-    seating = None
+    job_columns = None
     if scenario.jobs is not None:
-        seating = seat_jobs(scenario, scenario.jobs, len(pairs.demand), len(by_gateway), merge_jobs)
-        columns = len(pairs.demand) + seating.columns
-        demand = seating.work.load_at(seating.work.most, scenario.slots, columns)
+        job_columns = seat_jobs(scenario, scenario.jobs, len(pairs.demand), len(by_gateway), merge_jobs)
+        columns = len(pairs.demand) + job_columns.columns
+        demand = job_columns.work.load_at(job_columns.work.most, scenario.slots, columns)
         demand[:, : len(pairs.demand)] = pairs.demand.T
-        edge_gateway = np.concatenate([edge_gateway, seating.edge_column])
-        edge_region = np.concatenate([edge_region, seating.edge_region])
+        edge_gateway = np.concatenate([edge_gateway, job_columns.edge_column])
+        edge_region = np.concatenate([edge_region, job_columns.edge_region])
     market = Market(
         demand=demand,
         regions=len(scenario.regions),
@@ -105,10 +105,10 @@ def partition(scenario: Scenario, merge: bool = True, merge_jobs: bool = True) -
         edge_region=edge_region,
         equity_weight=np.array([kind.weight for kind in priced], float),
         equity_shape=tuple(kind.shape for kind in priced),
-        work=None if seating is None else seating.work,
+        work=None if job_columns is None else job_columns.work,
     )
     private = Region(scenario.regions, scenario.price_per_mw_slot(), scenario.capacity.copy(), intensity)
-    return Partition(scenario, private, market, pairs, by_gateway, kinds, merge, seating)
+    return Partition(scenario, private, market, pairs, by_gateway, kinds, merge, job_columns)
 
 
 def declared_demand(parts: Partition) -> Array:

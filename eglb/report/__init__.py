@@ -1,7 +1,7 @@
 """The report of a results folder: one HTML file that opens without a network.
 
-`material` reads the folder; `hours`, `bars`, `convergence`, `course` and `world` say what is drawn;
-`headline`, `sections` and `provenance` write text and tables; `page` puts them together with the library that
+`inputs` reads the folder; `hours`, `bars`, `convergence`, `timeseries` and `world` say what is drawn;
+`summary`, `sections` and `provenance` write text and tables; `page` puts them together with the library that
 draws.
 
 Vega, because one script of 0.9 MB draws everything as SVG: sharp on paper, coloured by the page's own style

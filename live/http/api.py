@@ -16,7 +16,7 @@ from prometheus_client import exposition
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from eglb import __version__
+from eglb.foundation.version import __version__
 from eglb.live.http import schemas as m
 from eglb.live.http.dashboard import pages
 from eglb.live.http.jobs import jobs

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from eglb.foundation.numbers import plain
 from eglb.live.accounting.alerts import Monitor
 from eglb.live.state.clock import Clock
-from eglb.live.state.service_state import ServiceState, plain
+from eglb.live.state.service_state import ServiceState
 from eglb.live.storage.store import StoreError
 
 Message = dict[str, Any]

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from eglb.live.jobs.board import JobBoard
 from eglb.live.jobs.intake import Intake, JobsRefused
-from eglb.live.routing.router import UnknownName
+from eglb.live.routing.router import Router, UnknownName
 from eglb.live.routing.weights import WeightTable
 from eglb.live.storage.job_store import OPEN, WITHDRAWN, JobStore
-from eglb.live.storage.store import NoBooks, StoreError
-
-if TYPE_CHECKING:
-    from eglb.live.state.service_state import ServiceState
+from eglb.live.storage.store import NoBooks, Store, StoreError
 
 _SHOWN = 50
 
@@ -24,14 +21,28 @@ _SHOWN = 50
 class JobRequests:
     """What a service is asked about jobs; any thread may call it.
 
+    Parameters
+    ----------
+    regions : names. store : where books are, None if none are kept. now : the time of the service.
+    slots : the start of a slot and how long slots are. tell : called whenever jobs have changed.
+
     Raises
     ------
     NoBooks : by every method that does not say otherwise, where none are kept. StoreError : they cannot be
     read or written.
     """
 
-    def __init__(self, service_state: ServiceState) -> None:
-        self._service_state = service_state
+    def __init__(
+        self,
+        regions: tuple[str, ...],
+        router: Router,
+        store: Callable[[], Store | None],
+        now: Callable[[], np.datetime64],
+        slots: Callable[[], tuple[np.datetime64, np.timedelta64]],
+        tell: Callable[[], None],
+    ) -> None:
+        self._regions, self._router, self._books = regions, router, store
+        self._now, self._slots, self._tell = now, slots, tell
         self._submitting = threading.Lock()
         self.changes = 0
         """Counts up when jobs are handed in or withdrawn."""
@@ -44,8 +55,7 @@ class JobRequests:
         JobsRefused : something is wrong with one of them; none is kept.
         """
         store, board = self._store(), self._board()
-        now = self._service_state.clock.now().astype("datetime64[s]")
-        intake = Intake(self._service_state.scenario.regions, now, board.next_slot, board.step)
+        intake = Intake(self._regions, self._now().astype("datetime64[s]"), board.next_slot, board.step)
         with self._submitting:
             told = intake.submit(store, asked)
         self._changed()
@@ -111,19 +121,17 @@ class JobRequests:
 
     def _changed(self) -> None:
         self.changes += 1
-        self._service_state.tell()
+        self._tell()
 
     def _store(self) -> JobStore:
-        if self._service_state.store is None:
+        if (books := self._books()) is None:
             raise NoBooks("this service keeps no books")
-        return JobStore(self._service_state.store)
+        return JobStore(books)
 
     def _board(self) -> JobBoard:
-        service_state, (first, step) = self._service_state, self._service_state.slots()
-        begun = (service_state.clock.now().astype("datetime64[s]") - first) // step
-        return JobBoard(
-            service_state.router.table, service_state.router.down(), first + (begun + 1) * step, step
-        )
+        first, step = self._slots()
+        begun = (self._now().astype("datetime64[s]") - first) // step
+        return JobBoard(self._router.table, self._router.down(), first + (begun + 1) * step, step)
 
 
 def work_rows(table: WeightTable) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from eglb.foundation.arrays import Array
+from eglb.foundation.numbers import plain
 from eglb.live.routing.router import Router, UnknownName
 from eglb.live.routing.weights import WeightTable
 from eglb.live.state.job_requests import JobRequests, work_rows
@@ -56,7 +57,9 @@ class ServiceState:
         self.kinds = tuple(kind.name for kind in scenario.footprints)
         self._lock, self._reporting = threading.Lock(), threading.Lock()
         self._shown: dict[str, Any] = {}
-        self.jobs = JobRequests(self)
+        # Clock and store may be replaced, hence asked for.
+        now, books = (lambda: self.clock.now()), (lambda: self.store)
+        self.jobs = JobRequests(scenario.regions, router, books, now, self.slots, self.tell)
         self.metrics = None if monitor is None else self._metrics(monitor)
         self.recall()
 
@@ -440,18 +443,3 @@ def _flows(table: WeightTable, share: Array) -> list[dict[str, Any]]:
 
 def _utc(moment: np.datetime64) -> str:
     return f"{moment.astype('datetime64[s]')}Z"
-
-
-def plain(value: Any) -> Any:
-    """As JSON knows it: numbers of numpy as numbers, what is not finite as null."""
-    if isinstance(value, Mapping):
-        return {str(name): plain(each) for name, each in value.items()}
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, (list, tuple)):
-        return [plain(each) for each in value]
-    if isinstance(value, np.datetime64):
-        return _utc(value)
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -62,8 +62,8 @@ def place_jobs(
     A job, and a slot, that the earlier solve did not have is guessed: its work is spread over what power is
     left, at the mean price of demand.
     """
-    scenario, seating = parts.scenario, parts.seating
-    if (jobs := scenario.jobs) is None or seating is None:
+    scenario, job_columns = parts.scenario, parts.job_columns
+    if (jobs := scenario.jobs) is None or job_columns is None:
         return route, demand_price
     work = np.zeros((len(jobs.pair_job), scenario.slots))
     price = np.repeat(demand_price.mean(axis=1)[None], len(jobs), axis=0)
@@ -83,7 +83,7 @@ def place_jobs(
         price[cells] = np.where(told != 0.0, told, price[cells])
     whole = np.zeros((scenario.slots, len(parts.market.edge_gateway)))
     whole[:, : route.shape[1]] = route
-    seating.market_work(fit_work(jobs, scenario.times, scenario.slot_hours, work), whole)
+    job_columns.market_work(fit_work(jobs, scenario.times, scenario.slot_hours, work), whole)
     prices = np.zeros((scenario.slots, parts.market.gateways))
     prices[:, : demand_price.shape[1]] = demand_price
     _place_price(parts, price, prices)
@@ -92,10 +92,10 @@ def place_jobs(
 
 def _place_price(parts: Partition, price: Array, columns: Array) -> None:
     """Put (M, T) USD per MW-slot of work into the jobs' columns of (T, C), in place."""
-    seating = parts.seating
-    assert seating is not None
-    work = seating.work
-    for m, merged in enumerate(seating.member):
+    job_columns = parts.job_columns
+    assert job_columns is not None
+    work = job_columns.work
+    for m, merged in enumerate(job_columns.member):
         span = slice(work.first[merged], work.last[merged])
         for way in range(work.way_start[merged], work.way_start[merged + 1]):
             columns[span, work.way_column[way]] = price[m, span] / work.way_gain[way]

@@ -1,4 +1,4 @@
-"""The four algorithms driven by hand: known answers, random fleets, lost agents, any seating."""
+"""The four algorithms driven by hand: known answers, random fleets, lost agents, any split into hosts."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from eglb.coordinator.durability import journal as journal_module
 from eglb.coordinator.durability.journal import Journal, JournalError, read_record
 
 TEXT = bytes(range(256)) * 3
@@ -125,6 +126,20 @@ def test_what_the_reader_refuses_is_skipped_too(tmp_path: Path) -> None:
     assert content == b"10 " + TEXT and "of another scenario" in skipped[0]
 
 
+def test_records_of_another_version_are_refused_and_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(journal_module, "_VERSION", 1)
+        filled(tmp_path, 10, 20)
+    kept = sorted(os.listdir(tmp_path))
+    with pytest.raises(JournalError, match=r"state-00000020.*written by an older version of eglb"):
+        last_of(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == kept
+    filled(tmp_path, 30)
+    assert last_of(tmp_path)[0] == b"30 " + TEXT
+
+
 def test_the_next_record_clears_what_was_torn_and_what_was_left_half_written(tmp_path: Path) -> None:
     filled(tmp_path, 10, 20)
     record(tmp_path, 20).write_bytes(b"torn")
@@ -152,6 +167,7 @@ def test_a_folder_that_is_not_there_or_not_one_is_an_error(tmp_path: Path) -> No
 KILLED = """
 import os, sys, signal
 from pathlib import Path
+from eglb.coordinator.durability import journal as journal_module
 from eglb.coordinator.durability.journal import Journal
 journal = Journal(Path(sys.argv[1]), 1)
 print("ready", flush=True)
@@ -185,6 +201,7 @@ def test_a_killed_writer_leaves_a_good_record_and_no_lock(tmp_path: Path) -> Non
 FULL = """
 import resource, signal, sys
 from pathlib import Path
+from eglb.coordinator.durability import journal as journal_module
 from eglb.coordinator.durability.journal import Journal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 said = []
