@@ -50,12 +50,33 @@ def _started_here(pid: int, marker: str) -> bool:
         return False
 
 
+# Whole runs over many slots, services, browsers: not part of `make check`.
+SLOW = (
+    "chaos",
+    "cli",
+    "coordinator/algorithms",
+    "coordinator/durability/test_resumption.py",
+    "coordinator/online/test_guard.py",
+    "coordinator/online/test_policies.py",
+    "coordinator/online/test_running_certificate.py",
+    "live",
+    "report",
+    "sims",
+    "test_examples.py",
+)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For ``--dist loadgroup``: a file stays with one worker, and so do all tests that start a cluster.
 
     These come first, then the files with slow tests: the short ones level out the workers.
     """
+    slow_places = tuple(Path(__file__).parent / place for place in SLOW)
+    for item in items:
+        starts_command = "eglb" in getattr(item, "fixturenames", ())
+        if starts_command or any(item.path.is_relative_to(place) for place in slow_places):
+            item.add_marker(pytest.mark.slow)
     clusters = {item for item in items if item.get_closest_marker("cluster")}
     slow_files = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (item not in clusters, item.path not in slow_files))

@@ -148,7 +148,7 @@ class Journal:
 def last_record(
     folder: Path, decode: Callable[[bytes], Content]
 ) -> tuple[int, Content | None, tuple[str, ...]]:
-    """The round of the last good record, 0 if there is none, and what `Journal.read_last` gives; raises as that."""
+    """The round of the last good record, 0 if there is none, and the rest as `Journal.read_last`."""
     skipped, foreign = [], ""
     for round, path in _files(folder):
         try:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from chaos.model import Broken
 from chaos.schedules import Played, draw_schedule, play
+from support.nightly import rest_long
 
 from eglb.coordinator.fleet.faults import DAMAGE
 
@@ -49,7 +50,9 @@ def test_one_schedule() -> None:
 
 @pytest.mark.skipif(ONE is not None, reason="EGLB_CHAOS_SEED names the one to run")
 class TestManySchedules:
-    @pytest.mark.parametrize("seeds", CHUNKS, ids=lambda seeds: f"{seeds.start}-{seeds.stop - 1}")
+    @pytest.mark.parametrize(
+        "seeds", rest_long(CHUNKS, always=6), ids=lambda seeds: f"{seeds.start}-{seeds.stop - 1}"
+    )
     def test_what_is_published_holds(self, seeds: range, ledger: Path) -> None:
         files = open_files()
         broken = []
@@ -69,6 +72,7 @@ class TestManySchedules:
         assert not broken, "\n".join(broken)
         assert open_files() <= files
 
+    @pytest.mark.long
     @pytest.mark.skipif(RUNS < 500, reason="too few to have seen everything")
     def test_everything_that_can_go_wrong_did(self, ledger: Path, request: pytest.FixtureRequest) -> None:
         selected = sum("test_what_is_published_holds" in item.name for item in request.session.items)
