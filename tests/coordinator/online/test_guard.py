@@ -49,7 +49,7 @@ def advice_of(seed: int) -> str | Forecast:
 
 @pytest.mark.parametrize("batch", rest_long(range(20), always=4))
 def test_never_more_than_allowed_above_the_robust_policy(batch: int) -> None:
-    """1,000 fleets in all, 200 of them always, prices of at least zero: J <= (1 + eps) J_B after every slot."""
+    """1,000 fleets, 200 of them always, prices of at least zero: J <= (1 + eps) J_B after every slot."""
     for seed in range(50 * batch, 50 * batch + 50):
         scenario = draw_hours(seed, slots=8)
         eps = (0.0, 0.02, 0.05, 0.3)[seed % 4]
